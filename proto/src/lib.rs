@@ -1,0 +1,11 @@
+//! The wire contract of the gradient service: messages, service stubs and descriptors generated from
+//! `gradient/v1/*.proto`. Documentation of messages and fields stands in those files.
+
+/// Package `gradient.v1`.
+#[allow(missing_docs, clippy::all, rustdoc::all)]
+pub mod v1 {
+    tonic::include_proto!("gradient.v1");
+}
+
+/// The compiled `.proto` files (a `google.protobuf.FileDescriptorSet`), for reflection and JSON.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
