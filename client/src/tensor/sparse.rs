@@ -1,0 +1,72 @@
+//! Matrices in coordinate form.
+
+use gradient_proto::v1 as proto;
+
+use super::{Array, Dtype, Tensor, Type};
+
+/// A sparse `rows × columns` matrix: entries sorted by row, then column, without duplicates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SparseMatrix {
+    /// Rows and columns.
+    pub shape: [usize; 2],
+    /// Row of each entry.
+    pub rows: Vec<usize>,
+    /// Column of each entry.
+    pub columns: Vec<usize>,
+    /// The entries: shape `[entries]`, or `[batch, entries]`.
+    pub values: Tensor,
+}
+
+impl SparseMatrix {
+    /// From the contract's message. The error says in words what is wrong with it.
+    pub fn from_proto(message: &proto::SparseTensor) -> Result<Self, String> {
+        let sizes = |list: &[u64]| -> Result<Vec<usize>, String> {
+            list.iter()
+                .map(|&i| usize::try_from(i).map_err(|_| format!("index {i} cannot be addressed")))
+                .collect()
+        };
+        let &[m, n] = sizes(&message.shape)?.as_slice() else {
+            return Err(format!("a sparse matrix of shape {:?}", message.shape));
+        };
+        let (rows, columns) = (sizes(&message.rows)?, sizes(&message.columns)?);
+        let values = Tensor::from_proto(
+            message
+                .values
+                .as_ref()
+                .ok_or("a sparse matrix without values")?,
+        )?;
+        let inside = rows.iter().all(|&i| i < m) && columns.iter().all(|&j| j < n);
+        if !inside || rows.len() != columns.len() || values.shape().last() != Some(&rows.len()) {
+            return Err("rows, columns and values of a sparse matrix do not fit each other".into());
+        }
+        Ok(Self {
+            shape: [m, n],
+            rows,
+            columns,
+            values,
+        })
+    }
+
+    /// The full matrix, of shape `[rows, columns]`, with the batch before it if there is one. `None` if it is too
+    /// large to be addressed.
+    pub fn to_dense(&self) -> Option<Array<f64>> {
+        let [m, n] = self.shape;
+        let entries = self.values.to_f64();
+        let mut shape = entries.shape().to_vec();
+        shape.pop();
+        shape.extend([m, n]);
+        Type::new(Dtype::F64, &shape).bytes()?;
+        let mut data = vec![0.0; shape.iter().product()];
+        if !self.rows.is_empty() {
+            for (point, entries) in data
+                .chunks_mut(m * n)
+                .zip(entries.data().chunks(self.rows.len()))
+            {
+                for ((&i, &j), &entry) in self.rows.iter().zip(&self.columns).zip(entries) {
+                    point[i * n + j] = entry;
+                }
+            }
+        }
+        Array::new(shape, data)
+    }
+}
