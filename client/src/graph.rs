@@ -4,19 +4,26 @@ use std::sync::Arc;
 
 use gradient_proto::v1 as proto;
 
-use crate::tensor::Type;
+use crate::{expr::infer_output_types, tensor::Type};
 
 /// A function from named inputs to named outputs. Cloning it copies a pointer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
     message: Arc<proto::Graph>,
+    output_types: Arc<[Option<Type>]>,
 }
 
 impl Graph {
     /// A graph that comes from elsewhere, such as a file. The server checks it.
     pub fn from_proto(message: proto::Graph) -> Self {
+        let output_types = infer_output_types(&message);
+        Self::new(message, output_types)
+    }
+
+    pub(crate) fn new(message: proto::Graph, output_types: Vec<Option<Type>>) -> Self {
         Self {
             message: Arc::new(message),
+            output_types: output_types.into(),
         }
     }
 
@@ -49,12 +56,12 @@ impl Graph {
             .collect()
     }
 
-    /// Names of the outputs, in order.
-    pub fn outputs(&self) -> Vec<&str> {
-        self.message
-            .outputs
-            .iter()
-            .map(|output| output.name.as_str())
+    /// Name and type of each output, in order. The type is `None` where a graph from elsewhere is malformed, or
+    /// calls functions, whose results only the server knows.
+    pub fn outputs(&self) -> Vec<(&str, Option<Type>)> {
+        let outputs = self.message.outputs.iter().zip(self.output_types.iter());
+        outputs
+            .map(|(output, tensor_type)| (output.name.as_str(), tensor_type.clone()))
             .collect()
     }
 }

@@ -11,7 +11,10 @@ use bytes::Bytes;
 use gradient_proto::v1::{self as proto, Op, node::Attributes};
 
 use super::{BuildError, Expr, error::op_name, infer::infer};
-use crate::tensor::{Tensor, Type};
+use crate::{
+    graph::Graph,
+    tensor::{Tensor, Type},
+};
 
 /// An input or a node result. On the wire inputs are numbered before nodes, but here an input may be declared
 /// after a node, so the two count separately until the graph is finished: the top bit tells them apart.
@@ -276,9 +279,10 @@ impl Arena {
         &mut self,
         outputs: Vec<(String, Option<Value>)>,
         location: &'static Location<'static>,
-    ) -> Result<proto::Graph, BuildError> {
+    ) -> Result<Graph, BuildError> {
         let inputs = self.inputs.len();
         let mut numbered = Vec::with_capacity(outputs.len());
+        let mut output_types = Vec::with_capacity(outputs.len());
         let mut names = HashSet::new();
         for (name, value) in outputs {
             if let Err(message) = check_name(&name) {
@@ -291,10 +295,11 @@ impl Arena {
                 );
             }
             match value {
-                Some(value) => numbered.push(proto::Output {
-                    name,
-                    value: value.id(inputs),
-                }),
+                Some(value) => {
+                    output_types.push(Some(self.type_of(value).clone()));
+                    let value = value.id(inputs);
+                    numbered.push(proto::Output { name, value });
+                }
                 None => self.fail_at(
                     "output",
                     format!("{name:?} comes from another graph"),
@@ -320,13 +325,14 @@ impl Arena {
             name: name.clone(),
             r#type: Some(tensor_type.to_proto()),
         });
-        Ok(proto::Graph {
+        let message = proto::Graph {
             name: std::mem::take(&mut self.name),
             inputs: inputs.collect(),
             nodes,
             outputs: numbered,
             functions: Vec::new(),
-        })
+        };
+        Ok(Graph::new(message, output_types))
     }
 }
 

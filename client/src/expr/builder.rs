@@ -137,9 +137,6 @@ impl GraphBuilder {
             )
         });
         let outputs = outputs.collect();
-        self.arena
-            .lock()
-            .finish(outputs, Location::caller())
-            .map(Graph::from_proto)
+        self.arena.lock().finish(outputs, Location::caller())
     }
 }

@@ -5,6 +5,33 @@ use gradient_proto::v1::{self as proto, Op, node::Attributes};
 
 use crate::tensor::{Dtype, Type};
 
+/// The types of a graph's outputs, each as far as the nodes before it can be understood.
+pub(crate) fn infer_output_types(graph: &proto::Graph) -> Vec<Option<Type>> {
+    let inputs = graph
+        .inputs
+        .iter()
+        .map(|input| input.r#type.as_ref().and_then(Type::from_proto));
+    let mut types: Vec<Type> = inputs.map_while(|input| input).collect();
+    if types.len() == graph.inputs.len() {
+        for node in &graph.nodes {
+            let operands = node
+                .operands
+                .iter()
+                .map(|&id| types.get(id as usize))
+                .collect::<Option<Vec<_>>>();
+            let result = operands
+                .and_then(|operands| infer(node.op(), node.attributes.as_ref(), &operands).ok());
+            let Some(result) = result else { break };
+            types.push(result);
+        }
+    }
+    graph
+        .outputs
+        .iter()
+        .map(|output| types.get(output.value as usize).cloned())
+        .collect()
+}
+
 /// The type of the operation's result, or what is wrong and how to repair it.
 pub(super) fn infer(
     op: Op,
@@ -46,6 +73,7 @@ pub(super) fn infer(
             reduced(op, a, reduce)
         }
         (Op::DotGeneral, Some(A::DotGeneral(dims)), [a, b]) => dot_general(a, b, dims),
+        (Op::Unspecified, ..) => Err("an operation that is none".into()),
         (_, None, _) => elementwise(op, operands),
         _ => Err("wrong number of operands, or attributes of another operation".into()),
     }

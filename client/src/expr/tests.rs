@@ -31,7 +31,7 @@ fn an_expression_becomes_numbered_nodes() {
         .collect();
     assert_eq!(operands, [&[0][..], &[2, 1], &[3], &[], &[4, 5]]);
     assert_eq!(graph.proto().outputs[0].value, 6);
-    assert_eq!(graph.outputs(), ["f"]);
+    assert_eq!(graph.outputs()[0].0, "f");
 }
 
 #[test]
