@@ -1,0 +1,179 @@
+//! Functions written as text: `exp(x*y) + sin(x)`.
+//!
+//! ```
+//! use std::collections::HashMap;
+//! use gradient_client::{Dtype, Type, text};
+//!
+//! let program = text::parse("t = x*y; f = sin(t) + sum(w^2)")?;
+//! assert_eq!(program.inputs().collect::<Vec<_>>(), ["x", "y", "w"]);
+//! // Inputs are scalars unless they are given another type.
+//! let types = HashMap::from([("w".to_owned(), Type::new(Dtype::F64, [3]))]);
+//! let graph = program.graph("demo", &types)?;
+//! assert_eq!(program.outputs().collect::<Vec<_>>(), ["f"]);
+//! # Ok::<(), text::Error>(())
+//! ```
+//!
+//! # The language
+//!
+//! ```text
+//! program    = { statement ( ";" | newline ) }
+//! statement  = [ name "=" ] expression | "return" expression { "," expression }
+//! expression = operand { operator operand }
+//! operand    = { "-" | "+" | "not" } primary { "[" subscript { "," subscript } "]" }
+//! primary    = number | name | call | "(" expression ")" | "[" expression { "," expression } "]"
+//! call       = function "(" arguments ")" | function "[" arguments "]"
+//! arguments  = [ expression { "," expression } ] [ "," "axis" "=" expression ]
+//! subscript  = expression | [ expression ] ":" [ expression ] [ ":" expression ]
+//! ```
+//!
+//! Operators, loosest first: `or`; `and`; `not`; `<` `<=` `>` `>=` `==` `!=`; `+` `-`; `*` `/` and the matrix
+//! product `@`; signs; powers `^` or `**`, which associate to the right: `-x^2` is −(x²), `2^3^2` is 2⁹.
+//!
+//! **Names.** A name that no statement defines is an input; `pi` and `e` are constants unless defined. A name is
+//! given a value once, before it is read.
+//!
+//! **Outputs** are what `return` names. Without it they are the definitions that no other statement reads, and the
+//! last statement if it has no name; that one is called `f`. So `t = x*y; f = sin(t); g = t^2` has the outputs `f`
+//! and `g`.
+//!
+//! **Tensors.** `[1, 2, 3]` is a vector, `[[1, 2], [3, 4]]` a matrix, `[x, y, z]` stacks. Shapes are matched as
+//! NumPy does: from the last axis, where size 1 stretches. Subscripts count from 0, negative ones from the end:
+//! `x[0]`, `x[-1]`, `x[1:3]`, `A[:, 0]`, `x[::2]`. The brackets after the name of a function are those of a call,
+//! as NIST writes `exp[-b2*x]`.
+//!
+//! **Functions.** Elementwise: `abs sign square sqrt rsqrt cbrt reciprocal exp expm1 exp2 log`=`ln`
+//! `log1p log2 log10 logistic`=`sigmoid` `sin cos tan asin`=`arcsin` `acos`=`arccos` `atan`=`arctan`
+//! `sinh cosh tanh asinh acosh atanh floor ceil round is_finite stop_gradient`; of two: `atan2 hypot remainder pow`;
+//! of two or more: `max min`; `where(condition, a, b)`. Reductions over all elements or an axis, `sum(x)`,
+//! `sum(x, 0)`, `sum(x, axis=-1)`: `sum mean norm2`, and `max min` of one operand, with `axis=`. Linear algebra:
+//! `dot`, `matmul`, `transpose`. `reshape(x, [2, 3])`.
+//!
+//! **Powers** with a constant exponent −1, ½, 1, 2, 3 or 4 become products and roots, `e^x` the exponential
+//! function; all others are `power`, whose derivative with a constant integer exponent holds for negative bases,
+//! too.
+//!
+//! A line goes on after an operator and within brackets; `#` begins a comment. Nesting is bounded to 200 levels.
+
+mod ast;
+mod call;
+mod error;
+mod function;
+mod lexer;
+mod lower;
+mod parser;
+mod statement;
+mod subscript;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use crate::{
+    expr::{BuildError, Expr, GraphBuilder},
+    graph::Graph,
+    tensor::{Dtype, Type},
+};
+use ast::Ast;
+use error::Fault;
+
+pub use error::Error;
+
+/// Reads a text.
+///
+/// # Errors
+/// The first place that does not fit, and how to repair it.
+pub fn parse(source: &str) -> Result<Program, Error> {
+    let ast = parser::parse(source).map_err(|fault| fault.locate(source))?;
+    Ok(Program {
+        source: source.to_owned(),
+        ast,
+    })
+}
+
+/// A parsed text. Its inputs have no types yet.
+#[derive(Debug)]
+pub struct Program {
+    source: String,
+    ast: Ast,
+}
+
+impl Program {
+    /// The names that the text reads and does not define, in order of appearance.
+    pub fn inputs(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.ast.inputs.iter().map(|input| input.name.as_str())
+    }
+
+    /// The names of the results.
+    pub fn outputs(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.ast.outputs.iter().map(|output| output.name.as_str())
+    }
+
+    /// Makes sure that the text reads no other names than these.
+    ///
+    /// # Errors
+    /// The place of the first unknown name, and the known ones.
+    pub fn check_inputs(&self, known: &[&str]) -> Result<(), Error> {
+        for input in &self.ast.inputs {
+            let name = input.name.as_str();
+            if known.contains(&name) {
+                continue;
+            }
+            let problem = format!("unknown variable `{name}`");
+            let near = function::nearest(name, known.iter().copied());
+            let help = match (near, known) {
+                (Some(near), _) => format!("did you mean `{near}`? Known: {}", known.join(", ")),
+                (None, []) => "no variables are known here".to_owned(),
+                (None, _) => format!("known: {}", known.join(", ")),
+            };
+            let fault = Fault::new(input.span.clone(), problem).help(help);
+            return Err(fault.locate(&self.source));
+        }
+        Ok(())
+    }
+
+    /// The graph of this function. An input is an `f64` scalar unless `types` names another type.
+    ///
+    /// # Errors
+    /// The first place whose operands have shapes or element types that do not fit.
+    pub fn graph(&self, name: &str, types: &HashMap<String, Type>) -> Result<Graph, Error> {
+        let builder = GraphBuilder::new(name);
+        let scalar = Type::new(Dtype::F64, []);
+        let inputs: Vec<Expr> = self
+            .inputs()
+            .map(|name| {
+                let input = types.get(name).unwrap_or(&scalar);
+                builder.input_typed(name, input.dtype, &input.shape)
+            })
+            .collect();
+        let outputs = self.lower(&builder, &inputs)?;
+        builder
+            .finish(self.outputs().zip(outputs))
+            .map_err(|error| self.fault(error))
+    }
+
+    /// The results as expressions of a builder, by name, with expressions of the same builder for the inputs.
+    ///
+    /// # Errors
+    /// An input that `variables` lacks, and what [`Program::graph`] refuses.
+    pub fn build(
+        &self,
+        builder: &GraphBuilder,
+        variables: &HashMap<String, Expr>,
+    ) -> Result<Vec<(String, Expr)>, Error> {
+        let mut known: Vec<&str> = variables.keys().map(String::as_str).collect();
+        known.sort_unstable();
+        self.check_inputs(&known)?;
+        let inputs: Vec<Expr> = self.inputs().map(|name| variables[name].clone()).collect();
+        let outputs = self.lower(builder, &inputs)?;
+        Ok(self.outputs().map(str::to_owned).zip(outputs).collect())
+    }
+
+    /// A mistake of the graph as a whole, such as the name of an input.
+    pub(crate) fn fault(&self, error: BuildError) -> Error {
+        Fault::new(0..self.source.len(), error.message).locate(&self.source)
+    }
+
+    fn lower(&self, builder: &GraphBuilder, inputs: &[Expr]) -> Result<Vec<Expr>, Error> {
+        lower::lower(&self.ast, builder, inputs).map_err(|fault| fault.locate(&self.source))
+    }
+}
