@@ -1,0 +1,135 @@
+//! Client bytes to slots, and slots to blocks.
+
+use super::memory::{Element, Memory, for_dtype};
+use crate::plan::BlockSource;
+use crate::tape::Place;
+use crate::tensor::DType;
+
+/// Writes one tensor into a place. With lanes, lane l takes the tensor that begins `l · stride` elements later.
+pub(super) fn load(memory: Memory<'_>, place: Place, raw: &[u8], lanes: usize, stride: usize) {
+    for_dtype!(place.dtype, load_typed(memory, place, raw, lanes, stride));
+}
+
+fn load_typed<T: Element>(
+    memory: Memory<'_>,
+    place: Place,
+    raw: &[u8],
+    lanes: usize,
+    stride: usize,
+) {
+    let cells = memory.at::<T>(place);
+    let elements = place.elements as usize;
+    if memory.lanes_of(place.slot) == 1 {
+        for (cell, bytes) in cells.iter().zip(raw.chunks_exact(T::BYTES)) {
+            cell.set(T::read(bytes));
+        }
+        return;
+    }
+    for lane in 0..lanes {
+        let own = &raw[lane * stride * T::BYTES..];
+        for (e, bytes) in own.chunks_exact(T::BYTES).take(elements).enumerate() {
+            cells[e * memory.lanes + lane].set(T::read(bytes));
+        }
+    }
+}
+
+/// Makes lane l the unit vector of element `first + l - offset`.
+pub(super) fn unit(memory: Memory<'_>, place: Place, first: u64, lanes: usize, offset: u64) {
+    for_dtype!(place.dtype, unit_typed(memory, place, first, lanes, offset));
+}
+
+fn unit_typed<T: Element>(memory: Memory<'_>, place: Place, first: u64, lanes: usize, offset: u64) {
+    let cells = memory.at::<T>(place);
+    let stride = memory.lanes_of(place.slot);
+    cells.iter().for_each(|cell| cell.set(T::default()));
+    for lane in 0..lanes as u64 {
+        let element = (first + lane).checked_sub(offset);
+        if let Some(e) = element.filter(|&e| e < place.elements.into()) {
+            cells[e as usize * stride + lane as usize].set(T::from_index(1));
+        }
+    }
+}
+
+/// Writes one element into one lane of a place of one element.
+pub(super) fn set(memory: Memory<'_>, place: Place, lane: usize, raw: &[u8]) {
+    for_dtype!(place.dtype, set_typed(memory, place, lane, raw));
+}
+
+fn set_typed<T: Element>(memory: Memory<'_>, place: Place, lane: usize, raw: &[u8]) {
+    memory.at::<T>(place)[lane].set(T::read(raw));
+}
+
+/// What of a block is written: lanes `first..first + lanes` of its group are in memory.
+pub(super) struct Window {
+    pub first: u64,
+    pub lanes: usize,
+}
+
+/// Copies what lies in the window from a place into a block's bytes.
+pub(super) fn store(
+    memory: Memory<'_>,
+    place: Place,
+    source: &BlockSource,
+    window: &Window,
+    block: &mut [u8],
+) {
+    for_dtype!(
+        place.dtype,
+        store_typed(memory, place, source, window, block)
+    );
+}
+
+fn store_typed<T: Element>(
+    memory: Memory<'_>,
+    place: Place,
+    source: &BlockSource,
+    window: &Window,
+    block: &mut [u8],
+) {
+    let cells = memory.at::<T>(place);
+    let stride = memory.lanes_of(place.slot);
+    for lane in 0..window.lanes {
+        let Some(i) = (window.first + lane as u64)
+            .checked_sub(source.first_lane)
+            .filter(|&i| i < source.lanes)
+        else {
+            continue;
+        };
+        // A value that no lane moves is the same in all of them.
+        let lane = if stride == 1 { 0 } else { lane };
+        for e in 0..place.elements as usize {
+            let at = e * source.element_stride as usize + (i * source.lane_stride) as usize;
+            cells[e * stride + lane]
+                .get()
+                .write(&mut block[at * T::BYTES..][..T::BYTES]);
+        }
+    }
+}
+
+/// Copies a value with a lane for each point into the points' blocks, which follow each other.
+pub(super) fn store_points(memory: Memory<'_>, place: Place, points: usize, block: &mut [u8]) {
+    for_dtype!(
+        place.dtype,
+        store_points_typed(memory, place, points, block)
+    );
+}
+
+fn store_points_typed<T: Element>(
+    memory: Memory<'_>,
+    place: Place,
+    points: usize,
+    block: &mut [u8],
+) {
+    let cells = memory.at::<T>(place);
+    let stride = memory.lanes_of(place.slot);
+    let elements = place.elements as usize;
+    for point in 0..points {
+        let lane = if stride == 1 { 0 } else { point };
+        for e in 0..elements {
+            let at = (point * elements + e) * T::BYTES;
+            cells[e * stride + lane]
+                .get()
+                .write(&mut block[at..at + T::BYTES]);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+use crate::tape::{Place, Sizes, Slot};
+use crate::tensor::DType;
+use std::cell::Cell;
+
+/// Working memory, lent to one evaluation at a time and reused by the next, of whatever program.
+#[derive(Default, Debug)]
+pub struct Scratch {
+    f64: [Vec<f64>; 2],
+    f32: [Vec<f32>; 2],
+    bool: [Vec<bool>; 2],
+    i64: [Vec<i64>; 2],
+}
+
+/// What is kept for the next evaluation; the rest goes back to the allocator.
+const KEPT_ELEMENTS: usize = 32 << 20;
+
+impl Scratch {
+    /// Memory for a tape and that many lanes. Contents are whatever was there: every slot is written before it
+    /// is read.
+    pub(super) fn lend(&mut self, sizes: &Sizes, lanes: usize) -> Memory<'_> {
+        Memory {
+            f64: cells(&mut self.f64, sizes, DType::F64, lanes),
+            f32: cells(&mut self.f32, sizes, DType::F32, lanes),
+            bool: cells(&mut self.bool, sizes, DType::Bool, lanes),
+            i64: cells(&mut self.i64, sizes, DType::I64, lanes),
+            lanes,
+        }
+    }
+}
+
+fn cells<'a, T: Copy + Default>(
+    memory: &'a mut [Vec<T>; 2],
+    sizes: &Sizes,
+    dtype: DType,
+    lanes: usize,
+) -> [&'a [Cell<T>]; 2] {
+    let needed = [
+        sizes.uniform[dtype as usize],
+        sizes.lanes[dtype as usize] * lanes,
+    ];
+    for (memory, needed) in memory.iter_mut().zip(needed) {
+        if memory.len() > KEPT_ELEMENTS && needed < memory.len() / 2 {
+            *memory = Vec::new();
+        }
+        if memory.len() < needed {
+            memory.resize(needed, T::default());
+        }
+    }
+    let [uniform, varying] = memory;
+    [
+        Cell::from_mut(&mut uniform[..]).as_slice_of_cells(),
+        Cell::from_mut(&mut varying[..]).as_slice_of_cells(),
+    ]
+}
+
+/// The memories of a running tape: for each element type, uniform and varying. Slots never overlap unless one
+/// is dead, so cells are enough and no operation aliases its result.
+#[derive(Clone, Copy)]
+pub(super) struct Memory<'a> {
+    f64: [&'a [Cell<f64>]; 2],
+    f32: [&'a [Cell<f32>]; 2],
+    bool: [&'a [Cell<bool>]; 2],
+    i64: [&'a [Cell<i64>]; 2],
+    /// Lanes of this run.
+    pub lanes: usize,
+}
+
+impl<'a> Memory<'a> {
+    /// Lanes of a slot: 1 if it is uniform.
+    pub fn lanes_of(&self, slot: Slot) -> usize {
+        if slot.varies() { self.lanes } else { 1 }
+    }
+
+    /// A slot's elements × lanes.
+    pub fn cells<T: Element>(&self, slot: Slot, elements: usize) -> &'a [Cell<T>] {
+        let lanes = self.lanes_of(slot);
+        let begin = slot.offset() * lanes;
+        &T::memory(self)[usize::from(slot.varies())][begin..begin + elements * lanes]
+    }
+
+    /// A place's elements × lanes.
+    pub fn at<T: Element>(&self, place: Place) -> &'a [Cell<T>] {
+        self.cells(place.slot, place.elements as usize)
+    }
+}
+
+/// An element type.
+pub(super) trait Element: Copy + PartialOrd + Default + 'static {
+    /// Wide enough to sum in: f32 sums in f64.
+    type Sum: Copy + std::ops::Add<Output = Self::Sum>;
+    const ZERO: Self::Sum;
+    const LOWEST: Self;
+    const HIGHEST: Self;
+    fn memory<'a>(memory: &Memory<'a>) -> [&'a [Cell<Self>]; 2];
+    fn widen(self) -> Self::Sum;
+    fn narrow(sum: Self::Sum) -> Self;
+    fn times(a: Self, b: Self) -> Self::Sum;
+    fn plus(self, other: Self) -> Self;
+    fn is_nan(self) -> bool;
+    fn from_index(i: usize) -> Self;
+    const BYTES: usize;
+    fn read(bytes: &[u8]) -> Self;
+    fn write(self, bytes: &mut [u8]);
+}
+
+macro_rules! element {
+    ($t:ident, $sum:ident, $low:expr, $high:expr, add: $add:expr, times: $times:expr, nan: $nan:expr) => {
+        impl Element for $t {
+            type Sum = $sum;
+            const ZERO: $sum = 0 as $sum;
+            const LOWEST: Self = $low;
+            const HIGHEST: Self = $high;
+            const BYTES: usize = size_of::<$t>();
+            fn memory<'a>(memory: &Memory<'a>) -> [&'a [Cell<Self>]; 2] {
+                memory.$t
+            }
+            #[inline(always)]
+            fn widen(self) -> $sum {
+                self.into()
+            }
+            #[inline(always)]
+            fn narrow(sum: $sum) -> Self {
+                sum as $t
+            }
+            #[inline(always)]
+            fn times(a: Self, b: Self) -> $sum {
+                let times: fn($sum, $sum) -> $sum = $times;
+                times(a.into(), b.into())
+            }
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                let add: fn(Self, Self) -> Self = $add;
+                add(self, other)
+            }
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                let nan: fn(Self) -> bool = $nan;
+                nan(self)
+            }
+            fn from_index(i: usize) -> Self {
+                i as $t
+            }
+            #[inline(always)]
+            fn read(bytes: &[u8]) -> Self {
+                Self::from_le_bytes(bytes.try_into().expect("as many bytes as an element has"))
+            }
+            #[inline(always)]
+            fn write(self, bytes: &mut [u8]) {
+                bytes.copy_from_slice(&self.to_le_bytes());
+            }
+        }
+    };
+}
+
+/// Integers that wrap, so that a sum in any order is the same.
+#[derive(Clone, Copy)]
+pub(super) struct Wrapping(i64);
+
+impl std::ops::Add for Wrapping {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0.wrapping_add(other.0))
+    }
+}
+
+element!(f64, f64, f64::NEG_INFINITY, f64::INFINITY, add: |a, b| a + b, times: |a, b| a * b, nan: f64::is_nan);
+element!(f32, f64, f32::NEG_INFINITY, f32::INFINITY, add: |a, b| a + b, times: |a, b| a * b, nan: f32::is_nan);
+
+impl Element for i64 {
+    type Sum = Wrapping;
+    const ZERO: Wrapping = Wrapping(0);
+    const LOWEST: Self = i64::MIN;
+    const HIGHEST: Self = i64::MAX;
+    const BYTES: usize = 8;
+    fn memory<'a>(memory: &Memory<'a>) -> [&'a [Cell<Self>]; 2] {
+        memory.i64
+    }
+    fn widen(self) -> Wrapping {
+        Wrapping(self)
+    }
+    fn narrow(sum: Wrapping) -> Self {
+        sum.0
+    }
+    fn times(a: Self, b: Self) -> Wrapping {
+        Wrapping(a.wrapping_mul(b))
+    }
+    fn plus(self, other: Self) -> Self {
+        self.wrapping_add(other)
+    }
+    fn is_nan(self) -> bool {
+        false
+    }
+    fn from_index(i: usize) -> Self {
+        i as i64
+    }
+    fn read(bytes: &[u8]) -> Self {
+        Self::from_le_bytes(bytes.try_into().expect("as many bytes as an element has"))
+    }
+    fn write(self, bytes: &mut [u8]) {
+        bytes.copy_from_slice(&self.to_le_bytes());
+    }
+}
+
+/// Bools are moved, never summed: reductions refuse them.
+impl Element for bool {
+    type Sum = Wrapping;
+    const ZERO: Wrapping = Wrapping(0);
+    const LOWEST: Self = false;
+    const HIGHEST: Self = true;
+    const BYTES: usize = 1;
+    fn memory<'a>(memory: &Memory<'a>) -> [&'a [Cell<Self>]; 2] {
+        memory.bool
+    }
+    fn widen(self) -> Wrapping {
+        Wrapping(self.into())
+    }
+    fn narrow(sum: Wrapping) -> Self {
+        sum.0 != 0
+    }
+    fn times(a: Self, b: Self) -> Wrapping {
+        (a && b).widen()
+    }
+    fn plus(self, other: Self) -> Self {
+        self || other
+    }
+    fn is_nan(self) -> bool {
+        false
+    }
+    fn from_index(i: usize) -> Self {
+        i != 0
+    }
+    fn read(bytes: &[u8]) -> Self {
+        bytes[0] != 0
+    }
+    fn write(self, bytes: &mut [u8]) {
+        bytes[0] = self.into();
+    }
+}
+
+/// Calls a generic function with the Rust type of an element type.
+macro_rules! for_dtype {
+    ($dtype:expr, $function:ident($($argument:expr),*)) => {
+        match $dtype {
+            DType::F64 => $function::<f64>($($argument),*),
+            DType::F32 => $function::<f32>($($argument),*),
+            DType::Bool => $function::<bool>($($argument),*),
+            DType::I64 => $function::<i64>($($argument),*),
+        }
+    };
+}
+pub(super) use for_dtype;

@@ -1,0 +1,428 @@
+use super::assemble::{Window, load, store, store_points, unit};
+use super::interpret::section;
+use super::memory::{Memory, Scratch};
+use super::stop::{Stop, Ticker};
+use crate::error::Error;
+use crate::graph::Graph;
+use crate::op::ValueId;
+use crate::plan::{BlockSource, Plan, Request, SeedSource, derive};
+use crate::tape::{Class, Tape, lower};
+use crate::tensor::{Tensor, TensorRef, TensorType};
+use std::ops::Range;
+
+/// Lanes that run together: enough for the widest vectors several times over, few enough for the cache.
+const BLOCK: u64 = 32;
+
+/// Lanes' memory is kept below this where fewer lanes can do that.
+const LANES_BYTES: u64 = 64 << 20;
+
+/// A compiled request: tape and plan. Frozen; shared by all who evaluate it.
+#[derive(Debug)]
+pub struct Program {
+    tape: Tape,
+    products: Vec<Compiled>,
+    groups: Vec<Lanes>,
+    /// Parameters of the tape: the graph's inputs come first, then seeds.
+    inputs: Vec<TensorType>,
+    batched: Option<Vec<bool>>,
+    /// With a batch: lanes are points, since no product has several directions.
+    points_in_lanes: bool,
+    plans: Vec<Plan>,
+    operations: u64,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    group: Option<usize>,
+    /// Each with its position among the tape's roots.
+    blocks: Vec<(BlockSource, Option<usize>)>,
+}
+
+/// Directions of a product.
+#[derive(Debug)]
+struct Lanes {
+    lanes: u64,
+    product: usize,
+    /// Position among the tape's parameters, and what it holds.
+    seeds: Vec<(usize, SeedSource, TensorType)>,
+}
+
+/// What a program is evaluated at.
+pub struct Arguments<'a> {
+    /// In order of the graph's inputs, with a leading axis B where the request said so.
+    pub inputs: Vec<TensorRef<'a>>,
+    /// For each product its tangents, cotangents or vectors, shape `[B ++] [directions ++] declared`.
+    pub seeds: Vec<Vec<TensorRef<'a>>>,
+    /// B; 1 without a batch.
+    pub batch: u64,
+}
+
+/// A part of a product's result.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Block {
+    /// Position of the output, where the block belongs to one.
+    pub output: Option<u32>,
+    /// Position of the input, where the block belongs to one.
+    pub wrt: Option<u32>,
+    /// Position of the second input, for Hessians.
+    pub wrt_second: Option<u32>,
+    /// The numbers, with a leading axis B with a batch.
+    pub tensor: Tensor,
+}
+
+/// Derives, plans and lowers.
+pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
+    let derivation = derive(graph, &request.products, &request.options)?;
+    let points_in_lanes =
+        request.batched.is_some() && derivation.groups.iter().all(|g| g.lanes <= 1);
+    let mut parameters: Vec<(ValueId, Class)> = Vec::new();
+    for (i, &value) in derivation.inputs.iter().enumerate() {
+        let batched = request.batched.as_ref().is_some_and(|b| b[i]);
+        parameters.push((value, Class::from(points_in_lanes && batched)));
+    }
+    let arena = derivation.workspace.arena();
+    let mut groups = Vec::with_capacity(derivation.groups.len());
+    for (g, group) in derivation.groups.iter().enumerate() {
+        let class = if points_in_lanes { 1 } else { g as Class + 1 };
+        let mut seeds = Vec::with_capacity(group.seeds.len());
+        for seed in &group.seeds {
+            seeds.push((
+                parameters.len(),
+                seed.source,
+                arena.ty(seed.parameter).clone(),
+            ));
+            parameters.push((seed.parameter, class));
+        }
+        groups.push(Lanes {
+            lanes: group.lanes,
+            product: group.product,
+            seeds,
+        });
+    }
+    let mut roots = Vec::new();
+    let mut products = Vec::with_capacity(derivation.products.len());
+    let mut plans = Vec::with_capacity(derivation.products.len());
+    for product in &derivation.products {
+        let mut blocks = Vec::with_capacity(product.blocks.len());
+        for block in &product.blocks {
+            let root = block.value.map(|value| {
+                roots.push(value);
+                roots.len() - 1
+            });
+            blocks.push((block.clone(), root));
+        }
+        products.push(Compiled {
+            group: product.group,
+            blocks,
+        });
+        plans.push(product.plan.clone());
+    }
+    let sections = if points_in_lanes { 1 } else { groups.len() };
+    let tape = lower(arena, &parameters, &roots, sections)?;
+    let operations = operations(&tape, &groups, points_in_lanes);
+    let mut program = Program {
+        tape,
+        products,
+        groups,
+        inputs: graph.inputs().iter().map(|i| i.ty.clone()).collect(),
+        batched: request.batched.clone(),
+        points_in_lanes,
+        plans,
+        operations,
+    };
+    let bytes = program.bytes(1);
+    program.plans.iter_mut().for_each(|plan| plan.bytes = bytes);
+    Ok(program)
+}
+
+/// Elementary operations for one point: what the products share once.
+fn operations(tape: &Tape, groups: &[Lanes], points_in_lanes: bool) -> u64 {
+    let cost = |range: &Range<usize>| -> u64 {
+        tape.instructions[range.clone()]
+            .iter()
+            .map(|i| {
+                let each = i.op.elementwise().map_or(1, |row| u64::from(row.cost));
+                each * u64::from(i.elements)
+            })
+            .sum()
+    };
+    let lanes = |section: usize| match section {
+        0 => 1,
+        _ if points_in_lanes => 1,
+        s => groups[s - 1].lanes,
+    };
+    tape.sections
+        .iter()
+        .enumerate()
+        .map(|(s, range)| cost(range).saturating_mul(lanes(s)))
+        .sum()
+}
+
+impl Program {
+    /// One for each product.
+    pub fn plans(&self) -> &[Plan] {
+        &self.plans
+    }
+
+    /// Elementary operations for one point, all products together.
+    pub fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    /// Bytes of working memory, inputs and results included.
+    pub fn bytes(&self, batch: u64) -> u64 {
+        let results: u64 = self
+            .products
+            .iter()
+            .flat_map(|p| &p.blocks)
+            .fold(0, |sum: u64, (block, _)| {
+                sum.saturating_add(block.ty.bytes())
+            });
+        let inputs: u64 = self.inputs.iter().map(TensorType::bytes).sum();
+        self.tape
+            .scratch_bytes(self.width(batch))
+            .saturating_add(results.saturating_add(inputs).saturating_mul(batch.max(1)))
+    }
+
+    /// Bytes the program itself holds.
+    pub fn code_bytes(&self) -> u64 {
+        self.tape.code_bytes()
+    }
+
+    /// The tape as text.
+    pub fn listing(&self) -> String {
+        self.tape.to_string()
+    }
+
+    /// Lanes that run together.
+    fn width(&self, batch: u64) -> u64 {
+        let wanted = match self.points_in_lanes {
+            true => batch,
+            false => self.groups.iter().map(|g| g.lanes).max().unwrap_or(1),
+        };
+        let lane = (self.tape.scratch_bytes(1) - self.tape.scratch_bytes(0)).max(1);
+        wanted.min(BLOCK).min(LANES_BYTES / lane).max(1)
+    }
+
+    /// Values and derivatives. Arguments must have the types that the request was compiled for.
+    pub fn evaluate(
+        &self,
+        arguments: &Arguments<'_>,
+        scratch: &mut Scratch,
+        stop: &Stop,
+    ) -> Result<Vec<Vec<Block>>, Error> {
+        stop.check()?;
+        let batch = arguments.batch.max(1);
+        let batched = self.batched.is_some();
+        let mut raw: Vec<Vec<Vec<u8>>> = self
+            .products
+            .iter()
+            .map(|product| {
+                let sizes = product
+                    .blocks
+                    .iter()
+                    .map(|(b, _)| b.ty.bytes() * if batched { batch } else { 1 });
+                sizes.map(|bytes| vec![0; bytes as usize]).collect()
+            })
+            .collect();
+        let width = self.width(batch) as usize;
+        let memory = scratch.lend(&self.tape.sizes, width);
+        let mut run = Run {
+            program: self,
+            arguments,
+            memory,
+            ticker: Ticker::new(stop),
+            raw: &mut raw,
+        };
+        match self.points_in_lanes {
+            true => run.points(batch)?,
+            false => (0..batch).try_for_each(|point| run.point(point))?,
+        }
+        Ok(self.blocks(raw, batched.then_some(batch)))
+    }
+
+    fn blocks(&self, raw: Vec<Vec<Vec<u8>>>, batch: Option<u64>) -> Vec<Vec<Block>> {
+        let block = |source: &BlockSource, raw: Vec<u8>| {
+            let shape = batch.into_iter().chain(source.ty.shape.iter().copied());
+            let ty = TensorType::new(source.ty.dtype, shape.collect::<Vec<_>>());
+            Block {
+                output: source.output,
+                wrt: source.wrt,
+                wrt_second: source.wrt_second,
+                tensor: Tensor::from_raw(ty, raw).expect("blocks are allocated by their types"),
+            }
+        };
+        let products = self.products.iter().zip(raw);
+        products
+            .map(|(product, raw)| {
+                let blocks = product.blocks.iter().zip(raw);
+                blocks
+                    .map(|((source, _), raw)| block(source, raw))
+                    .collect()
+            })
+            .collect()
+    }
+}
+
+/// An evaluation under way.
+struct Run<'a> {
+    program: &'a Program,
+    arguments: &'a Arguments<'a>,
+    memory: Memory<'a>,
+    ticker: Ticker<'a>,
+    raw: &'a mut [Vec<Vec<u8>>],
+}
+
+impl Run<'_> {
+    fn is_batched(&self, input: usize) -> bool {
+        self.program.batched.as_ref().is_some_and(|b| b[input])
+    }
+
+    /// All products at one point: directions in lanes.
+    fn point(&mut self, point: u64) -> Result<(), Error> {
+        let program = self.program;
+        for (i, ty) in program.inputs.iter().enumerate() {
+            let Some(place) = program.tape.parameters[i] else {
+                continue;
+            };
+            let own = if self.is_batched(i) {
+                point * ty.bytes()
+            } else {
+                0
+            };
+            load(
+                self.memory,
+                place,
+                &self.arguments.inputs[i].raw()[own as usize..],
+                1,
+                0,
+            );
+        }
+        section(&program.tape, 0, self.memory, &mut self.ticker)?;
+        for (p, product) in program.products.iter().enumerate() {
+            if product.group.is_none() {
+                self.store(p, point, &Window { first: 0, lanes: 1 });
+            }
+        }
+        for (g, group) in program.groups.iter().enumerate() {
+            let mut first = 0;
+            while first < group.lanes {
+                let lanes = (group.lanes - first).min(self.memory.lanes as u64) as usize;
+                self.seed(group, point, first, lanes);
+                section(&program.tape, g + 1, self.memory, &mut self.ticker)?;
+                self.store(group.product, point, &Window { first, lanes });
+                first += lanes as u64;
+            }
+        }
+        Ok(())
+    }
+
+    fn seed(&self, group: &Lanes, point: u64, first: u64, lanes: usize) {
+        for (parameter, source, ty) in &group.seeds {
+            let Some(place) = self.program.tape.parameters[*parameter] else {
+                continue;
+            };
+            match *source {
+                SeedSource::Unit { offset } => unit(self.memory, place, first, lanes, offset),
+                SeedSource::Given { index } => {
+                    let tensor = &self.arguments.seeds[group.product][index];
+                    let begin = (point * group.lanes + first) * ty.bytes();
+                    load(
+                        self.memory,
+                        place,
+                        &tensor.raw()[begin as usize..],
+                        lanes,
+                        ty.elements() as usize,
+                    );
+                }
+            }
+        }
+    }
+
+    fn store(&mut self, product: usize, point: u64, window: &Window) {
+        for (b, (source, root)) in self.program.products[product].blocks.iter().enumerate() {
+            let Some(root) = *root else { continue };
+            let bytes = source.ty.bytes() as usize;
+            let block = &mut self.raw[product][b][point as usize * bytes..][..bytes];
+            store(
+                self.memory,
+                self.program.tape.roots[root],
+                source,
+                window,
+                block,
+            );
+        }
+    }
+
+    /// All products at all points: points in lanes.
+    fn points(&mut self, batch: u64) -> Result<(), Error> {
+        let program = self.program;
+        for (i, _) in program
+            .inputs
+            .iter()
+            .enumerate()
+            .filter(|&(i, _)| !self.is_batched(i))
+        {
+            if let Some(place) = program.tape.parameters[i] {
+                load(self.memory, place, self.arguments.inputs[i].raw(), 1, 0);
+            }
+        }
+        section(&program.tape, 0, self.memory, &mut self.ticker)?;
+        let mut first = 0;
+        while first < batch {
+            let lanes = (batch - first).min(self.memory.lanes as u64) as usize;
+            for (i, ty) in program
+                .inputs
+                .iter()
+                .enumerate()
+                .filter(|&(i, _)| self.is_batched(i))
+            {
+                let Some(place) = program.tape.parameters[i] else {
+                    continue;
+                };
+                let raw = &self.arguments.inputs[i].raw()[(first * ty.bytes()) as usize..];
+                load(self.memory, place, raw, lanes, ty.elements() as usize);
+            }
+            for group in &program.groups {
+                for (parameter, source, ty) in &group.seeds {
+                    let Some(place) = program.tape.parameters[*parameter] else {
+                        continue;
+                    };
+                    match *source {
+                        // One lane in all, so one element in all: 1 at every point.
+                        SeedSource::Unit { .. } => (0..lanes).for_each(|lane| {
+                            ones(self.memory, place, lane);
+                        }),
+                        SeedSource::Given { index } => {
+                            let raw = self.arguments.seeds[group.product][index].raw();
+                            let raw = &raw[(first * ty.bytes()) as usize..];
+                            load(self.memory, place, raw, lanes, ty.elements() as usize);
+                        }
+                    }
+                }
+            }
+            section(&program.tape, 1, self.memory, &mut self.ticker)?;
+            for (p, product) in program.products.iter().enumerate() {
+                for (b, (source, root)) in product.blocks.iter().enumerate() {
+                    let Some(root) = *root else { continue };
+                    let bytes = source.ty.bytes() as usize;
+                    let block = &mut self.raw[p][b][first as usize * bytes..][..lanes * bytes];
+                    store_points(self.memory, program.tape.roots[root], lanes, block);
+                }
+            }
+            first += lanes as u64;
+        }
+        Ok(())
+    }
+}
+
+/// The number 1 in one lane of a place of one element; nothing where it has none.
+fn ones(memory: Memory<'_>, place: crate::tape::Place, lane: usize) {
+    if place.elements == 1 {
+        let one = Tensor::scalar(place.dtype, 1.0);
+        let lanes = memory.lanes_of(place.slot);
+        if lane < lanes {
+            super::assemble::set(memory, place, lane, one.raw());
+        }
+    }
+}

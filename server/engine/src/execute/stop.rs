@@ -1,0 +1,64 @@
+use crate::error::{Error, StopReason};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Elementary operations between two looks at the clock: tens of microseconds.
+const OPERATIONS_PER_LOOK: usize = 1 << 14;
+
+/// Tells a running evaluation to end. Shared between who waits and who computes.
+#[derive(Debug, Default)]
+pub struct Stop {
+    cancelled: AtomicBool,
+    deadline: Option<Instant>,
+}
+
+impl Stop {
+    /// Ends at the deadline, or when cancelled.
+    pub fn new(deadline: Option<Instant>) -> Self {
+        Self {
+            cancelled: AtomicBool::new(false),
+            deadline,
+        }
+    }
+
+    /// Nobody waits any more.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// An error once it is time to end.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Error::Stopped(StopReason::Cancelled));
+        }
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => {
+                Err(Error::Stopped(StopReason::Deadline))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Counts work, and looks at the stop every now and then.
+pub(super) struct Ticker<'a> {
+    stop: &'a Stop,
+    work: usize,
+}
+
+impl<'a> Ticker<'a> {
+    pub(super) fn new(stop: &'a Stop) -> Self {
+        Self { stop, work: 0 }
+    }
+
+    /// So much was done, or is about to be.
+    #[inline]
+    pub(super) fn tick(&mut self, operations: usize) -> Result<(), Error> {
+        self.work += operations;
+        if self.work < OPERATIONS_PER_LOOK {
+            return Ok(());
+        }
+        self.work = 0;
+        self.stop.check()
+    }
+}

@@ -1,0 +1,234 @@
+//! Structural steps. Where lanes are there, every element is a row of them.
+
+use super::dot;
+use super::memory::{Element, Memory, for_dtype};
+use super::stop::Ticker;
+use crate::error::Error;
+use crate::op::{Kernel, OutOfBounds, Reduction, Strided, WindowPlan};
+use crate::tape::{Place, Structural};
+use crate::tensor::{DType, Tensor};
+use std::cell::Cell;
+
+/// Partial results of a reduction that are carried side by side.
+const PARTIAL: usize = 8;
+
+/// Runs a structural step.
+pub(super) fn run(
+    memory: Memory<'_>,
+    step: &Structural,
+    ticker: &mut Ticker<'_>,
+) -> Result<(), Error> {
+    for_dtype!(step.result.dtype, typed(memory, step, ticker))
+}
+
+fn typed<T: Element>(
+    memory: Memory<'_>,
+    step: &Structural,
+    ticker: &mut Ticker<'_>,
+) -> Result<(), Error> {
+    let out = memory.at::<T>(step.result);
+    let lanes = memory.lanes_of(step.result.slot);
+    ticker.tick(out.len())?;
+    let operand = |k: usize| memory.at::<T>(step.operands[k]);
+    match &step.kernel {
+        Kernel::Constant(tensor) => constant(out, tensor),
+        Kernel::Iota { size, inner } => {
+            for (i, o) in out.iter().enumerate() {
+                o.set(T::from_index(i / inner % size));
+            }
+        }
+        Kernel::View(view) => gather_rows(out, operand(0), view, lanes),
+        Kernel::Place { fill, parts } => {
+            if let Some(fill) = fill {
+                let fill = operand(*fill);
+                for row in out.chunks_exact(lanes) {
+                    copy(row, fill);
+                }
+            }
+            for (k, view) in parts {
+                let from = operand(*k);
+                view.for_each(|position, at| {
+                    copy(
+                        &out[at * lanes..][..lanes],
+                        &from[position * lanes..][..lanes],
+                    );
+                });
+            }
+        }
+        Kernel::Reduce {
+            reduction,
+            kept,
+            reduced,
+        } => {
+            return reduce(out, operand(0), *reduction, kept, reduced, lanes, ticker);
+        }
+        Kernel::Dot(plan) => return dot::run::<T>(memory, step, plan, ticker),
+        Kernel::Gather(plan) => windows(
+            memory,
+            step.operands[1],
+            plan,
+            lanes,
+            &mut |lane, operand_at, window_at| {
+                let from = operand(0);
+                let at = |i: usize, lane: usize| i * lanes + lane;
+                for lane in lane.clone() {
+                    match operand_at {
+                        Some(i) => out[at(window_at, lane)].set(from[at(i, lane)].get()),
+                        None => out[at(window_at, lane)].set(T::default()),
+                    }
+                }
+            },
+        ),
+        Kernel::ScatterAdd(plan) => {
+            copy(out, operand(0));
+            let updates = operand(2);
+            windows(
+                memory,
+                step.operands[1],
+                plan,
+                lanes,
+                &mut |lane, operand_at, window_at| {
+                    let Some(i) = operand_at else { return };
+                    for lane in lane.clone() {
+                        let o = &out[i * lanes + lane];
+                        o.set(o.get().plus(updates[window_at * lanes + lane].get()));
+                    }
+                },
+            );
+        }
+        // Elementwise steps do not come here.
+        Kernel::Convert
+        | Kernel::Compare(_)
+        | Kernel::Select
+        | Kernel::Logical
+        | Kernel::IsFinite => {}
+    }
+    Ok(())
+}
+
+fn copy<T: Copy>(to: &[Cell<T>], from: &[Cell<T>]) {
+    for (to, from) in to.iter().zip(from) {
+        to.set(from.get());
+    }
+}
+
+fn constant<T: Element>(out: &[Cell<T>], tensor: &Tensor) {
+    for (o, bytes) in out.iter().zip(tensor.raw().chunks_exact(T::BYTES)) {
+        o.set(T::read(bytes));
+    }
+}
+
+fn gather_rows<T: Element>(out: &[Cell<T>], from: &[Cell<T>], view: &Strided, lanes: usize) {
+    view.for_each_run(|position, start, length, stride| {
+        if stride == 1 {
+            copy(
+                &out[position * lanes..][..length * lanes],
+                &from[start * lanes..][..length * lanes],
+            );
+            return;
+        }
+        for i in 0..length {
+            let at = start + i * stride;
+            copy(
+                &out[(position + i) * lanes..][..lanes],
+                &from[at * lanes..][..lanes],
+            );
+        }
+    });
+}
+
+fn reduce<T: Element>(
+    out: &[Cell<T>],
+    from: &[Cell<T>],
+    reduction: Reduction,
+    kept: &Strided,
+    reduced: &Strided,
+    lanes: usize,
+    ticker: &mut Ticker<'_>,
+) -> Result<(), Error> {
+    let count = reduced.len();
+    let mut sums = vec![T::ZERO; PARTIAL * lanes];
+    let mut extrema = vec![T::default(); lanes];
+    let mut stopped = Ok(());
+    kept.for_each(|position, base| {
+        if stopped.is_err() {
+            return;
+        }
+        stopped = ticker.tick(count * lanes);
+        let out = &out[position * lanes..][..lanes];
+        match reduction {
+            Reduction::Sum => {
+                sums.fill(T::ZERO);
+                reduced.for_each(|i, at| {
+                    let row = &from[(base + at) * lanes..][..lanes];
+                    let partial = &mut sums[i % PARTIAL * lanes..][..lanes];
+                    for (sum, x) in partial.iter_mut().zip(row) {
+                        *sum = *sum + x.get().widen();
+                    }
+                });
+                for (lane, o) in out.iter().enumerate() {
+                    let s = |i: usize| sums[i * lanes + lane];
+                    o.set(T::narrow(
+                        ((s(0) + s(1)) + (s(2) + s(3))) + ((s(4) + s(5)) + (s(6) + s(7))),
+                    ));
+                }
+            }
+            Reduction::Max | Reduction::Min => {
+                let max = reduction == Reduction::Max;
+                extrema.fill(if max { T::LOWEST } else { T::HIGHEST });
+                reduced.for_each(|_, at| {
+                    let row = &from[(base + at) * lanes..][..lanes];
+                    for (best, x) in extrema.iter_mut().zip(row) {
+                        let x = x.get();
+                        let better = if max { x > *best } else { x < *best };
+                        if better || x.is_nan() {
+                            *best = x;
+                        }
+                    }
+                });
+                for (o, best) in out.iter().zip(&extrema) {
+                    o.set(*best);
+                }
+            }
+        }
+    });
+    stopped
+}
+
+/// Calls `visit(lanes, element of the operand or None outside, element among the windows)` for every element
+/// of every window; indices that vary are followed lane by lane.
+fn windows(
+    memory: Memory<'_>,
+    indices: Place,
+    plan: &WindowPlan,
+    lanes: usize,
+    visit: &mut dyn FnMut(std::ops::Range<usize>, Option<usize>, usize),
+) {
+    let cells = memory.at::<i64>(indices);
+    let index_lanes = memory.lanes_of(indices.slot);
+    let mut origins = Vec::with_capacity(plan.origins.len());
+    plan.origins.for_each(|_, at| origins.push(at));
+    let mut inside = Vec::with_capacity(plan.inside_windows.len());
+    plan.inside_windows.for_each(|_, at| inside.push(at));
+    plan.vectors.for_each(|v, vector| {
+        for index_lane in 0..index_lanes {
+            let range = match index_lanes {
+                1 => 0..lanes,
+                _ => index_lane..index_lane + 1,
+            };
+            let mut base = Some(0);
+            for (c, &(stride, last)) in plan.components.iter().enumerate() {
+                let at = (vector + c * plan.component_stride) * index_lanes + index_lane;
+                let start = cells[at].get();
+                let clamped = start.clamp(0, last);
+                let dropped = plan.out_of_bounds == OutOfBounds::Drop && clamped != start;
+                base = base
+                    .filter(|_| !dropped)
+                    .map(|b| b + clamped as usize * stride);
+            }
+            plan.inside_operand.for_each(|i, at| {
+                visit(range.clone(), base.map(|b| b + at), origins[v] + inside[i]);
+            });
+        }
+    });
+}

@@ -1,0 +1,272 @@
+use super::Interner;
+use crate::op::{Attributes, Emit, Op, Problem, ValueId, infer_elementwise};
+use crate::tensor::TensorType;
+
+/// A node's position in its arena.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct NodeId(pub u32);
+
+/// A type's number in its arena.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct TypeId(u32);
+
+const NO_NODE: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    op: Op,
+    attributes: u32,
+    /// Where the operands begin; they end where the next node's begin.
+    operands: u32,
+    result: ValueId,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Value {
+    ty: TypeId,
+    /// The node whose result it is, or [`NO_NODE`] for a parameter.
+    node: u32,
+}
+
+/// Nodes and values in topological order, append only. About 32 bytes a node of two operands: types and
+/// attributes are interned.
+#[derive(Clone, Debug)]
+pub struct Arena {
+    nodes: Vec<Node>,
+    operands: Vec<ValueId>,
+    values: Vec<Value>,
+    types: Interner<TensorType>,
+    attributes: Interner<Attributes>,
+}
+
+/// A node as readers see it.
+#[derive(Clone, Copy)]
+pub struct NodeRef<'a> {
+    /// Its position.
+    pub id: NodeId,
+    /// Its operation.
+    pub op: Op,
+    /// Its operands.
+    pub operands: &'a [ValueId],
+    /// Its attributes.
+    pub attributes: &'a Attributes,
+    /// Its result.
+    pub result: ValueId,
+    /// Type of the result.
+    pub ty: &'a TensorType,
+    /// The client's name for it; empty if it has none.
+    pub label: &'a str,
+}
+
+impl Default for Arena {
+    fn default() -> Self {
+        let mut attributes = Interner::default();
+        attributes.intern(Attributes::None);
+        Self {
+            nodes: Vec::new(),
+            operands: Vec::new(),
+            values: Vec::new(),
+            types: Interner::default(),
+            attributes,
+        }
+    }
+}
+
+impl Arena {
+    /// An empty arena with room for that many nodes.
+    pub fn with_capacity(nodes: usize) -> Self {
+        let mut arena = Self::default();
+        arena.nodes.reserve(nodes);
+        arena.values.reserve(nodes);
+        arena.operands.reserve(2 * nodes);
+        arena
+    }
+
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Number of nodes.
+    pub fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// A new parameter.
+    pub fn parameter(&mut self, ty: TensorType) -> ValueId {
+        let ty = TypeId(self.types.intern(ty));
+        self.push_value(ty, NO_NODE)
+    }
+
+    fn push_value(&mut self, ty: TypeId, node: u32) -> ValueId {
+        let id = ValueId(self.values.len() as u32);
+        self.values.push(Value { ty, node });
+        id
+    }
+
+    /// Number of an attribute, for [`Arena::push`].
+    pub fn intern_attributes(&mut self, attributes: Attributes) -> u32 {
+        match attributes {
+            Attributes::None => 0,
+            attributes => self.attributes.intern(attributes),
+        }
+    }
+
+    /// Number of a type, for [`Arena::push`].
+    pub fn intern_type(&mut self, ty: TensorType) -> TypeId {
+        TypeId(self.types.intern(ty))
+    }
+
+    /// Type of the result that a node would have, or what is wrong with it. The operands exist and their number
+    /// is right.
+    pub fn infer(
+        &mut self,
+        op: Op,
+        operands: &[ValueId],
+        attributes: u32,
+    ) -> Result<TypeId, Problem> {
+        if let Some(row) = op.elementwise() {
+            let first = self.type_id(operands[0]);
+            let dtype = self.types.get(first.0).dtype;
+            // Nearly every node of a large scalar graph ends here.
+            if operands[1..].iter().all(|&v| self.type_id(v) == first)
+                && (dtype.is_float() || row.integer && dtype == crate::tensor::DType::I64)
+            {
+                return Ok(first);
+            }
+            let types: Vec<&TensorType> = operands.iter().map(|&v| self.ty(v)).collect();
+            let ty = infer_elementwise(row, &types)?;
+            return Ok(self.intern_type(ty));
+        }
+        let Some(rule) = op.rule() else {
+            return Err(Problem {
+                place: crate::op::Place::Node,
+                kind: crate::op::ViolationKind::Unimplemented,
+                message: format!("{} is not implemented by this server yet", op.name()),
+            });
+        };
+        let types: Vec<&TensorType> = operands.iter().map(|&v| self.ty(v)).collect();
+        let ty = (rule.infer)(op, self.attributes.get(attributes), &types)?;
+        Ok(self.intern_type(ty))
+    }
+
+    /// Appends a node of a known result type.
+    pub fn push(&mut self, op: Op, operands: &[ValueId], attributes: u32, ty: TypeId) -> ValueId {
+        let node = self.nodes.len() as u32;
+        let result = self.push_value(ty, node);
+        self.nodes.push(Node {
+            op,
+            attributes,
+            operands: self.operands.len() as u32,
+            result,
+        });
+        self.operands.extend_from_slice(operands);
+        result
+    }
+
+    /// The node whose result a value is; `None` for a parameter.
+    pub fn producer(&self, value: ValueId) -> Option<NodeRef<'_>> {
+        let node = self.values[value.index()].node;
+        (node != NO_NODE).then(|| self.node(NodeId(node)))
+    }
+
+    /// A node.
+    pub fn node(&self, id: NodeId) -> NodeRef<'_> {
+        let node = self.nodes[id.0 as usize];
+        let end = match self.nodes.get(id.0 as usize + 1) {
+            Some(next) => next.operands as usize,
+            None => self.operands.len(),
+        };
+        NodeRef {
+            id,
+            op: node.op,
+            operands: &self.operands[node.operands as usize..end],
+            attributes: self.attributes.get(node.attributes),
+            result: node.result,
+            ty: self.ty(node.result),
+            label: "",
+        }
+    }
+
+    /// Number of a node's attributes.
+    pub fn attributes_id(&self, id: NodeId) -> u32 {
+        self.nodes[id.0 as usize].attributes
+    }
+
+    /// Attributes by number.
+    pub fn attributes(&self, id: u32) -> &Attributes {
+        self.attributes.get(id)
+    }
+
+    /// Nodes in order.
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = NodeRef<'_>> {
+        (0..self.nodes.len() as u32).map(|i| self.node(NodeId(i)))
+    }
+
+    /// Type of a value.
+    pub fn ty(&self, value: ValueId) -> &TensorType {
+        self.types.get(self.type_id(value).0)
+    }
+
+    /// Number of a value's type.
+    pub fn type_id(&self, value: ValueId) -> TypeId {
+        self.values[value.index()].ty
+    }
+
+    /// Marks the values that any of these depend on, themselves included.
+    pub fn needed(&self, roots: impl IntoIterator<Item = ValueId>) -> Vec<bool> {
+        let mut needed = vec![false; self.len()];
+        let mut last = 0;
+        for root in roots {
+            needed[root.index()] = true;
+            last = last.max(root.index());
+        }
+        for v in (0..=last.min(self.len().saturating_sub(1))).rev() {
+            if needed.get(v) == Some(&true)
+                && let Some(node) = self.producer(ValueId(v as u32))
+            {
+                for operand in node.operands {
+                    needed[operand.index()] = true;
+                }
+            }
+        }
+        needed
+    }
+
+    /// Bytes of memory it holds.
+    pub fn bytes(&self) -> u64 {
+        let constants: u64 = self
+            .attributes
+            .items()
+            .iter()
+            .map(|a| match a {
+                Attributes::Constant(tensor) => tensor.ty().bytes() + 64,
+                _ => 96,
+            })
+            .sum();
+        (self.nodes.capacity() * size_of::<Node>()
+            + self.values.capacity() * size_of::<Value>()
+            + self.operands.capacity() * size_of::<ValueId>()) as u64
+            + constants
+    }
+}
+
+/// Rules may write straight into an arena, without simplification.
+impl Emit for Arena {
+    fn emit(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> ValueId {
+        let attributes = self.intern_attributes(attributes);
+        let ty = self
+            .infer(op, operands, attributes)
+            .expect("rules write well-typed nodes");
+        self.push(op, operands, attributes, ty)
+    }
+
+    fn ty(&self, value: ValueId) -> &TensorType {
+        self.ty(value)
+    }
+}

@@ -1,0 +1,374 @@
+use super::{Arena, Graph, Input, NodeId, Output};
+use crate::op::{Attributes, Op, Place, Problem, ValueId, ViolationKind};
+use crate::tensor::TensorType;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+/// What a graph may be. Checked before anything is allocated.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Nodes of a graph.
+    pub max_nodes: u64,
+    /// Elements of one tensor.
+    pub max_elements: u64,
+    /// Dimensions of one tensor.
+    pub max_rank: u64,
+    /// Inputs, and outputs, of a graph.
+    pub max_signature: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_nodes: 4_000_000,
+            max_elements: 1 << 28,
+            max_rank: 16,
+            max_signature: 100_000,
+        }
+    }
+}
+
+/// Where in a graph a violation is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum At {
+    Inputs,
+    Outputs,
+    Nodes,
+    Input(usize, &'static str),
+    Output(usize, &'static str),
+    Node {
+        node: usize,
+        op: Op,
+        label: String,
+        place: Place,
+        field: &'static str,
+    },
+}
+
+/// What is wrong with a graph, where, and what to do about it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    at: At,
+    kind: ViolationKind,
+    message: String,
+}
+
+impl Violation {
+    fn invalid(at: At, message: impl Into<String>) -> Self {
+        Self {
+            at,
+            kind: ViolationKind::Invalid,
+            message: message.into(),
+        }
+    }
+
+    fn limit(at: At, name: &'static str, value: u64, asked: u64, what: &str) -> Self {
+        Self {
+            at,
+            kind: ViolationKind::Limit { name, value, asked },
+            message: format!("{what}: {asked} exceed {name} = {value}"),
+        }
+    }
+
+    /// Field path within the graph message: `nodes[17].operands[1]`.
+    pub fn path(&self) -> String {
+        match &self.at {
+            At::Inputs => "inputs".into(),
+            At::Outputs => "outputs".into(),
+            At::Nodes => "nodes".into(),
+            At::Input(i, field) => format!("inputs[{i}].{field}"),
+            At::Output(i, field) => format!("outputs[{i}].{field}"),
+            At::Node {
+                node, place, field, ..
+            } => match place {
+                Place::Node => format!("nodes[{node}]"),
+                Place::Operands => format!("nodes[{node}].operands"),
+                Place::Operand(i) => format!("nodes[{node}].operands[{i}]"),
+                Place::Attribute("") => format!("nodes[{node}].{field}"),
+                Place::Attribute(name) => format!("nodes[{node}].{field}.{name}"),
+            },
+        }
+    }
+
+    /// What kind it is.
+    pub fn kind(&self) -> ViolationKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let At::Node {
+            node, op, label, ..
+        } = &self.at
+        {
+            write!(f, "node {node} ({}", op.name())?;
+            if !label.is_empty() {
+                write!(f, " {label:?}")?;
+            }
+            f.write_str("): ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Violation {}
+
+/// Builds a graph from the client's pieces, checking each. Values are numbered as on the wire: inputs first,
+/// then each node's results.
+pub struct GraphBuilder {
+    name: String,
+    limits: Limits,
+    arena: Arena,
+    inputs: Vec<Input>,
+    outputs: Vec<Output>,
+    input_names: HashSet<String>,
+    output_names: HashSet<String>,
+    labels: HashMap<NodeId, Box<str>>,
+}
+
+impl GraphBuilder {
+    /// An empty graph.
+    pub fn new(name: &str, limits: Limits) -> Self {
+        Self::with_capacity(name, limits, 0)
+    }
+
+    /// An empty graph with room for that many nodes (bounded by the limit).
+    pub fn with_capacity(name: &str, limits: Limits, nodes: usize) -> Self {
+        let nodes = nodes.min(usize::try_from(limits.max_nodes).unwrap_or(usize::MAX));
+        Self {
+            name: name.into(),
+            limits,
+            arena: Arena::with_capacity(nodes),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            input_names: HashSet::new(),
+            output_names: HashSet::new(),
+            labels: HashMap::new(),
+        }
+    }
+
+    /// Adds an input. All inputs come before the first node.
+    pub fn input(&mut self, name: &str, ty: TensorType) -> Result<ValueId, Violation> {
+        let i = self.inputs.len();
+        let at = |field| At::Input(i, field);
+        check_name(name, &mut self.input_names).map_err(|m| Violation::invalid(at("name"), m))?;
+        if i as u64 >= self.limits.max_signature {
+            return Err(Violation::limit(
+                At::Inputs,
+                "max_signature",
+                self.limits.max_signature,
+                i as u64 + 1,
+                "too many inputs",
+            ));
+        }
+        if self.arena.node_count() > 0 {
+            return Err(Violation::invalid(
+                at("type"),
+                "inputs come before the first node",
+            ));
+        }
+        self.check_size(&ty, || at("type"))?;
+        let value = self.arena.parameter(ty.clone());
+        self.inputs.push(Input {
+            name: name.into(),
+            ty,
+            value,
+        });
+        Ok(value)
+    }
+
+    /// Adds a node and gives its first result. An empty label is none.
+    pub fn push(
+        &mut self,
+        op: Op,
+        operands: &[ValueId],
+        attributes: Attributes,
+        label: &str,
+    ) -> Result<ValueId, Violation> {
+        let node = self.arena.node_count();
+        if node as u64 >= self.limits.max_nodes {
+            return Err(Violation::limit(
+                At::Nodes,
+                "max_nodes",
+                self.limits.max_nodes,
+                node as u64 + 1,
+                "too many nodes",
+            ));
+        }
+        let field = attributes.field();
+        let at = |place| At::Node {
+            node,
+            op,
+            label: label.into(),
+            place,
+            field,
+        };
+        let refuse = |problem: Problem| Violation {
+            at: at(problem.place),
+            kind: problem.kind,
+            message: problem.message,
+        };
+        check_attributes(op, &attributes).map_err(refuse)?;
+        check_operands(op, operands, &self.arena).map_err(refuse)?;
+        let attributes = self.arena.intern_attributes(attributes);
+        let ty = self.arena.infer(op, operands, attributes).map_err(refuse)?;
+        let result = self.arena.push(op, operands, attributes, ty);
+        // Checking sizes of scalars would cost more than the rest.
+        if !self.arena.ty(result).shape.is_empty() {
+            let ty = self.arena.ty(result).clone();
+            self.check_size(&ty, || at(Place::Node))?;
+        }
+        if !label.is_empty() {
+            self.labels.insert(NodeId(node as u32), label.into());
+        }
+        Ok(result)
+    }
+
+    /// Names a value as a result of the graph.
+    pub fn output(&mut self, name: &str, value: ValueId) -> Result<(), Violation> {
+        let i = self.outputs.len();
+        if i as u64 >= self.limits.max_signature {
+            return Err(Violation::limit(
+                At::Outputs,
+                "max_signature",
+                self.limits.max_signature,
+                i as u64 + 1,
+                "too many outputs",
+            ));
+        }
+        check_name(name, &mut self.output_names)
+            .map_err(|m| Violation::invalid(At::Output(i, "name"), m))?;
+        if value.index() >= self.arena.len() {
+            return Err(Violation::invalid(
+                At::Output(i, "value"),
+                format!(
+                    "value {} does not exist: the graph has values 0 to {}",
+                    value.0,
+                    self.arena.len().saturating_sub(1)
+                ),
+            ));
+        }
+        self.outputs.push(Output {
+            name: name.into(),
+            value,
+        });
+        Ok(())
+    }
+
+    /// The graph.
+    pub fn finish(self) -> Result<Graph, Violation> {
+        if self.outputs.is_empty() {
+            return Err(Violation::invalid(
+                At::Outputs,
+                "a graph needs at least one output; name the value you want",
+            ));
+        }
+        Ok(Graph::from_parts(
+            self.name,
+            self.arena,
+            self.inputs,
+            self.outputs,
+            self.labels,
+        ))
+    }
+
+    fn check_size(&self, ty: &TensorType, at: impl Fn() -> At) -> Result<(), Violation> {
+        let rank = ty.shape.rank() as u64;
+        if rank > self.limits.max_rank {
+            let max = self.limits.max_rank;
+            return Err(Violation::limit(
+                at(),
+                "max_rank",
+                max,
+                rank,
+                "too many dimensions",
+            ));
+        }
+        // A zero elsewhere in the shape would hide an overflow that a rule runs into later.
+        let nonzero = ty.shape.iter().filter(|&&d| d > 0);
+        let Some(elements) = nonzero
+            .copied()
+            .try_fold(1u64, |n, d| n.checked_mul(d))
+            .filter(|n| n.checked_mul(8).is_some())
+        else {
+            return Err(Violation::invalid(
+                at(),
+                format!("the number of elements of shape {} overflows", ty.shape),
+            ));
+        };
+        if elements > self.limits.max_elements {
+            let max = self.limits.max_elements;
+            return Err(Violation::limit(
+                at(),
+                "max_elements",
+                max,
+                elements,
+                "tensor too large",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn check_name(name: &str, taken: &mut HashSet<String>) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("the name is empty; give one".into());
+    }
+    if name.starts_with('#') {
+        return Err(format!(
+            "{name:?} begins with '#', which is kept for positions; use another name"
+        ));
+    }
+    if !taken.insert(name.into()) {
+        return Err(format!("{name:?} is there already; names are unique"));
+    }
+    Ok(())
+}
+
+fn check_attributes(op: Op, attributes: &Attributes) -> Result<(), Problem> {
+    let needs = op.rule().map_or("", |rule| rule.attribute);
+    let given = attributes.field();
+    if needs == given || !op.is_implemented() {
+        return Ok(());
+    }
+    Err(match (needs, given) {
+        ("", given) => Problem::attribute(
+            "",
+            format!("{} takes no attributes; leave {given} out", op.name()),
+        ),
+        (needs, "") => Problem::node(format!("{} needs the attributes {needs}", op.name())),
+        (needs, given) => Problem::attribute(
+            "",
+            format!("{} needs the attributes {needs}, not {given}", op.name()),
+        ),
+    })
+}
+
+fn check_operands(op: Op, operands: &[ValueId], arena: &Arena) -> Result<(), Problem> {
+    let (min, max) = match (op.elementwise(), op.rule()) {
+        (Some(row), _) => (row.partials.len() as u32, row.partials.len() as u32),
+        (_, Some(rule)) => rule.operands,
+        _ => return Ok(()),
+    };
+    let given = operands.len();
+    if given < min as usize || given > max as usize {
+        let takes = match (min, max) {
+            (1, 1) => "1 operand".to_string(),
+            (min, max) if min == max => format!("{min} operands"),
+            (min, _) => format!("at least {min} operand"),
+        };
+        return Err(Problem::operands(format!("takes {takes}, {given} given")));
+    }
+    match operands.iter().position(|v| v.index() >= arena.len()) {
+        None => Ok(()),
+        Some(i) => Err(Problem::operand(
+            i,
+            format!(
+                "value {} does not exist yet: values 0 to {} come before this node; order nodes topologically",
+                operands[i].0,
+                arena.len() as i64 - 1
+            ),
+        )),
+    }
+}

@@ -1,0 +1,346 @@
+//! The normal form and its hash: two graphs that compute the same thing the same way have one id.
+
+use super::{Graph, NodeRef};
+use crate::op::{Attributes, ValueId, is_commutative};
+use crate::tensor::{DType, Tensor, TensorType};
+use hashbrown::HashTable;
+use rustc_hash::FxHasher;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+
+/// Changes whenever the encoding below does: ids of different versions never meet.
+const VERSION: &str = "gradient.v1 canonical graph 1";
+
+/// BLAKE3-256 over the canonical encoding of the normalised graph.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GraphId([u8; 32]);
+
+impl fmt::Display for GraphId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for GraphId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for GraphId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let hex = text.as_bytes();
+        let wrong = || "a graph id is 64 lower-case hexadecimal digits".to_string();
+        if hex.len() != 64 || hex.iter().any(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(wrong());
+        }
+        let mut id = [0; 32];
+        for (byte, pair) in id.iter_mut().zip(hex.chunks_exact(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
+        }
+        Ok(Self(id))
+    }
+}
+
+impl Graph {
+    /// The graph's identity: node order, dead nodes, repeated nodes, order of commutative operands, names and
+    /// labels do not count; input positions and types, and constants bit by bit, do.
+    pub fn id(&self) -> GraphId {
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = Vec::with_capacity(1 << 16);
+        let mut encoder = Encoder {
+            graph: self,
+            order: structural_hashes(self),
+            numbers: vec![UNNUMBERED; self.arena().len()],
+            sharing: HashTable::new(),
+            next: 0,
+        };
+        put_bytes(&mut buffer, VERSION.as_bytes());
+        put(&mut buffer, self.inputs().len() as u64);
+        for input in self.inputs() {
+            put_type(&mut buffer, &input.ty);
+            encoder.numbers[input.value.index()] = encoder.next;
+            encoder.next += 1;
+        }
+        for output in self.outputs() {
+            encoder.visit(output.value, &mut buffer, &mut hasher);
+        }
+        put(&mut buffer, u64::MAX);
+        for output in self.outputs() {
+            put(&mut buffer, encoder.numbers[output.value.index()].into());
+        }
+        hasher.update(&buffer);
+        GraphId(*hasher.finalize().as_bytes())
+    }
+}
+
+const UNNUMBERED: u32 = u32::MAX;
+
+/// A hash of what each value computes, to order commutative operands by. A collision costs two spellings of one
+/// function their common id, never two functions their difference.
+fn structural_hashes(graph: &Graph) -> Vec<u64> {
+    let arena = graph.arena();
+    let mut hashes = vec![0u64; arena.len()];
+    for (i, input) in graph.inputs().iter().enumerate() {
+        hashes[input.value.index()] = mix(0x1234_5678 + i as u64);
+    }
+    // Attributes are interned: each is hashed once, by content.
+    let mut of_attributes: HashMap<u32, u64> = HashMap::new();
+    for node in arena.nodes() {
+        let attributes = arena.attributes_id(node.id);
+        let mut hash = *of_attributes.entry(attributes).or_insert_with(|| {
+            let mut hasher = FxHasher::default();
+            match node.attributes {
+                Attributes::Constant(tensor) => canonical_constant(tensor).hash(&mut hasher),
+                other => other.hash(&mut hasher),
+            }
+            hasher.finish()
+        });
+        hash = mix(hash ^ mix(node.op.number().into()));
+        if is_commutative(node.op) {
+            let (a, b) = (
+                hashes[node.operands[0].index()],
+                hashes[node.operands[1].index()],
+            );
+            hash = mix(hash ^ a.min(b)).wrapping_add(a.max(b));
+        } else {
+            for operand in node.operands {
+                hash = mix(hash).wrapping_add(hashes[operand.index()]);
+            }
+        }
+        hashes[node.result.index()] = mix(hash);
+    }
+    hashes
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood, 2014).
+fn mix(x: u64) -> u64 {
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+struct Encoder<'a> {
+    graph: &'a Graph,
+    order: Vec<u64>,
+    /// Canonical number of each value, in order of a depth-first walk from the outputs.
+    numbers: Vec<u32>,
+    /// Encoded values by the operation and canonical operands that they come from, so that equal ones are
+    /// encoded once.
+    sharing: HashTable<ValueId>,
+    next: u32,
+}
+
+impl Encoder<'_> {
+    fn sorted_operands(&self, node: NodeRef<'_>) -> [ValueId; 2] {
+        let (a, b) = (node.operands[0], node.operands[1]);
+        match self.order[a.index()] <= self.order[b.index()] {
+            true => [a, b],
+            false => [b, a],
+        }
+    }
+
+    /// Whether two encoded nodes compute the same: operation, attributes and canonical operands, compared in full,
+    /// so that no collision can give two functions one id.
+    fn same(&self, a: ValueId, b: ValueId) -> bool {
+        let arena = self.graph.arena();
+        let (Some(x), Some(y)) = (arena.producer(a), arena.producer(b)) else {
+            return false;
+        };
+        x.op == y.op
+            && arena.attributes_id(x.id) == arena.attributes_id(y.id)
+            && self.operand_numbers(x).eq(self.operand_numbers(y))
+    }
+
+    fn hash(&self, value: ValueId) -> u64 {
+        let arena = self.graph.arena();
+        let Some(node) = arena.producer(value) else {
+            return 0;
+        };
+        let seed = mix(node.op.number().into()) ^ u64::from(arena.attributes_id(node.id));
+        self.operand_numbers(node)
+            .fold(seed, |hash, n| mix(hash ^ u64::from(n)))
+    }
+
+    /// Canonical numbers of a node's operands, in canonical order.
+    fn operand_numbers<'b>(&'b self, node: NodeRef<'b>) -> impl Iterator<Item = u32> + 'b {
+        let pair = is_commutative(node.op).then(|| self.sorted_operands(node));
+        (0..node.operands.len()).map(move |i| {
+            let operand = pair.map_or(node.operands[i], |pair| pair[i]);
+            self.numbers[operand.index()]
+        })
+    }
+
+    /// Encodes a value's node after its operands. The stack is explicit: graphs can be millions of nodes deep.
+    fn visit(&mut self, root: ValueId, buffer: &mut Vec<u8>, hasher: &mut blake3::Hasher) {
+        let arena = self.graph.arena();
+        let mut stack = vec![root];
+        while let Some(&value) = stack.last() {
+            if self.numbers[value.index()] != UNNUMBERED {
+                stack.pop();
+                continue;
+            }
+            let Some(node) = arena.producer(value) else {
+                stack.pop();
+                continue;
+            };
+            let pair;
+            let operands: &[ValueId] = if is_commutative(node.op) {
+                pair = self.sorted_operands(node);
+                &pair
+            } else {
+                node.operands
+            };
+            let waiting = stack.len();
+            // Reversed, so that the first operand is numbered first.
+            stack.extend(
+                operands
+                    .iter()
+                    .rev()
+                    .filter(|v| self.numbers[v.index()] == UNNUMBERED),
+            );
+            if stack.len() > waiting {
+                continue;
+            }
+            stack.pop();
+            let hash = self.hash(value);
+            if let Some(&same) = self.sharing.find(hash, |&v| self.same(v, value)) {
+                self.numbers[value.index()] = self.numbers[same.index()];
+                continue;
+            }
+            let numbers: Vec<u32> = operands.iter().map(|v| self.numbers[v.index()]).collect();
+            put_node(buffer, node, &numbers);
+            if buffer.len() > 1 << 16 {
+                hasher.update(buffer);
+                buffer.clear();
+            }
+            self.numbers[value.index()] = self.next;
+            self.next += 1;
+            let mut sharing = std::mem::take(&mut self.sharing);
+            sharing.insert_unique(hash, value, |&v| self.hash(v));
+            self.sharing = sharing;
+        }
+    }
+}
+
+fn put(buffer: &mut Vec<u8>, number: u64) {
+    buffer.extend_from_slice(&number.to_le_bytes());
+}
+
+fn put_bytes(buffer: &mut Vec<u8>, bytes: &[u8]) {
+    put(buffer, bytes.len() as u64);
+    buffer.extend_from_slice(bytes);
+}
+
+fn put_list(buffer: &mut Vec<u8>, list: impl ExactSizeIterator<Item = u64>) {
+    put(buffer, list.len() as u64);
+    list.for_each(|n| put(buffer, n));
+}
+
+fn put_type(buffer: &mut Vec<u8>, ty: &TensorType) {
+    buffer.push(match ty.dtype {
+        DType::F64 => 1,
+        DType::F32 => 2,
+        DType::Bool => 3,
+        DType::I64 => 4,
+    });
+    put_list(buffer, ty.shape.iter().copied());
+}
+
+fn put_node(buffer: &mut Vec<u8>, node: NodeRef<'_>, operands: &[u32]) {
+    put(buffer, node.op.number().into());
+    put_list(buffer, operands.iter().map(|&n| n.into()));
+    put_type(buffer, node.ty);
+    put_attributes(buffer, node.attributes);
+}
+
+/// The result's type is encoded beside the attributes, so what follows from it is left out.
+fn put_attributes(buffer: &mut Vec<u8>, attributes: &Attributes) {
+    let wide = |list: &[u32]| -> Vec<u64> { list.iter().map(|&n| n.into()).collect() };
+    let mut lists = |all: &[&[u64]]| {
+        for list in all {
+            put_list(buffer, list.iter().copied());
+        }
+    };
+    match attributes {
+        Attributes::None | Attributes::Convert { .. } | Attributes::Reshape { .. } => {}
+        Attributes::Constant(tensor) => put_bytes(buffer, &canonical_constant(tensor)),
+        Attributes::Iota { dimension, .. } | Attributes::Concatenate { dimension } => {
+            put(buffer, (*dimension).into());
+        }
+        Attributes::Compare { direction } => put(buffer, *direction as u64),
+        Attributes::Reduce { axes, keep_dims } => {
+            let mut axes = wide(axes);
+            axes.sort_unstable();
+            lists(&[&axes, &[u64::from(*keep_dims)]]);
+        }
+        Attributes::Transpose { permutation } => lists(&[&wide(permutation)]),
+        Attributes::BroadcastInDim { dimensions, .. } => lists(&[&wide(dimensions)]),
+        Attributes::Slice {
+            starts,
+            limits,
+            strides,
+        } => {
+            // A list of ones means the same as none.
+            let ones = strides.iter().all(|&s| s == 1);
+            lists(&[starts, limits, if ones { &[] } else { strides }]);
+        }
+        Attributes::Pad {
+            low,
+            high,
+            interior,
+        } => {
+            let none = interior.iter().all(|&s| s == 0);
+            lists(&[low, high, if none { &[] } else { interior }]);
+        }
+        Attributes::DotGeneral(d) => lists(&[
+            &wide(&d.lhs_contracting),
+            &wide(&d.rhs_contracting),
+            &wide(&d.lhs_batch),
+            &wide(&d.rhs_batch),
+        ]),
+        Attributes::Gather(g) => lists(&[
+            &wide(&g.offset_dims),
+            &wide(&g.collapsed_slice_dims),
+            &wide(&g.start_index_map),
+            &[g.index_vector_dim.into(), g.out_of_bounds as u64],
+            &g.slice_sizes,
+        ]),
+        Attributes::Scatter(s) => lists(&[
+            &wide(&s.update_window_dims),
+            &wide(&s.inserted_window_dims),
+            &wide(&s.scatter_dims_to_operand_dims),
+            &[s.index_vector_dim.into(), s.out_of_bounds as u64],
+        ]),
+    }
+}
+
+/// The bytes of a constant, with all NaNs as one.
+fn canonical_constant(tensor: &Tensor) -> Vec<u8> {
+    let mut raw = tensor.raw().to_vec();
+    match tensor.ty().dtype {
+        DType::F64 => {
+            for chunk in raw.chunks_exact_mut(8) {
+                let bytes: [u8; 8] = (&*chunk).try_into().expect("8 bytes");
+                if f64::from_le_bytes(bytes).is_nan() {
+                    chunk.copy_from_slice(&f64::NAN.to_le_bytes());
+                }
+            }
+        }
+        DType::F32 => {
+            for chunk in raw.chunks_exact_mut(4) {
+                let bytes: [u8; 4] = (&*chunk).try_into().expect("4 bytes");
+                if f32::from_le_bytes(bytes).is_nan() {
+                    chunk.copy_from_slice(&f32::NAN.to_le_bytes());
+                }
+            }
+        }
+        DType::Bool | DType::I64 => {}
+    }
+    raw
+}

@@ -1,0 +1,73 @@
+use super::{Graph, NodeRef};
+use crate::op::{Attributes, ValueId};
+use std::fmt;
+
+/// A readable listing, one value a line.
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut names = vec![String::new(); self.arena().len()];
+        for input in self.inputs() {
+            writeln!(f, "{} : {}", input.name, input.ty)?;
+            names[input.value.index()].clone_from(&input.name);
+        }
+        let name = |v: ValueId| match names[v.index()].as_str() {
+            "" => format!("%{}", v.0),
+            name => name.into(),
+        };
+        for node in self.nodes() {
+            writeln!(
+                f,
+                "%{} = {} : {}",
+                node.result.0,
+                expression(node, &name),
+                node.ty
+            )?;
+        }
+        for output in self.outputs() {
+            writeln!(f, "{} <- {}", output.name, name(output.value))?;
+        }
+        Ok(())
+    }
+}
+
+/// `multiply(x, %3)`.
+fn expression(node: NodeRef<'_>, name: &impl Fn(ValueId) -> String) -> String {
+    let mut arguments: Vec<String> = node.operands.iter().map(|&v| name(v)).collect();
+    let words = attribute_words(node.attributes);
+    if !words.is_empty() {
+        arguments.push(words);
+    }
+    format!("{}({})", node.op.name(), arguments.join(", "))
+}
+
+/// An attribute as people read it; what the result's type shows is left out.
+pub(crate) fn attribute_words(attributes: &Attributes) -> String {
+    match attributes {
+        Attributes::None | Attributes::Convert { .. } | Attributes::Reshape { .. } => String::new(),
+        Attributes::Constant(tensor) => tensor.to_string(),
+        Attributes::Iota { dimension, .. } | Attributes::Concatenate { dimension } => {
+            format!("dimension={dimension}")
+        }
+        Attributes::Compare { direction } => direction.symbol().into(),
+        Attributes::Reduce { axes, .. } if axes.is_empty() => String::new(),
+        Attributes::Reduce { axes, .. } => format!("axes={axes:?}"),
+        Attributes::Transpose { permutation } => format!("permutation={permutation:?}"),
+        Attributes::BroadcastInDim { dimensions, .. } => format!("dimensions={dimensions:?}"),
+        Attributes::Slice {
+            starts,
+            limits,
+            strides,
+        } => format!("{starts:?}..{limits:?} by {strides:?}"),
+        Attributes::Pad {
+            low,
+            high,
+            interior,
+        } => format!("low={low:?}, high={high:?}, interior={interior:?}"),
+        Attributes::DotGeneral(d) => format!(
+            "contracting={:?}x{:?}, batch={:?}x{:?}",
+            d.lhs_contracting, d.rhs_contracting, d.lhs_batch, d.rhs_batch
+        ),
+        Attributes::Gather(g) => format!("windows={:?}", g.slice_sizes),
+        Attributes::Scatter(s) => format!("into={:?}", s.scatter_dims_to_operand_dims),
+    }
+}

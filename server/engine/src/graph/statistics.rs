@@ -1,0 +1,67 @@
+use super::{Arena, Graph, NodeRef};
+use crate::op::{Op, Types};
+use crate::tensor::TensorType;
+use std::collections::HashMap;
+
+/// A graph in numbers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Statistics {
+    /// Nodes as sent.
+    pub nodes: u64,
+    /// Nodes that outputs depend on.
+    pub live_nodes: u64,
+    /// Elements of the floating-point inputs that outputs depend on: n.
+    pub live_inputs: u64,
+    /// Elements of the floating-point outputs: m.
+    pub outputs: u64,
+    /// Elementary operations of one evaluation.
+    pub operations: u64,
+    /// Live nodes of each operation, most frequent first.
+    pub op_counts: Vec<(Op, u64)>,
+}
+
+impl Graph {
+    /// The graph in numbers.
+    pub fn statistics(&self) -> Statistics {
+        let arena = self.arena();
+        let needed = arena.needed(self.outputs().iter().map(|o| o.value));
+        let live = || arena.nodes().filter(|n| needed[n.result.index()]);
+        let mut counts: HashMap<Op, u64> = HashMap::new();
+        live().for_each(|node| *counts.entry(node.op).or_default() += 1);
+        let mut op_counts: Vec<(Op, u64)> = counts.into_iter().collect();
+        op_counts.sort_by_key(|&(op, count)| (std::cmp::Reverse(count), op.number()));
+        Statistics {
+            nodes: arena.node_count() as u64,
+            live_nodes: op_counts.iter().map(|&(_, count)| count).sum(),
+            live_inputs: self
+                .inputs()
+                .iter()
+                .filter(|i| i.ty.dtype.is_float() && needed[i.value.index()])
+                .map(|i| i.ty.elements())
+                .sum(),
+            outputs: (0..self.outputs().len())
+                .map(|i| self.output_type(i))
+                .filter(|ty| ty.dtype.is_float())
+                .map(TensorType::elements)
+                .sum(),
+            operations: live().map(|node| arena.cost(node)).sum(),
+            op_counts,
+        }
+    }
+}
+
+impl Arena {
+    /// Elementary operations of one evaluation of a node.
+    pub fn cost(&self, node: NodeRef<'_>) -> u64 {
+        if let Some(row) = node.op.elementwise() {
+            return node.ty.elements().saturating_mul(row.cost.into());
+        }
+        let Some(rule) = node.op.rule() else { return 0 };
+        let operands: Vec<&TensorType> = node.operands.iter().map(|&v| self.ty(v)).collect();
+        let types = Types {
+            operands: &operands,
+            result: node.ty,
+        };
+        (rule.cost)(node.attributes, &types)
+    }
+}

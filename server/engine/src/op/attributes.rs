@@ -1,0 +1,155 @@
+use crate::tensor::{DType, Tensor, TensorType};
+use std::sync::Arc;
+
+/// What an operation needs beside its operands. Empty lists mean the defaults of the wire contract.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[allow(
+    missing_docs,
+    reason = "fields are those of the wire contract, described there"
+)]
+pub enum Attributes {
+    None,
+    Constant(Arc<Tensor>),
+    Iota {
+        ty: TensorType,
+        dimension: u32,
+    },
+    Convert {
+        dtype: DType,
+    },
+    Compare {
+        direction: Direction,
+    },
+    Reduce {
+        axes: Vec<u32>,
+        keep_dims: bool,
+    },
+    Reshape {
+        shape: Vec<u64>,
+    },
+    Transpose {
+        permutation: Vec<u32>,
+    },
+    BroadcastInDim {
+        shape: Vec<u64>,
+        dimensions: Vec<u32>,
+    },
+    Slice {
+        starts: Vec<u64>,
+        limits: Vec<u64>,
+        strides: Vec<u64>,
+    },
+    Pad {
+        low: Vec<u64>,
+        high: Vec<u64>,
+        interior: Vec<u64>,
+    },
+    Concatenate {
+        dimension: u32,
+    },
+    DotGeneral(DotDimensions),
+    Gather(GatherDimensions),
+    Scatter(ScatterDimensions),
+}
+
+impl Attributes {
+    /// Name of the attribute message's field in a wire node; empty for none.
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Attributes::None => "",
+            Attributes::Constant(_) => "constant",
+            Attributes::Iota { .. } => "iota",
+            Attributes::Convert { .. } => "convert",
+            Attributes::Compare { .. } => "compare",
+            Attributes::Reduce { .. } => "reduce",
+            Attributes::Reshape { .. } => "reshape",
+            Attributes::Transpose { .. } => "transpose",
+            Attributes::BroadcastInDim { .. } => "broadcast_in_dim",
+            Attributes::Slice { .. } => "slice",
+            Attributes::Pad { .. } => "pad",
+            Attributes::Concatenate { .. } => "concatenate",
+            Attributes::DotGeneral(_) => "dot_general",
+            Attributes::Gather(_) => "gather",
+            Attributes::Scatter(_) => "scatter",
+        }
+    }
+}
+
+/// Direction of a comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs, reason = "the usual six")]
+pub enum Direction {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+impl Direction {
+    /// Every direction.
+    pub const ALL: [Direction; 6] = [
+        Direction::Eq,
+        Direction::Ne,
+        Direction::Lt,
+        Direction::Le,
+        Direction::Gt,
+        Direction::Ge,
+    ];
+
+    /// The sign people write.
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Direction::Eq => "==",
+            Direction::Ne => "!=",
+            Direction::Lt => "<",
+            Direction::Le => "<=",
+            Direction::Gt => ">",
+            Direction::Ge => ">=",
+        }
+    }
+}
+
+/// Dimensions of a tensor contraction; see `DotGeneral` in the wire contract.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[allow(missing_docs, reason = "fields are those of the wire contract")]
+pub struct DotDimensions {
+    pub lhs_contracting: Vec<u32>,
+    pub rhs_contracting: Vec<u32>,
+    pub lhs_batch: Vec<u32>,
+    pub rhs_batch: Vec<u32>,
+}
+
+/// What an index outside the tensor means.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum OutOfBounds {
+    /// The window is moved to the nearest place inside.
+    #[default]
+    Clamp,
+    /// Gather gives zeros, scatter drops the update.
+    Drop,
+}
+
+/// Dimensions of a gather; see `Gather` in the wire contract.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[allow(missing_docs, reason = "fields are those of the wire contract")]
+pub struct GatherDimensions {
+    pub offset_dims: Vec<u32>,
+    pub collapsed_slice_dims: Vec<u32>,
+    pub start_index_map: Vec<u32>,
+    pub index_vector_dim: u32,
+    pub slice_sizes: Vec<u64>,
+    pub out_of_bounds: OutOfBounds,
+}
+
+/// Dimensions of a scatter; see `Scatter` in the wire contract.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[allow(missing_docs, reason = "fields are those of the wire contract")]
+pub struct ScatterDimensions {
+    pub update_window_dims: Vec<u32>,
+    pub inserted_window_dims: Vec<u32>,
+    pub scatter_dims_to_operand_dims: Vec<u32>,
+    pub index_vector_dim: u32,
+    pub out_of_bounds: OutOfBounds,
+}

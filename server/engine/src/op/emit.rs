@@ -1,0 +1,249 @@
+//! How rules write graphs: a rule is handed values and an [`Emit`], and gives back values.
+
+use super::{Attributes, Direction, Op};
+use crate::tensor::{DType, Tensor, TensorType};
+use std::{cell::RefCell, ops, sync::Arc};
+
+/// A value of a graph: an input or a node's result.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ValueId(pub u32);
+
+impl ValueId {
+    /// As an index into tables over values.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Where rules put the nodes they write. Operands and attributes must fit the operation: rules are written by
+/// us, so a misfit is a defect, not input.
+pub trait Emit {
+    /// Appends a node (or finds one that computes the same) and gives its result.
+    fn emit(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> ValueId;
+    /// Type of a value.
+    fn ty(&self, value: ValueId) -> &TensorType;
+}
+
+impl dyn Emit + '_ {
+    /// An operation of one operand.
+    pub fn unary(&mut self, op: Op, a: ValueId) -> ValueId {
+        self.emit(op, &[a], Attributes::None)
+    }
+
+    /// An operation of two operands.
+    pub fn binary(&mut self, op: Op, a: ValueId, b: ValueId) -> ValueId {
+        self.emit(op, &[a, b], Attributes::None)
+    }
+
+    /// A scalar constant.
+    pub fn scalar(&mut self, dtype: DType, value: f64) -> ValueId {
+        let tensor = Arc::new(Tensor::scalar(dtype, value));
+        self.emit(Op::Constant, &[], Attributes::Constant(tensor))
+    }
+
+    /// A tensor filled with one number.
+    pub fn full(&mut self, ty: &TensorType, value: f64) -> ValueId {
+        let scalar = self.scalar(ty.dtype, value);
+        self.spread(scalar, &ty.shape)
+    }
+
+    /// A scalar broadcast to a shape; anything that already has the shape is left alone.
+    pub fn spread(&mut self, value: ValueId, shape: &[u64]) -> ValueId {
+        if *self.ty(value).shape == *shape {
+            return value;
+        }
+        self.broadcast(value, shape, vec![])
+    }
+
+    /// Broadcast along new or unit dimensions.
+    pub fn broadcast(&mut self, value: ValueId, shape: &[u64], dimensions: Vec<u32>) -> ValueId {
+        let shape = shape.to_vec();
+        self.emit(
+            Op::BroadcastInDim,
+            &[value],
+            Attributes::BroadcastInDim { shape, dimensions },
+        )
+    }
+
+    /// The same elements in another shape.
+    pub fn reshape(&mut self, value: ValueId, shape: &[u64]) -> ValueId {
+        if *self.ty(value).shape == *shape {
+            return value;
+        }
+        let shape = shape.to_vec();
+        self.emit(Op::Reshape, &[value], Attributes::Reshape { shape })
+    }
+
+    /// Permuted dimensions.
+    pub fn transpose(&mut self, value: ValueId, permutation: Vec<u32>) -> ValueId {
+        self.emit(
+            Op::Transpose,
+            &[value],
+            Attributes::Transpose { permutation },
+        )
+    }
+
+    /// A reduction that drops its axes.
+    pub fn reduce(&mut self, op: Op, value: ValueId, axes: Vec<u32>) -> ValueId {
+        // An empty list would mean "all".
+        if axes.is_empty() {
+            return value;
+        }
+        let keep_dims = false;
+        self.emit(op, &[value], Attributes::Reduce { axes, keep_dims })
+    }
+
+    /// `a` where the predicate holds, `b` elsewhere.
+    pub fn select(&mut self, predicate: ValueId, a: ValueId, b: ValueId) -> ValueId {
+        self.emit(Op::Select, &[predicate, a, b], Attributes::None)
+    }
+
+    /// A comparison.
+    pub fn compare(&mut self, direction: Direction, a: ValueId, b: ValueId) -> ValueId {
+        self.emit(Op::Compare, &[a, b], Attributes::Compare { direction })
+    }
+
+    /// Another element type.
+    pub fn convert(&mut self, value: ValueId, dtype: DType) -> ValueId {
+        self.emit(Op::Convert, &[value], Attributes::Convert { dtype })
+    }
+
+    /// The sum of those that are there.
+    pub fn add_some(&mut self, a: Option<ValueId>, b: Option<ValueId>) -> Option<ValueId> {
+        match (a, b) {
+            (Some(a), Some(b)) => Some(self.binary(Op::Add, a, b)),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+/// A value in a formula: partial derivatives are written with operators, as on paper.
+#[derive(Clone, Copy)]
+pub struct E<'a> {
+    /// The value.
+    pub id: ValueId,
+    cx: &'a RefCell<&'a mut dyn Emit>,
+}
+
+/// A partial derivative of an elementwise operation.
+pub enum Partial<'a> {
+    /// Identically zero.
+    Zero,
+    /// Identically one.
+    One,
+    /// Identically minus one.
+    MinusOne,
+    /// A formula: the tangent is multiplied by it.
+    Times(E<'a>),
+    /// The tangent is multiplied by it, and is 0 where the tangent is 0.
+    TimesNoNan(E<'a>),
+    /// The tangent is multiplied by it, and is 0 where the formula is 0.
+    Absorbed(E<'a>),
+    /// The tangent is divided by it.
+    Over(E<'a>),
+}
+
+impl<'a> E<'a> {
+    /// A value to calculate with.
+    pub fn new(id: ValueId, cx: &'a RefCell<&'a mut dyn Emit>) -> Self {
+        Self { id, cx }
+    }
+
+    fn wrap(self, id: ValueId) -> Self {
+        Self { id, cx: self.cx }
+    }
+
+    /// An operation of one operand.
+    pub fn unary(self, op: Op) -> Self {
+        let id = self.cx.borrow_mut().unary(op, self.id);
+        self.wrap(id)
+    }
+
+    /// An operation of two operands.
+    pub fn binary(self, op: Op, other: Self) -> Self {
+        let id = self.cx.borrow_mut().binary(op, self.id, other.id);
+        self.wrap(id)
+    }
+
+    /// A number of this value's element type.
+    pub fn number(self, value: f64) -> Self {
+        let mut cx = self.cx.borrow_mut();
+        let dtype = cx.ty(self.id).dtype;
+        let id = cx.scalar(dtype, value);
+        drop(cx);
+        self.wrap(id)
+    }
+
+    /// 1 / self.
+    pub fn recip(self) -> Self {
+        self.unary(Op::Reciprocal)
+    }
+
+    /// self².
+    pub fn square(self) -> Self {
+        self.unary(Op::Square)
+    }
+
+    /// √self.
+    pub fn sqrt(self) -> Self {
+        self.unary(Op::Sqrt)
+    }
+
+    /// `self * other`, but 0 where `other` is 0.
+    pub fn times_no_nan(self, other: Self) -> Self {
+        self.binary(Op::MultiplyNoNan, other)
+    }
+
+    /// 1 where the comparison holds, ½ where both are equal, else 0.
+    pub fn share(self, direction: Direction, other: Self) -> Self {
+        let (zero, half, one) = (self.number(0.0), self.number(0.5), self.number(1.0));
+        let mut cx = self.cx.borrow_mut();
+        let wins = cx.compare(direction, self.id, other.id);
+        let ties = cx.compare(Direction::Eq, self.id, other.id);
+        let loses = cx.select(ties, half.id, zero.id);
+        let id = cx.select(wins, one.id, loses);
+        drop(cx);
+        self.wrap(id)
+    }
+
+    /// `then` where self equals the number, else `otherwise`.
+    pub fn where_equals(self, number: f64, then: f64, otherwise: Self) -> Self {
+        let (number, then) = (self.number(number), self.number(then));
+        let mut cx = self.cx.borrow_mut();
+        let at = cx.compare(Direction::Eq, self.id, number.id);
+        let id = cx.select(at, then.id, otherwise.id);
+        drop(cx);
+        self.wrap(id)
+    }
+}
+
+macro_rules! operators {
+    ($($trait:ident $method:ident $op:ident),*) => {$(
+        impl<'a> ops::$trait for E<'a> {
+            type Output = E<'a>;
+            fn $method(self, other: Self) -> Self {
+                self.binary(Op::$op, other)
+            }
+        }
+        impl<'a> ops::$trait<f64> for E<'a> {
+            type Output = E<'a>;
+            fn $method(self, other: f64) -> Self {
+                self.binary(Op::$op, self.number(other))
+            }
+        }
+        impl<'a> ops::$trait<E<'a>> for f64 {
+            type Output = E<'a>;
+            fn $method(self, other: E<'a>) -> E<'a> {
+                other.number(self).binary(Op::$op, other)
+            }
+        }
+    )*};
+}
+operators!(Add add Add, Sub sub Subtract, Mul mul Multiply, Div div Divide);
+
+impl ops::Neg for E<'_> {
+    type Output = Self;
+    fn neg(self) -> Self {
+        self.unary(Op::Negate)
+    }
+}

@@ -1,0 +1,246 @@
+//! Floor 1: the op table. Every operation once: type rule, derivative, transpose, kernel, cost.
+
+mod attributes;
+mod compare;
+mod concatenate;
+mod constant;
+mod convert;
+mod dot;
+mod emit;
+mod gather;
+mod info;
+pub mod kernels;
+mod logical;
+mod pad;
+mod problem;
+mod reduce;
+mod select;
+mod shape_ops;
+mod slice;
+mod strided;
+mod table;
+
+pub use attributes::{
+    Attributes, Direction, DotDimensions, GatherDimensions, OutOfBounds, ScatterDimensions,
+};
+pub use dot::DotPlan;
+pub use emit::{E, Emit, Partial, ValueId};
+pub use gather::WindowPlan;
+pub use info::{OpInfo, list_ops};
+pub use problem::{Place, Problem, ViolationKind};
+pub use reduce::Reduction;
+pub use strided::Strided;
+pub use table::{
+    Elementwise, Op, binary_floats, binary_integers, is_commutative, unary_floats, unary_integers,
+};
+
+use crate::tensor::{DType, Tensor, TensorType};
+use std::sync::Arc;
+
+impl Op {
+    /// The number on the wire.
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+
+    /// False for operations that the contract declares and this engine does not have yet.
+    pub fn is_implemented(self) -> bool {
+        self.elementwise().is_some() || self.rule().is_some()
+    }
+}
+
+/// A node as rules see it.
+pub struct Application<'a> {
+    /// The operation.
+    pub op: Op,
+    /// Its attributes.
+    pub attributes: &'a Attributes,
+    /// Its operands.
+    pub operands: &'a [ValueId],
+    /// Its result.
+    pub result: ValueId,
+}
+
+/// The types of a node, for kernels and prices.
+pub struct Types<'a> {
+    /// Of the operands.
+    pub operands: &'a [&'a TensorType],
+    /// Of the result.
+    pub result: &'a TensorType,
+}
+
+/// Everything about a structural operation.
+pub struct Rule {
+    /// Fewest and most operands.
+    pub operands: (u32, u32),
+    /// Field of the attribute message in a wire node; empty for none.
+    pub attribute: &'static str,
+    /// Linear in its floating-point operands together.
+    pub linear: bool,
+    /// The choice where the derivative does not exist; empty for smooth operations.
+    pub non_smooth: &'static str,
+    /// The result's type, or what is wrong. The number of operands and the kind of attributes are right.
+    pub infer: fn(Op, &Attributes, &[&TensorType]) -> Result<TensorType, Problem>,
+    /// The result's tangent from the operands' tangents (`None`: zero; at least one is there). Tangents have
+    /// their operand's type.
+    pub jvp: fn(&mut dyn Emit, &Application<'_>, &[Option<ValueId>]) -> Option<ValueId>,
+    /// The cotangent of one operand, in which this node is linear, from the result's. Shapes:
+    /// `[..result] -> [..operand]`. `None` in the table: linear in nothing.
+    pub transpose: Option<fn(&mut dyn Emit, &Application<'_>, ValueId, usize) -> ValueId>,
+    /// What the executor runs.
+    pub kernel: fn(Op, &Attributes, &Types<'_>) -> Kernel,
+    /// Elementary operations of one evaluation.
+    pub cost: fn(&Attributes, &Types<'_>) -> u64,
+}
+
+/// What the executor runs for a structural operation: shapes worked out into strides.
+#[derive(Debug)]
+pub enum Kernel {
+    /// A constant.
+    Constant(Arc<Tensor>),
+    /// The index along one dimension: `(i / inner) % size`.
+    Iota {
+        /// Size of the dimension.
+        size: usize,
+        /// Elements for each step along it.
+        inner: usize,
+    },
+    /// The result's elements in order, read from operand 0 through strides.
+    View(Strided),
+    /// Operands written into the result through strides; the rest is filled.
+    Place {
+        /// Scalar operand that fills the rest; `None` where nothing is left.
+        fill: Option<usize>,
+        /// For each part its operand and the strides of the result it goes to.
+        parts: Vec<(usize, Strided)>,
+    },
+    /// A reduction of operand 0.
+    Reduce {
+        /// Which.
+        reduction: Reduction,
+        /// Operand offsets of the kept dimensions, in the result's order.
+        kept: Strided,
+        /// Operand offsets of what is reduced for each of them.
+        reduced: Strided,
+    },
+    /// A tensor contraction.
+    Dot(DotPlan),
+    /// Windows read at indices (operand 1).
+    Gather(WindowPlan),
+    /// Windows (operand 2) added at indices (operand 1) to operand 0.
+    ScatterAdd(WindowPlan),
+    /// Another element type.
+    Convert,
+    /// A comparison.
+    Compare(Direction),
+    /// Operand 1 where operand 0, else operand 2.
+    Select,
+    /// and, or, xor, not.
+    Logical,
+    /// Neither infinite nor NaN.
+    IsFinite,
+}
+
+/// The shape of an elementwise result: that of the operands that are not scalars.
+fn broadcast_shape<'a>(
+    operands: impl IntoIterator<Item = &'a TensorType>,
+) -> Result<crate::tensor::Shape, Problem> {
+    let mut shape: Option<&crate::tensor::Shape> = None;
+    for ty in operands {
+        match shape {
+            _ if ty.shape.is_empty() => {}
+            None => shape = Some(&ty.shape),
+            Some(first) if *first == ty.shape => {}
+            Some(first) => {
+                return Err(Problem::operands(format!(
+                    "operands have shapes {first} and {}; insert broadcast_in_dim",
+                    ty.shape
+                )));
+            }
+        }
+    }
+    Ok(shape.cloned().unwrap_or_default())
+}
+
+/// Result type of an elementwise operation.
+pub fn infer_elementwise(
+    row: &Elementwise,
+    operands: &[&TensorType],
+) -> Result<TensorType, Problem> {
+    let dtype = operands[0].dtype;
+    same_dtype(operands)?;
+    if !(dtype.is_float() || row.integer && dtype == DType::I64) {
+        let takes = if row.integer {
+            "f64, f32 or i64"
+        } else {
+            "f64 or f32"
+        };
+        return Err(Problem::operand(
+            0,
+            format!("operand is {dtype}, the operation takes {takes}; insert convert"),
+        ));
+    }
+    Ok(TensorType::new(
+        dtype,
+        broadcast_shape(operands.iter().copied())?,
+    ))
+}
+
+fn same_dtype(operands: &[&TensorType]) -> Result<(), Problem> {
+    let dtype = operands[0].dtype;
+    match operands.iter().find(|ty| ty.dtype != dtype) {
+        None => Ok(()),
+        Some(other) => Err(Problem::operands(format!(
+            "operands are {dtype} and {}; insert convert",
+            other.dtype
+        ))),
+    }
+}
+
+/// Elements of the result, for operations that cost one an element.
+fn cost_of_result(_: &Attributes, types: &Types<'_>) -> u64 {
+    types.result.elements()
+}
+
+/// For operations that differentiation passes by.
+fn no_tangent(_: &mut dyn Emit, _: &Application<'_>, _: &[Option<ValueId>]) -> Option<ValueId> {
+    None
+}
+
+/// A tangent that is there, or zeros of the operand's type.
+fn tangent_or_zeros(cx: &mut dyn Emit, operand: ValueId, tangent: Option<ValueId>) -> ValueId {
+    tangent.unwrap_or_else(|| {
+        let ty = cx.ty(operand).clone();
+        cx.full(&ty, 0.0)
+    })
+}
+
+/// Checks that dimensions are distinct and below the rank.
+fn check_dimensions(field: &'static str, dimensions: &[u32], rank: usize) -> Result<(), Problem> {
+    for (i, &d) in dimensions.iter().enumerate() {
+        if d as usize >= rank {
+            return Err(Problem::attribute(
+                field,
+                format!("dimension {d} does not exist: the operand has rank {rank}"),
+            ));
+        }
+        if dimensions[..i].contains(&d) {
+            return Err(Problem::attribute(
+                field,
+                format!("dimension {d} is named twice; name it once"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a list has an entry for each dimension.
+fn check_rank(field: &'static str, len: usize, rank: usize) -> Result<(), Problem> {
+    if len == rank {
+        return Ok(());
+    }
+    Err(Problem::attribute(
+        field,
+        format!("has {len} entries, the operand has rank {rank}; give one for each dimension"),
+    ))
+}

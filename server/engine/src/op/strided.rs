@@ -1,0 +1,135 @@
+/// A way through a buffer: for each index in row-major order over `sizes`, the element at
+/// `offset + Σ index · stride`. Offsets are non-negative throughout.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Strided {
+    offset: usize,
+    sizes: Vec<usize>,
+    strides: Vec<usize>,
+}
+
+impl Strided {
+    /// Adjacent dimensions that step evenly are merged, so that runs are long.
+    pub fn new(offset: usize, sizes: &[usize], strides: &[usize]) -> Self {
+        let mut merged = Self {
+            offset,
+            sizes: Vec::with_capacity(sizes.len()),
+            strides: Vec::with_capacity(sizes.len()),
+        };
+        for (&size, &stride) in sizes.iter().zip(strides) {
+            if size == 1 {
+                continue;
+            }
+            match (merged.sizes.last_mut(), merged.strides.last_mut()) {
+                (Some(outer), Some(step)) if *step == stride.wrapping_mul(size) => {
+                    *outer *= size;
+                    *step = stride;
+                }
+                _ => {
+                    merged.sizes.push(size);
+                    merged.strides.push(stride);
+                }
+            }
+        }
+        merged
+    }
+
+    /// Everything in order.
+    pub fn dense(elements: usize) -> Self {
+        Self::new(0, &[elements], &[1])
+    }
+
+    /// Elements visited.
+    pub fn len(&self) -> usize {
+        self.sizes.iter().product()
+    }
+
+    /// Whether nothing is visited.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Size and stride if one dimension remains.
+    pub fn single(&self) -> Option<(usize, usize)> {
+        match (&self.sizes[..], &self.strides[..]) {
+            ([], []) => Some((1, 1)),
+            ([n], [stride]) => Some((*n, *stride)),
+            _ => None,
+        }
+    }
+
+    /// Calls `f(position, start, length, stride)` for each run along the innermost dimension: `length` elements
+    /// at `start`, `start + stride`, …, of which the first is number `position` in order.
+    pub fn for_each_run(&self, mut f: impl FnMut(usize, usize, usize, usize)) {
+        let (length, stride) = match (self.sizes.last(), self.strides.last()) {
+            (Some(&n), Some(&s)) => (n, s),
+            _ => return f(0, self.offset, 1, 1),
+        };
+        if self.is_empty() {
+            return;
+        }
+        let outer = self.sizes.len() - 1;
+        let mut index = vec![0usize; outer];
+        let (mut start, mut position) = (self.offset, 0);
+        loop {
+            f(position, start, length, stride);
+            position += length;
+            let mut d = outer;
+            loop {
+                if d == 0 {
+                    return;
+                }
+                d -= 1;
+                index[d] += 1;
+                start += self.strides[d];
+                if index[d] < self.sizes[d] {
+                    break;
+                }
+                start -= self.strides[d] * self.sizes[d];
+                index[d] = 0;
+            }
+        }
+    }
+
+    /// Calls `f(position, start)` for each element.
+    pub fn for_each(&self, mut f: impl FnMut(usize, usize)) {
+        self.for_each_run(|position, start, length, stride| {
+            for i in 0..length {
+                f(position + i, start + i * stride);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Strided;
+
+    fn visited(s: &Strided) -> Vec<usize> {
+        let mut v = vec![];
+        s.for_each(|i, at| {
+            assert_eq!(i, v.len());
+            v.push(at);
+        });
+        v
+    }
+
+    #[test]
+    fn visits_in_order() {
+        assert_eq!(
+            visited(&Strided::new(0, &[2, 3], &[1, 2])),
+            [0, 2, 4, 1, 3, 5]
+        );
+        assert_eq!(visited(&Strided::new(5, &[], &[])), [5]);
+        assert_eq!(visited(&Strided::new(0, &[2, 0], &[1, 1])), []);
+        assert_eq!(visited(&Strided::new(1, &[2, 2], &[0, 3])), [1, 4, 1, 4]);
+    }
+
+    #[test]
+    fn merges_even_steps() {
+        assert_eq!(
+            Strided::new(0, &[4, 1, 5], &[5, 9, 1]).single(),
+            Some((20, 1))
+        );
+        assert_eq!(Strided::new(0, &[4, 5], &[10, 2]).single(), Some((20, 2)));
+    }
+}

@@ -1,0 +1,262 @@
+//! The op table: every operation once.
+//!
+//! An elementwise operation is one row: number, name, value, partial derivatives (formulas over operands and
+//! result, written as graph nodes), the domain tests draw from, its cost, and what happens where it is not
+//! smooth. A structural operation is one file with a [`Rule`]; its row here gives number, name and file.
+
+use super::{
+    Direction::{Gt, Lt},
+    E,
+    Partial::{self, Absorbed, MinusOne, One, Over, Times, TimesNoNan, Zero},
+    Rule, compare, concatenate, constant, convert, dot, gather, kernels, logical, pad, reduce,
+    select, shape_ops, slice,
+};
+use std::cell::Cell;
+use std::f64::consts::{LN_2, LN_10};
+
+/// One row of an elementwise operation. Operands and result have one element type.
+pub struct Elementwise {
+    /// Partial derivative in each operand: `partials[i](operands, result)`.
+    pub partials: &'static [for<'a> fn(&[E<'a>], E<'a>) -> Partial<'a>],
+    /// Closed interval for each operand on whose inside the operation is smooth; tests draw from it.
+    pub domain: &'static [(f64, f64)],
+    /// Elementary operations an element.
+    pub cost: u32,
+    /// Whether i64 operands are taken as well.
+    pub integer: bool,
+    /// A partial can be infinite where the value is finite. Tangents are multiplied so that 0 · inf = 0, and a
+    /// direction that does not move this operand gives 0 in forward mode as it does in reverse mode.
+    pub singular: bool,
+    /// The choice where the derivative does not exist; empty for smooth operations.
+    pub non_smooth: &'static str,
+}
+
+/// Two operands may change places without changing a bit of the result.
+pub fn is_commutative(op: Op) -> bool {
+    // Not maximum and minimum: NaN payloads and signed zeros make order visible.
+    matches!(op, Op::Add | Op::Multiply | Op::And | Op::Or | Op::Xor)
+}
+
+macro_rules! ops {
+    (
+        unary { $($u:ident = $unum:literal $uname:literal {
+            value: $uvalue:expr, $(int: $uint:expr,)? d: $ud:expr, domain: $udom:expr, cost: $ucost:literal
+            $(, $uflag:ident: $uflagv:expr)*
+        })* }
+        binary { $($b:ident = $bnum:literal $bname:literal {
+            value: $bvalue:expr, $(int: $bint:expr,)? d: [$bda:expr, $bdb:expr], domain: [$bdom0:expr, $bdom1:expr], cost: $bcost:literal
+            $(, $bflag:ident: $bflagv:expr)*
+        })* }
+        structural { $($s:ident = $snum:literal $sname:literal => $rule:expr;)* }
+        declared { $($x:ident = $xnum:literal $xname:literal;)* }
+    ) => {
+        /// An operation. The discriminant is its number on the wire, for ever.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        #[repr(u16)]
+        #[allow(missing_docs, reason = "each is described beside its number in the wire contract")]
+        pub enum Op { $($u = $unum,)* $($b = $bnum,)* $($s = $snum,)* $($x = $xnum,)* }
+
+        impl Op {
+            /// Every operation, by kind.
+            pub const ALL: &'static [Op] = &[$(Op::$u,)* $(Op::$b,)* $(Op::$s,)* $(Op::$x,)*];
+
+            /// Lower-case name.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Op::$u => $uname,)* $(Op::$b => $bname,)* $(Op::$s => $sname,)* $(Op::$x => $xname,)*
+                }
+            }
+
+            /// The operation of a wire number.
+            pub const fn from_number(number: u32) -> Option<Op> {
+                match number {
+                    $($unum => Some(Op::$u),)* $($bnum => Some(Op::$b),)*
+                    $($snum => Some(Op::$s),)* $($xnum => Some(Op::$x),)*
+                    _ => None,
+                }
+            }
+
+            /// The row of an elementwise operation.
+            pub fn elementwise(self) -> Option<&'static Elementwise> {
+                match self {
+                    $(Op::$u => {
+                        const ROW: Elementwise = Elementwise {
+                            domain: &[$udom], cost: $ucost, integer: ops!(@has $($uint)?),
+                            $($uflag: $uflagv,)*
+                            partials: &[|x, y| { let d: for<'a> fn(E<'a>, E<'a>) -> Partial<'a> = $ud; d(x[0], y) }],
+                            ..PLAIN
+                        };
+                        Some(&ROW)
+                    })*
+                    $(Op::$b => {
+                        const ROW: Elementwise = Elementwise {
+                            domain: &[$bdom0, $bdom1], cost: $bcost, integer: ops!(@has $($bint)?),
+                            $($bflag: $bflagv,)*
+                            partials: &[
+                                |x, y| { let d: for<'a> fn(E<'a>, E<'a>, E<'a>) -> Partial<'a> = $bda; d(x[0], x[1], y) },
+                                |x, y| { let d: for<'a> fn(E<'a>, E<'a>, E<'a>) -> Partial<'a> = $bdb; d(x[0], x[1], y) },
+                            ],
+                            ..PLAIN
+                        };
+                        Some(&ROW)
+                    })*
+                    _ => None,
+                }
+            }
+
+            /// The rule of a structural operation.
+            pub fn rule(self) -> Option<&'static Rule> {
+                match self { $(Op::$s => Some(&$rule),)* _ => None }
+            }
+
+            /// Value of an operation of one operand at one point. NaN for any other operation.
+            #[inline]
+            pub fn value1(self, a: f64) -> f64 {
+                match self {
+                    $(Op::$u => { let f: fn(f64) -> f64 = $uvalue; f(a) })*
+                    _ => f64::NAN,
+                }
+            }
+
+            /// Value of an operation of two operands at one point. NaN for any other operation.
+            #[inline]
+            pub fn value2(self, a: f64, b: f64) -> f64 {
+                match self {
+                    $(Op::$b => { let f: fn(f64, f64) -> f64 = $bvalue; f(a, b) })*
+                    _ => f64::NAN,
+                }
+            }
+        }
+
+        /// `out[i] = op(a[i])`.
+        pub fn unary_floats<T: kernels::Float>(op: Op, out: &[Cell<T>], a: &[Cell<T>]) {
+            match op { $(Op::$u => kernels::map1(out, a, $uvalue),)* _ => {} }
+        }
+
+        /// `out[i] = op(a[i], b[i])`.
+        pub fn binary_floats<T: kernels::Float>(op: Op, out: &[Cell<T>], a: kernels::Source<'_, T>, b: kernels::Source<'_, T>) {
+            match op { $(Op::$b => kernels::map2(out, a, b, $bvalue),)* _ => {} }
+        }
+
+        /// `out[i] = op(a[i])` on integers.
+        pub fn unary_integers(op: Op, out: &[Cell<i64>], a: &[Cell<i64>]) {
+            match op { $($(Op::$u => kernels::map1_integers(out, a, $uint),)?)* _ => {} }
+        }
+
+        /// `out[i] = op(a[i], b[i])` on integers.
+        pub fn binary_integers(op: Op, out: &[Cell<i64>], a: kernels::Source<'_, i64>, b: kernels::Source<'_, i64>) {
+            match op { $($(Op::$b => kernels::map2_integers(out, a, b, $bint),)?)* _ => {} }
+        }
+    };
+    (@has) => { false };
+    (@has $e:expr) => { true };
+}
+
+/// What a row leaves out.
+const PLAIN: Elementwise = Elementwise {
+    partials: &[],
+    domain: &[],
+    cost: 1,
+    integer: false,
+    singular: false,
+    non_smooth: "",
+};
+
+ops! {
+    unary {
+        Negate = 5 "negate" { value: |x| -x, int: i64::wrapping_neg, d: |_, _| MinusOne, domain: (-2.0, 2.0), cost: 1 }
+        Abs = 6 "abs" { value: f64::abs, int: i64::wrapping_abs, d: |x, _| Times(x.unary(Op::Sign)), domain: (-2.0, 2.0), cost: 1, non_smooth: "0 at 0" }
+        Sign = 7 "sign" { value: |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { x }, int: i64::signum, d: |_, _| Zero, domain: (0.5, 2.0), cost: 1, non_smooth: "0" }
+        Square = 11 "square" { value: |x| x * x, int: |x| x.wrapping_mul(x), d: |x, _| Times(x + x), domain: (-2.0, 2.0), cost: 1 }
+        // y + 0 turns -0 into +0: the slope at -0 is +inf as well.
+        Sqrt = 12 "sqrt" { value: libm::sqrt, d: |_, y| Times(0.5 / (y + 0.0)), domain: (0.1, 4.0), cost: 4, singular: true, non_smooth: "+inf at 0" }
+        Rsqrt = 13 "rsqrt" { value: |x| 1.0 / libm::sqrt(x), d: |x, y| Times(-0.5 * y / x), domain: (0.1, 4.0), cost: 8 }
+        Cbrt = 14 "cbrt" { value: libm::cbrt, d: |_, y| Times((3.0 * y.square()).recip()), domain: (0.1, 4.0), cost: 12, singular: true, non_smooth: "+inf at 0" }
+        Reciprocal = 15 "reciprocal" { value: |x| 1.0 / x, d: |_, y| Times(-y.square()), domain: (0.5, 3.0), cost: 4 }
+
+        Exp = 30 "exp" { value: libm::exp, d: |_, y| Times(y), domain: (-3.0, 3.0), cost: 10 }
+        Expm1 = 31 "expm1" { value: libm::expm1, d: |_, y| Times(y + 1.0), domain: (-3.0, 3.0), cost: 14 }
+        Log = 32 "log" { value: libm::log, d: |x, _| Over(x), domain: (0.1, 5.0), cost: 10 }
+        Log1p = 33 "log1p" { value: libm::log1p, d: |x, _| Over(x + 1.0), domain: (-0.8, 4.0), cost: 14 }
+        Exp2 = 34 "exp2" { value: libm::exp2, d: |_, y| Times(y * LN_2), domain: (-3.0, 3.0), cost: 10 }
+        Log2 = 35 "log2" { value: libm::log2, d: |x, _| Over(x * LN_2), domain: (0.1, 5.0), cost: 10 }
+        Log10 = 36 "log10" { value: libm::log10, d: |x, _| Over(x * LN_10), domain: (0.1, 5.0), cost: 10 }
+        // y (1 - y), without the cancellation of 1 - y.
+        Logistic = 37 "logistic" { value: |x| 1.0 / (1.0 + libm::exp(-x)), d: |x, y| Times(y * (-x).unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 14 }
+
+        Sin = 50 "sin" { value: libm::sin, d: |x, _| Times(x.unary(Op::Cos)), domain: (-4.0, 4.0), cost: 12 }
+        Cos = 51 "cos" { value: libm::cos, d: |x, _| Times(-x.unary(Op::Sin)), domain: (-4.0, 4.0), cost: 12 }
+        Tan = 52 "tan" { value: libm::tan, d: |_, y| Times(1.0 + y.square()), domain: (-1.2, 1.2), cost: 16 }
+        // (1 - x)(1 + x): 1 - x² would cancel near the ends.
+        Asin = 53 "asin" { value: libm::asin, d: |x, _| Times(((1.0 - x) * (1.0 + x)).unary(Op::Rsqrt)), domain: (-0.9, 0.9), cost: 14, singular: true, non_smooth: "+inf at -1 and 1" }
+        Acos = 54 "acos" { value: libm::acos, d: |x, _| Times(-((1.0 - x) * (1.0 + x)).unary(Op::Rsqrt)), domain: (-0.9, 0.9), cost: 14, singular: true, non_smooth: "-inf at -1 and 1" }
+        Atan = 55 "atan" { value: libm::atan, d: |x, _| Over(1.0 + x.square()), domain: (-3.0, 3.0), cost: 14 }
+        Sinh = 57 "sinh" { value: libm::sinh, d: |x, _| Times(x.unary(Op::Cosh)), domain: (-3.0, 3.0), cost: 16 }
+        Cosh = 58 "cosh" { value: libm::cosh, d: |x, _| Times(x.unary(Op::Sinh)), domain: (-3.0, 3.0), cost: 16 }
+        Tanh = 59 "tanh" { value: libm::tanh, d: |_, y| Times(1.0 - y.square()), domain: (-2.0, 2.0), cost: 16 }
+        Asinh = 60 "asinh" { value: libm::asinh, d: |x, _| Times((x.square() + 1.0).unary(Op::Rsqrt)), domain: (-3.0, 3.0), cost: 18 }
+        Acosh = 61 "acosh" { value: libm::acosh, d: |x, _| Times(((x - 1.0) * (x + 1.0)).unary(Op::Rsqrt)), domain: (1.2, 4.0), cost: 18, singular: true, non_smooth: "+inf at 1" }
+        Atanh = 62 "atanh" { value: libm::atanh, d: |x, _| Over((1.0 - x) * (1.0 + x)), domain: (-0.9, 0.9), cost: 18 }
+
+        Floor = 87 "floor" { value: libm::floor, d: |_, _| Zero, domain: (0.1, 0.9), cost: 1, non_smooth: "0" }
+        Ceil = 88 "ceil" { value: libm::ceil, d: |_, _| Zero, domain: (0.1, 0.9), cost: 1, non_smooth: "0" }
+        RoundNearestEven = 89 "round_nearest_even" { value: libm::rint, d: |_, _| Zero, domain: (-0.4, 0.4), cost: 1, non_smooth: "0" }
+    }
+    binary {
+        Add = 1 "add" { value: |a, b| a + b, int: i64::wrapping_add, d: [|_, _, _| One, |_, _, _| One], domain: [(-2.0, 2.0), (-2.0, 2.0)], cost: 1 }
+        Subtract = 2 "subtract" { value: |a, b| a - b, int: i64::wrapping_sub, d: [|_, _, _| One, |_, _, _| MinusOne], domain: [(-2.0, 2.0), (-2.0, 2.0)], cost: 1 }
+        Multiply = 3 "multiply" { value: |a, b| a * b, int: i64::wrapping_mul, d: [|_, b, _| Times(b), |a, _, _| Times(a)], domain: [(-2.0, 2.0), (-2.0, 2.0)], cost: 1 }
+        Divide = 4 "divide" { value: |a, b| a / b, int: |a, b| if b == 0 { 0 } else { a.wrapping_div(b) }, d: [|_, b, _| Over(b), |_, b, y| Times(-(y / b))], domain: [(-2.0, 2.0), (0.5, 3.0)], cost: 4 }
+        Maximum = 8 "maximum" { value: kernels::maximum, int: std::cmp::Ord::max, d: [|a, b, _| Times(a.share(Gt, b)), |a, b, _| Times(b.share(Gt, a))], domain: [(-2.0, 0.0), (0.1, 2.0)], cost: 1, non_smooth: "ties share equally" }
+        Minimum = 9 "minimum" { value: kernels::minimum, int: std::cmp::Ord::min, d: [|a, b, _| Times(a.share(Lt, b)), |a, b, _| Times(b.share(Lt, a))], domain: [(-2.0, 0.0), (0.1, 2.0)], cost: 1, non_smooth: "ties share equally" }
+        // Exponent 0 gives slope 0 even at base 0; base 0 gives slope 0 in a positive exponent.
+        Power = 10 "power" { value: libm::pow, d: [
+            |a, b, _| Times(a.binary(Op::Power, b - 1.0).times_no_nan(b)),
+            |a, _, y| Times(a.unary(Op::Log).times_no_nan(y))
+        ], domain: [(0.2, 3.0), (-2.0, 2.0)], cost: 24, singular: true, non_smooth: "d/da a^0 = 0" }
+        Remainder = 16 "remainder" { value: libm::fmod, int: |a, b| if b == 0 { 0 } else { a.wrapping_rem(b) }, d: [
+            |_, _, _| One,
+            |a, b, y| Times(((y - a) / b).unary(Op::RoundNearestEven))
+        ], domain: [(2.2, 2.8), (0.9, 1.05)], cost: 10, non_smooth: "that of the piece" }
+        MultiplyNoNan = 17 "multiply_no_nan" { value: |a, b| if b == 0.0 { 0.0 } else { a * b }, d: [|_, b, _| Absorbed(b), |a, _, _| TimesNoNan(a)], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 1 }
+        Hypot = 18 "hypot" { value: libm::hypot, d: [|a, _, y| Times(y.where_equals(0.0, 0.0, a / y)), |_, b, y| Times(y.where_equals(0.0, 0.0, b / y))], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 12, non_smooth: "0 at the origin" }
+        // Divided by the radius twice: its square could overflow.
+        Atan2 = 56 "atan2" { value: libm::atan2, d: [
+            |a, b, _| { let r = a.binary(Op::Hypot, b); Times(b / r / r) },
+            |a, b, _| { let r = a.binary(Op::Hypot, b); Times(-(a / r / r)) }
+        ], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 20 }
+    }
+    structural {
+        Compare = 80 "compare" => compare::COMPARE;
+        Select = 81 "select" => select::SELECT;
+        And = 82 "and" => logical::BINARY;
+        Or = 83 "or" => logical::BINARY;
+        Xor = 84 "xor" => logical::BINARY;
+        Not = 85 "not" => logical::NOT;
+        IsFinite = 86 "is_finite" => logical::IS_FINITE;
+        Constant = 120 "constant" => constant::CONSTANT;
+        Iota = 121 "iota" => constant::IOTA;
+        Convert = 122 "convert" => convert::CONVERT;
+        StopGradient = 123 "stop_gradient" => shape_ops::STOP_GRADIENT;
+        Reshape = 124 "reshape" => shape_ops::RESHAPE;
+        Transpose = 125 "transpose" => shape_ops::TRANSPOSE;
+        BroadcastInDim = 126 "broadcast_in_dim" => shape_ops::BROADCAST_IN_DIM;
+        Slice = 127 "slice" => slice::SLICE;
+        Pad = 128 "pad" => pad::PAD;
+        Concatenate = 129 "concatenate" => concatenate::CONCATENATE;
+        Gather = 130 "gather" => gather::GATHER;
+        ScatterAdd = 131 "scatter_add" => gather::SCATTER_ADD;
+        ReduceSum = 150 "reduce_sum" => reduce::SUM;
+        ReduceMax = 151 "reduce_max" => reduce::MAX;
+        ReduceMin = 152 "reduce_min" => reduce::MIN;
+        DotGeneral = 170 "dot_general" => dot::DOT_GENERAL;
+    }
+    declared {
+        Call = 200 "call";
+        Cond = 201 "cond";
+        While = 202 "while";
+        Scan = 203 "scan";
+        Map = 204 "map";
+        Derivative = 205 "derivative";
+    }
+}

@@ -1,0 +1,14 @@
+//! Floor 4: from products asked for to the cheapest graph that gives them, and why.
+
+mod derive;
+mod differentiate;
+mod layout;
+mod mode;
+mod request;
+
+pub use derive::{Derivation, DerivedProduct, Group, Seed, SeedSource, derive};
+pub use differentiate::differentiate;
+pub use layout::BlockSource;
+pub use request::{
+    Candidate, HvpMode, Layout, Mode, NonFinite, NonSmooth, Options, Plan, Product, Request,
+};

@@ -1,0 +1,155 @@
+use std::time::Duration;
+
+/// Products compiled together, so that what they share is computed once. With a graph's id this is the key of
+/// a compiled program.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Request {
+    /// What to compute.
+    pub products: Vec<Product>,
+    /// How.
+    pub options: Options,
+    /// `None`: one point. Otherwise for each input whether it has a leading batch axis.
+    pub batched: Option<Vec<bool>>,
+}
+
+/// How to compute.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Options {
+    /// `None`: automatic. Gradients and Jacobians follow it; products that need both modes do not.
+    pub mode: Option<Mode>,
+    /// `None`: automatic.
+    pub hvp_mode: Option<HvpMode>,
+    /// The derivative where there is none.
+    pub non_smooth: NonSmooth,
+    /// What infinities and NaN mean.
+    pub non_finite: NonFinite,
+}
+
+/// Direction of differentiation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Mode {
+    /// A sweep for each input direction.
+    Forward,
+    /// A sweep for each output direction.
+    Reverse,
+    /// Both.
+    Mixed,
+}
+
+/// How H·v is composed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum HvpMode {
+    /// The gradient of ∇f·v.
+    ReverseOverForward,
+    /// The derivative of ∇f along v.
+    ForwardOverReverse,
+}
+
+/// The derivative where there is none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[allow(missing_docs, reason = "described in the wire contract")]
+pub enum NonSmooth {
+    #[default]
+    Standard,
+    Jax,
+    PyTorch,
+    Strict,
+}
+
+/// What infinities and NaN mean.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum NonFinite {
+    /// They come back as they are.
+    #[default]
+    Return,
+    /// An error that names the node.
+    Error,
+}
+
+/// How a matrix comes back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[allow(missing_docs, reason = "described in the wire contract")]
+pub enum Layout {
+    #[default]
+    Dense,
+    Sparse,
+    Auto,
+}
+
+/// What to compute. Inputs and outputs by position; lists are not empty. Tangents are one seed for each
+/// floating-point input, cotangents one for each floating-point output, vectors one for each of `wrt`.
+/// `directions` 0: one, without a leading axis.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs, reason = "fields are those of the wire contract")]
+pub enum Product {
+    Value {
+        outputs: Vec<u32>,
+    },
+    Gradient {
+        output: u32,
+        wrt: Vec<u32>,
+    },
+    Jacobian {
+        outputs: Vec<u32>,
+        wrt: Vec<u32>,
+        layout: Layout,
+    },
+    Jvp {
+        directions: u32,
+    },
+    Vjp {
+        directions: u32,
+    },
+    Hessian {
+        output: u32,
+        wrt: Vec<u32>,
+        layout: Layout,
+    },
+    Hvp {
+        output: u32,
+        wrt: Vec<u32>,
+        directions: u32,
+    },
+}
+
+/// How a product is computed, and what it costs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plan {
+    /// `None` for plain values.
+    pub mode: Option<Mode>,
+    /// For H and H·v.
+    pub hvp_mode: Option<HvpMode>,
+    /// Passes over what depends on a direction, for one point.
+    pub sweeps: u32,
+    /// Colours of columns; 0 without compression.
+    pub forward_colors: u32,
+    /// Colours of rows; 0 without compression.
+    pub reverse_colors: u32,
+    /// Elementary operations for one point.
+    pub operations: u64,
+    /// Working memory of the whole request in bytes.
+    pub bytes: u64,
+    /// At this engine's average speed.
+    pub predicted: Duration,
+    /// One sentence.
+    pub reason: String,
+    /// Every way that was priced, the chosen one first.
+    pub candidates: Vec<Candidate>,
+    /// n: elements of the inputs that the outputs depend on.
+    pub live_inputs: u64,
+    /// m: elements of the outputs.
+    pub live_outputs: u64,
+}
+
+/// One way to compute a product.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Candidate {
+    /// Direction.
+    pub mode: Mode,
+    /// For H and H·v.
+    pub hvp_mode: Option<HvpMode>,
+    /// Sweeps.
+    pub sweeps: u32,
+    /// Elementary operations for one point.
+    pub operations: u64,
+}

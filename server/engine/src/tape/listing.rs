@@ -1,0 +1,61 @@
+use super::{Instruction, Slot, Tape};
+use std::fmt;
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}{}",
+            if self.varies() { "l" } else { "u" },
+            self.offset()
+        )
+    }
+}
+
+/// A readable listing: `u` slots are uniform, `l` slots have a number for each lane.
+impl fmt::Display for Tape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, section) in self.sections.iter().enumerate() {
+            match i {
+                0 => writeln!(f, "once: {} instructions", section.len())?,
+                g => writeln!(
+                    f,
+                    "each lane of group {}: {} instructions",
+                    g - 1,
+                    section.len()
+                )?,
+            }
+            for instruction in &self.instructions[section.clone()] {
+                self.line(f, instruction)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Tape {
+    fn line(&self, f: &mut fmt::Formatter<'_>, i: &Instruction) -> fmt::Result {
+        write!(f, "  {:>6} = {}", i.result.to_string(), i.op.name())?;
+        if i.flags & Instruction::STRUCTURAL != 0 {
+            let step = &self.structural[i.operands[0].offset()];
+            for operand in &step.operands {
+                write!(f, " {}", operand.slot)?;
+            }
+            if let crate::op::Kernel::Constant(tensor) = &step.kernel {
+                write!(f, " {tensor}")?;
+            }
+        } else {
+            let arity = match i.op.elementwise() {
+                Some(row) => row.partials.len(),
+                None => i.op.rule().map_or(0, |rule| rule.operands.0 as usize),
+            };
+            for operand in &i.operands[..arity] {
+                write!(f, " {operand}")?;
+            }
+        }
+        if i.elements != 1 {
+            write!(f, "  × {}", i.elements)?;
+        }
+        writeln!(f)
+    }
+}

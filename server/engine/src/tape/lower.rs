@@ -1,0 +1,287 @@
+use super::slots::Slots;
+use super::{Instruction, Place, Sizes, Slot, Structural, Tape};
+use crate::error::Error;
+use crate::graph::{Arena, NodeRef};
+use crate::op::{Direction, Kernel, Op, Strided, Types, ValueId};
+use crate::tensor::{DType, TensorType};
+
+/// What a parameter varies over: 0 nothing, g + 1 the lanes of group g.
+pub type Class = u16;
+
+/// Lowers what `roots` need. Parameters nobody needs get no place. A value depends on one group at most.
+pub fn lower(
+    arena: &Arena,
+    parameters: &[(ValueId, Class)],
+    roots: &[ValueId],
+    groups: usize,
+) -> Result<Tape, Error> {
+    let needed = arena.needed(roots.iter().copied());
+    let mut class: Vec<Class> = vec![0; arena.len()];
+    for &(value, c) in parameters {
+        class[value.index()] = c;
+    }
+    for node in arena.nodes().filter(|n| needed[n.result.index()]) {
+        let of = node.operands.iter().map(|v| class[v.index()]).max();
+        class[node.result.index()] = of.unwrap_or(0);
+    }
+    let mut lowering = Lowering {
+        arena,
+        places: vec![Slot::new(0, false); arena.len()],
+        last_use: last_uses(arena, &needed, &class, roots),
+        class: &class,
+        uniform: Default::default(),
+        lanes: Default::default(),
+        tape: Tape {
+            instructions: Vec::new(),
+            structural: Vec::new(),
+            sections: Vec::new(),
+            parameters: Vec::new(),
+            roots: Vec::new(),
+            sizes: Sizes::default(),
+        },
+    };
+    lowering.section(0, parameters, &needed)?;
+    for group in 1..=groups as Class {
+        // Groups run one after the other: they share the lanes' memory.
+        let sizes = lowering.lanes.each_ref().map(Slots::size);
+        lowering.keep(sizes);
+        lowering.lanes = Default::default();
+        lowering.section(group, parameters, &needed)?;
+    }
+    lowering.keep(lowering.lanes.each_ref().map(Slots::size));
+    lowering.tape.sizes.uniform = lowering.uniform.each_ref().map(Slots::size);
+    for &(value, _) in parameters {
+        let place = needed[value.index()].then(|| lowering.place(value));
+        lowering.tape.parameters.push(place);
+    }
+    lowering.tape.roots = roots.iter().map(|&v| lowering.place(v)).collect();
+    lowering.tape.instructions.shrink_to_fit();
+    Ok(lowering.tape)
+}
+
+const FOREVER: u32 = u32::MAX;
+
+/// For each value the node after which nobody of its own section reads it; what other sections read, and what
+/// is read at the end, lives for ever.
+fn last_uses(arena: &Arena, needed: &[bool], class: &[Class], roots: &[ValueId]) -> Vec<u32> {
+    let mut last = vec![0; arena.len()];
+    for node in arena.nodes().filter(|n| needed[n.result.index()]) {
+        for v in node.operands {
+            let i = v.index();
+            let abroad = class[i] != class[node.result.index()];
+            last[i] = if abroad {
+                FOREVER
+            } else {
+                node.id.0.max(last[i])
+            };
+        }
+    }
+    for root in roots {
+        last[root.index()] = FOREVER;
+    }
+    last
+}
+
+struct Lowering<'a> {
+    arena: &'a Arena,
+    class: &'a [Class],
+    places: Vec<Slot>,
+    last_use: Vec<u32>,
+    uniform: [Slots; 4],
+    lanes: [Slots; 4],
+    tape: Tape,
+}
+
+fn memory(dtype: DType) -> usize {
+    dtype as usize
+}
+
+impl Lowering<'_> {
+    fn keep(&mut self, sizes: [usize; 4]) {
+        for (kept, size) in self.tape.sizes.lanes.iter_mut().zip(sizes) {
+            *kept = size.max(*kept);
+        }
+    }
+
+    fn place(&self, value: ValueId) -> Place {
+        let ty = self.arena.ty(value);
+        Place {
+            slot: self.places[value.index()],
+            elements: ty.elements() as u32,
+            dtype: ty.dtype,
+        }
+    }
+
+    fn slots(&mut self, dtype: DType, varying: bool) -> &mut Slots {
+        let all = if varying {
+            &mut self.lanes
+        } else {
+            &mut self.uniform
+        };
+        &mut all[memory(dtype)]
+    }
+
+    fn take(&mut self, ty: &TensorType, varying: bool) -> Result<Slot, Error> {
+        let too_large = || Error::Limit {
+            name: "max_tape_elements",
+            value: 1 << 31,
+            asked: ty.elements(),
+            repair: "the derivative needs more memory than one tape addresses; split the graph"
+                .into(),
+        };
+        let elements = u32::try_from(ty.elements()).map_err(|_| too_large())?;
+        let offset = self
+            .slots(ty.dtype, varying)
+            .take(elements)
+            .ok_or_else(too_large)?;
+        Ok(Slot::new(offset, varying))
+    }
+
+    fn section(
+        &mut self,
+        section: Class,
+        parameters: &[(ValueId, Class)],
+        needed: &[bool],
+    ) -> Result<(), Error> {
+        let begin = self.tape.instructions.len();
+        let varying = section > 0;
+        for &(value, class) in parameters {
+            if class == section && needed[value.index()] {
+                self.places[value.index()] = self.take(self.arena.ty(value), varying)?;
+                // Parameters are written before the section starts and must not be overwritten by an earlier
+                // run of it: the next block of lanes reads them again.
+                self.last_use[value.index()] = FOREVER;
+            }
+        }
+        let arena = self.arena;
+        for node in arena.nodes() {
+            let i = node.result.index();
+            if !needed[i] || self.class[i] != section {
+                continue;
+            }
+            self.node(node, varying)?;
+            for (k, &v) in node.operands.iter().enumerate() {
+                let dies =
+                    self.last_use[v.index()] == node.id.0 && self.class[v.index()] == section;
+                if dies && !node.operands[..k].contains(&v) {
+                    let place = self.place(v);
+                    self.slots(place.dtype, varying)
+                        .give(place.slot.offset() as u32, place.elements);
+                }
+            }
+        }
+        let end = self.tape.instructions.len();
+        self.tape.sections.push(begin..end);
+        Ok(())
+    }
+
+    fn node(&mut self, node: NodeRef<'_>, varying: bool) -> Result<(), Error> {
+        let result = self.take(node.ty, varying)?;
+        self.places[node.result.index()] = result;
+        let mut instruction = Instruction {
+            op: node.op,
+            dtype: node.ty.dtype,
+            flags: 0,
+            detail: 0,
+            elements: node.ty.elements() as u32,
+            result,
+            operands: [result; 3],
+        };
+        if node.op.elementwise().is_none() {
+            let types: Vec<&TensorType> = node.operands.iter().map(|&v| self.arena.ty(v)).collect();
+            let types = Types {
+                operands: &types,
+                result: node.ty,
+            };
+            let rule = node.op.rule().expect("graphs hold implemented operations");
+            match (rule.kernel)(node.op, node.attributes, &types) {
+                Kernel::Compare(direction) => {
+                    instruction.dtype = types.operands[0].dtype;
+                    instruction.detail = Direction::ALL
+                        .iter()
+                        .position(|&d| d == direction)
+                        .unwrap_or(0) as u8;
+                }
+                Kernel::Convert | Kernel::IsFinite => instruction.dtype = types.operands[0].dtype,
+                Kernel::Select | Kernel::Logical => {}
+                kernel => return self.structural(node, kernel, instruction),
+            }
+            if node.op == Op::Convert {
+                instruction.detail = memory(node.ty.dtype) as u8;
+            }
+        }
+        for (k, &v) in node.operands.iter().enumerate() {
+            instruction.operands[k] = self.places[v.index()];
+            if instruction.elements != 1 && self.arena.ty(v).shape.is_empty() {
+                instruction.flags |= 1 << k;
+            }
+        }
+        self.tape.instructions.push(instruction);
+        Ok(())
+    }
+
+    fn structural(
+        &mut self,
+        node: NodeRef<'_>,
+        kernel: Kernel,
+        instruction: Instruction,
+    ) -> Result<(), Error> {
+        let varying = instruction.result.varies();
+        // Only products know how to mix uniform operands with varying ones; indices are read either way.
+        let mixes = |k: usize| match kernel {
+            Kernel::Dot(_) => true,
+            Kernel::Gather(_) | Kernel::ScatterAdd(_) => k == 1,
+            _ => false,
+        };
+        let mut operands = Vec::with_capacity(node.operands.len());
+        let mut widened = Vec::new();
+        for (k, &v) in node.operands.iter().enumerate() {
+            let mut place = self.place(v);
+            if varying && !place.slot.varies() && !mixes(k) {
+                let wide = Place {
+                    slot: self.take(self.arena.ty(v), true)?,
+                    ..place
+                };
+                self.push_structural(
+                    Structural {
+                        kernel: Kernel::View(Strided::dense(place.elements as usize)),
+                        operands: vec![place],
+                        result: wide,
+                    },
+                    Instruction {
+                        result: wide.slot,
+                        elements: place.elements,
+                        ..instruction
+                    },
+                );
+                widened.push(wide);
+                place = wide;
+            }
+            operands.push(place);
+        }
+        let result = self.place(node.result);
+        self.push_structural(
+            Structural {
+                kernel,
+                operands,
+                result,
+            },
+            instruction,
+        );
+        for place in widened {
+            self.slots(place.dtype, true)
+                .give(place.slot.offset() as u32, place.elements);
+        }
+        Ok(())
+    }
+
+    fn push_structural(&mut self, step: Structural, instruction: Instruction) {
+        let at = Slot::new(self.tape.structural.len() as u32, false);
+        self.tape.structural.push(step);
+        self.tape.instructions.push(Instruction {
+            flags: Instruction::STRUCTURAL,
+            operands: [at; 3],
+            ..instruction
+        });
+    }
+}

@@ -1,0 +1,137 @@
+//! Floor 5: the tape, a linear program over numbered slots.
+//!
+//! A slot is elements × lanes, lanes innermost. Lanes are directions of a derivative or points of a batch. What
+//! depends on no lane is *uniform*: section 0, computed once. Then comes one section for each group of lanes.
+
+mod listing;
+mod lower;
+mod slots;
+
+pub use lower::{Class, lower};
+
+use crate::op::{Kernel, Op};
+use crate::tensor::DType;
+use std::ops::Range;
+
+/// A place in the memory of its element type: uniform, or one for each lane.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Slot(u32);
+
+impl Slot {
+    const LANES: u32 = 1 << 31;
+
+    /// Slots of uniform values and of values that vary over lanes are numbered apart.
+    pub fn new(offset: u32, varying: bool) -> Self {
+        Self(offset | if varying { Self::LANES } else { 0 })
+    }
+
+    /// First element.
+    pub fn offset(self) -> usize {
+        (self.0 & !Self::LANES) as usize
+    }
+
+    /// Whether every lane has its own.
+    pub fn varies(self) -> bool {
+        self.0 & Self::LANES != 0
+    }
+}
+
+/// A value on the tape.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Where.
+    pub slot: Slot,
+    /// Elements for one lane.
+    pub elements: u32,
+    /// Element type.
+    pub dtype: DType,
+}
+
+/// One step. Elementwise operations hold their operands; structural ones refer to [`Tape::structural`].
+#[derive(Clone, Copy, Debug)]
+pub struct Instruction {
+    /// The operation.
+    pub op: Op,
+    /// Element type of the operands that are calculated with.
+    pub dtype: DType,
+    /// Bit i: operand i has one element for all of the result's. [`Instruction::STRUCTURAL`]: no operands here.
+    pub flags: u8,
+    /// Operation's detail: the comparison's direction.
+    pub detail: u8,
+    /// Elements of the result.
+    pub elements: u32,
+    /// Where the result goes.
+    pub result: Slot,
+    /// Operands; for structural operations `operands[0]` is the position in [`Tape::structural`].
+    pub operands: [Slot; 3],
+}
+
+impl Instruction {
+    /// Flag of structural operations.
+    pub const STRUCTURAL: u8 = 1 << 7;
+}
+
+/// A structural step.
+#[derive(Debug)]
+pub struct Structural {
+    /// What to run.
+    pub kernel: Kernel,
+    /// Its operands.
+    pub operands: Vec<Place>,
+    /// Its result.
+    pub result: Place,
+}
+
+/// Elements in each memory: by element type, uniform and for one lane.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Sizes {
+    /// Uniform, indexed as [`DType::ALL`].
+    pub uniform: [usize; 4],
+    /// For one lane.
+    pub lanes: [usize; 4],
+}
+
+/// A compiled program.
+#[derive(Debug)]
+pub struct Tape {
+    /// All sections' steps.
+    pub instructions: Vec<Instruction>,
+    /// Structural steps.
+    pub structural: Vec<Structural>,
+    /// Section 0 is uniform; section g + 1 belongs to group g.
+    pub sections: Vec<Range<usize>>,
+    /// Where parameters are put, as given to [`lower`]; `None` for those nobody reads.
+    pub parameters: Vec<Option<Place>>,
+    /// Where results are read, as given to [`lower`].
+    pub roots: Vec<Place>,
+    /// Memory.
+    pub sizes: Sizes,
+}
+
+impl Tape {
+    /// Bytes of memory for that many lanes.
+    pub fn scratch_bytes(&self, lanes: u64) -> u64 {
+        let bytes = |elements: &[usize; 4]| -> u64 {
+            let sizes = DType::ALL.iter().map(|d| d.size_bytes() as u64);
+            elements
+                .iter()
+                .zip(sizes)
+                .map(|(&n, size)| n as u64 * size)
+                .sum()
+        };
+        bytes(&self.sizes.uniform).saturating_add(bytes(&self.sizes.lanes).saturating_mul(lanes))
+    }
+
+    /// Bytes that the program itself holds.
+    pub fn code_bytes(&self) -> u64 {
+        let constants: u64 = self
+            .structural
+            .iter()
+            .map(|s| match &s.kernel {
+                Kernel::Constant(tensor) => tensor.ty().bytes() + 200,
+                _ => 400,
+            })
+            .sum();
+        (self.instructions.len() * size_of::<Instruction>()) as u64 + constants + 512
+    }
+}

@@ -1,0 +1,34 @@
+use std::collections::HashMap;
+
+/// Hands out places of one memory; a place that is given back is handed out again, last in first out, while it
+/// is still in the cache.
+#[derive(Default)]
+pub struct Slots {
+    free: HashMap<u32, Vec<u32>>,
+    end: u32,
+}
+
+impl Slots {
+    /// A place for that many elements; `None` if the memory would pass 2³¹ elements.
+    pub fn take(&mut self, elements: u32) -> Option<u32> {
+        if let Some(offset) = self.free.get_mut(&elements).and_then(Vec::pop) {
+            return Some(offset);
+        }
+        let offset = self.end;
+        self.end = self
+            .end
+            .checked_add(elements)
+            .filter(|&end| end < 1 << 31)?;
+        Some(offset)
+    }
+
+    /// Gives a place back.
+    pub fn give(&mut self, offset: u32, elements: u32) {
+        self.free.entry(elements).or_default().push(offset);
+    }
+
+    /// Elements ever handed out at once.
+    pub fn size(&self) -> usize {
+        self.end as usize
+    }
+}

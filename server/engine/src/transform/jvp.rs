@@ -1,0 +1,112 @@
+use super::Workspace;
+use crate::graph::NodeId;
+use crate::op::{Application, E, Elementwise, Op, Partial, ValueId};
+use std::cell::RefCell;
+
+/// Appends the tangents of `outputs` for tangents of some values (`seeds`: value, tangent of its type). What
+/// is appended is linear in the tangents. `None`: the output does not depend on a seed.
+pub fn jvp(
+    cx: &mut Workspace,
+    outputs: &[ValueId],
+    seeds: &[(ValueId, ValueId)],
+) -> Vec<Option<ValueId>> {
+    let needed = cx.arena().needed(outputs.iter().copied());
+    let guarded = guarded(cx, &needed);
+    let mut tangents: Vec<Option<ValueId>> = vec![None; cx.arena().len()];
+    for &(value, tangent) in seeds {
+        tangents[value.index()] = Some(tangent);
+    }
+    let mut operands = Vec::new();
+    let mut given = Vec::new();
+    for i in 0..cx.arena().node_count() as u32 {
+        let node = cx.arena().node(NodeId(i));
+        let result = node.result;
+        if !needed[result.index()] || tangents[result.index()].is_some() {
+            continue;
+        }
+        given.clear();
+        given.extend(node.operands.iter().map(|v| tangents[v.index()]));
+        if given.iter().all(Option::is_none) {
+            continue;
+        }
+        operands.clear();
+        operands.extend_from_slice(node.operands);
+        let op = node.op;
+        tangents[result.index()] = if let Some(row) = op.elementwise() {
+            elementwise(cx, row, &operands, result, &given, guarded[result.index()])
+        } else if let Some(rule) = op.rule() {
+            let attributes = node.attributes.clone();
+            let application = Application {
+                op,
+                attributes: &attributes,
+                operands: &operands,
+                result,
+            };
+            (rule.jvp)(cx, &application, &given)
+        } else {
+            None
+        };
+    }
+    outputs.iter().map(|v| tangents[v.index()]).collect()
+}
+
+/// Values that a `select` may discard. There 0 · inf must be 0, or the branch not taken would reach the
+/// derivative as NaN.
+fn guarded(cx: &Workspace, needed: &[bool]) -> Vec<bool> {
+    let arena = cx.arena();
+    let mut guarded = vec![false; arena.len()];
+    for node in arena.nodes().rev() {
+        let i = node.result.index();
+        if !needed[i] {
+            continue;
+        }
+        if node.op == Op::Select {
+            guarded[node.operands[1].index()] = true;
+            guarded[node.operands[2].index()] = true;
+        }
+        if guarded[i] {
+            for operand in node.operands {
+                guarded[operand.index()] = true;
+            }
+        }
+    }
+    guarded
+}
+
+/// Σ partial · tangent. Every tangent is spread to the result's shape first, so that transposition never meets
+/// an implicit broadcast.
+fn elementwise(
+    cx: &mut Workspace,
+    row: &Elementwise,
+    operands: &[ValueId],
+    result: ValueId,
+    tangents: &[Option<ValueId>],
+    guarded: bool,
+) -> Option<ValueId> {
+    let shape = cx.arena().ty(result).shape.clone();
+    let careful = guarded || row.singular;
+    let mut sum = None;
+    for (partial, tangent) in row.partials.iter().zip(tangents) {
+        let Some(tangent) = *tangent else { continue };
+        let cell = RefCell::new(cx.emitter());
+        let [a, b] = [0, 1].map(|i| E::new(*operands.get(i).unwrap_or(&result), &cell));
+        let partial = partial(&[a, b], E::new(result, &cell));
+        if matches!(partial, Partial::Zero) {
+            continue;
+        }
+        let t = E::new(cell.borrow_mut().spread(tangent, &shape), &cell);
+        let term = match partial {
+            Partial::Zero => continue,
+            Partial::One => t,
+            Partial::MinusOne => -t,
+            Partial::Times(p) if careful => p.times_no_nan(t),
+            Partial::Times(p) => p * t,
+            Partial::TimesNoNan(p) => p.times_no_nan(t),
+            Partial::Absorbed(p) => t.times_no_nan(p),
+            Partial::Over(d) if careful => d.recip().times_no_nan(t),
+            Partial::Over(d) => t / d,
+        };
+        sum = cell.borrow_mut().add_some(sum, Some(term.id));
+    }
+    sum
+}

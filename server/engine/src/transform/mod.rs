@@ -1,0 +1,10 @@
+//! Floor 3: derivatives are graphs. [`jvp`] appends tangents to a workspace, [`transpose`] turns a linear part
+//! round, [`vjp`] is one after the other, and the workspace simplifies as it grows. Any order by composition.
+
+mod jvp;
+mod simplify;
+mod transpose;
+
+pub use jvp::jvp;
+pub use simplify::Workspace;
+pub use transpose::{Mark, transpose, vjp};

@@ -1,0 +1,239 @@
+use crate::graph::{Arena, Graph, NodeId};
+use crate::op::{Attributes, Emit, Op, ValueId, is_commutative};
+use crate::tensor::{DType, Tensor, TensorType};
+use hashbrown::HashTable;
+use rustc_hash::FxHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// An arena that simplifies what is written to it: equal nodes are shared, constants folded, identities
+/// dropped. No rule changes a bit of a result. Dead nodes stay; readers take what outputs need.
+#[derive(Default)]
+pub struct Workspace {
+    arena: Arena,
+    sharing: HashTable<ValueId>,
+}
+
+impl Workspace {
+    /// The live part of a graph, simplified. Gives the values of its inputs and outputs.
+    pub fn of(graph: &Graph) -> (Self, Vec<ValueId>, Vec<ValueId>) {
+        let from = graph.arena();
+        let needed = from.needed(graph.outputs().iter().map(|o| o.value));
+        let mut workspace = Self::default();
+        let mut to = vec![ValueId(u32::MAX); from.len()];
+        let inputs: Vec<ValueId> = graph
+            .inputs()
+            .iter()
+            .map(|input| {
+                let v = workspace.parameter(input.ty.clone());
+                to[input.value.index()] = v;
+                v
+            })
+            .collect();
+        let mut operands = Vec::new();
+        for node in from.nodes().filter(|n| needed[n.result.index()]) {
+            operands.clear();
+            operands.extend(node.operands.iter().map(|v| to[v.index()]));
+            to[node.result.index()] = workspace.emit(node.op, &operands, node.attributes.clone());
+        }
+        let outputs = graph
+            .outputs()
+            .iter()
+            .map(|o| to[o.value.index()])
+            .collect();
+        (workspace, inputs, outputs)
+    }
+
+    /// What was written.
+    pub fn arena(&self) -> &Arena {
+        &self.arena
+    }
+
+    /// A new parameter.
+    pub fn parameter(&mut self, ty: TensorType) -> ValueId {
+        self.arena.parameter(ty)
+    }
+
+    /// As what rules write to.
+    pub fn emitter(&mut self) -> &mut dyn Emit {
+        self
+    }
+
+    /// The number in a floating-point scalar constant.
+    fn number(&self, value: ValueId) -> Option<f64> {
+        let node = self.arena.producer(value)?;
+        match node.attributes {
+            Attributes::Constant(t) if t.ty().shape.is_empty() && t.ty().dtype.is_float() => {
+                Some(t.element(0))
+            }
+            _ => None,
+        }
+    }
+
+    /// A value that equals the node bit for bit and is there already or is simpler.
+    fn identity(&mut self, op: Op, v: &[ValueId], attributes: &Attributes) -> Option<ValueId> {
+        let same_type = |a: ValueId, b: ValueId| self.arena.type_id(a) == self.arena.type_id(b);
+        // The other operand, if it alone decides the result's type.
+        let keeps = |kept: ValueId, dropped: ValueId| {
+            same_type(kept, dropped) || self.arena.ty(dropped).shape.is_empty()
+        };
+        match op {
+            Op::Multiply => {
+                for (kept, constant) in [(v[0], v[1]), (v[1], v[0])] {
+                    match self.number(constant) {
+                        Some(1.0) if keeps(kept, constant) => return Some(kept),
+                        Some(-1.0) if keeps(kept, constant) => {
+                            return Some(self.emit(Op::Negate, &[kept], Attributes::None));
+                        }
+                        _ => {}
+                    }
+                }
+                None
+            }
+            // b is not 0: the plain product.
+            Op::MultiplyNoNan if self.number(v[1]).is_some_and(|b| b != 0.0) => {
+                Some(self.emit(Op::Multiply, v, Attributes::None))
+            }
+            // -0 is the neutral element: -0 + 0 is +0.
+            Op::Add => [(v[0], v[1]), (v[1], v[0])]
+                .into_iter()
+                .find(|&(kept, constant)| {
+                    self.number(constant)
+                        .is_some_and(|c| c == 0.0 && c.is_sign_negative())
+                        && keeps(kept, constant)
+                })
+                .map(|(kept, _)| kept),
+            Op::Subtract => {
+                let zero = self.number(v[1])?;
+                (zero == 0.0 && zero.is_sign_positive() && keeps(v[0], v[1])).then_some(v[0])
+            }
+            Op::Divide => (self.number(v[1])? == 1.0 && keeps(v[0], v[1])).then_some(v[0]),
+            Op::Negate => {
+                let inner = self.arena.producer(v[0])?;
+                (inner.op == Op::Negate).then(|| inner.operands[0])
+            }
+            Op::Convert => match attributes {
+                Attributes::Convert { dtype } => {
+                    (self.arena.ty(v[0]).dtype == *dtype).then_some(v[0])
+                }
+                _ => None,
+            },
+            Op::Reshape | Op::BroadcastInDim => {
+                let (Attributes::Reshape { shape } | Attributes::BroadcastInDim { shape, .. }) =
+                    attributes
+                else {
+                    return None;
+                };
+                if *self.arena.ty(v[0]).shape == **shape {
+                    return Some(v[0]);
+                }
+                let inner = self.arena.producer(v[0])?;
+                let through =
+                    (op == Op::Reshape && inner.op == Op::Reshape).then(|| inner.operands[0])?;
+                Some(self.emit(op, &[through], attributes.clone()))
+            }
+            Op::Transpose => {
+                let Attributes::Transpose { permutation } = attributes else {
+                    return None;
+                };
+                if permutation.iter().enumerate().all(|(i, &p)| i as u32 == p) {
+                    return Some(v[0]);
+                }
+                let inner = self.arena.producer(v[0])?;
+                let Attributes::Transpose { permutation: first } = inner.attributes else {
+                    return None;
+                };
+                let permutation = permutation.iter().map(|&p| first[p as usize]).collect();
+                let operand = inner.operands[0];
+                Some(self.emit(op, &[operand], Attributes::Transpose { permutation }))
+            }
+            _ => None,
+        }
+    }
+
+    /// The constant that an operation on scalar constants gives.
+    fn fold(&self, op: Op, v: &[ValueId]) -> Option<Tensor> {
+        op.elementwise()?;
+        let value = match *v {
+            [a] => op.value1(self.number(a)?),
+            [a, b] => op.value2(self.number(a)?, self.number(b)?),
+            _ => return None,
+        };
+        Some(Tensor::scalar(self.arena.ty(v[0]).dtype, value))
+    }
+
+    fn hash(arena: &Arena, node: NodeId) -> u64 {
+        let mut hasher = FxHasher::default();
+        let it = arena.node(node);
+        (it.op, arena.attributes_id(node), it.operands).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+impl Emit for Workspace {
+    fn emit(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> ValueId {
+        if let Some(value) = self.identity(op, operands, &attributes) {
+            return value;
+        }
+        let (op, operands, attributes) = match self.fold(op, operands) {
+            Some(tensor) => (
+                Op::Constant,
+                &[][..],
+                Attributes::Constant(Arc::new(tensor)),
+            ),
+            None => (op, operands, attributes),
+        };
+        let mut ordered;
+        let operands = match operands {
+            [a, b] if is_commutative(op) && a > b => {
+                ordered = [*b, *a];
+                &mut ordered[..]
+            }
+            _ => operands,
+        };
+        let attributes = self.arena.intern_attributes(attributes);
+        let mut hasher = FxHasher::default();
+        (op, attributes, operands).hash(&mut hasher);
+        let hash = hasher.finish();
+        let arena = &self.arena;
+        let found = self.sharing.find(hash, |&v| {
+            arena.producer(v).is_some_and(|node| {
+                node.op == op
+                    && arena.attributes_id(node.id) == attributes
+                    && node.operands == operands
+            })
+        });
+        if let Some(&value) = found {
+            return value;
+        }
+        let ty = self
+            .arena
+            .infer(op, operands, attributes)
+            .expect("valid graphs and rules write well-typed nodes");
+        let value = self.arena.push(op, operands, attributes, ty);
+        let arena = &self.arena;
+        self.sharing.insert_unique(hash, value, |&v| {
+            arena
+                .producer(v)
+                .map_or(0, |node| Self::hash(arena, node.id))
+        });
+        value
+    }
+
+    fn ty(&self, value: ValueId) -> &TensorType {
+        self.arena.ty(value)
+    }
+}
+
+impl Workspace {
+    /// Zeros of a value's type.
+    pub fn zeros_like(&mut self, value: ValueId) -> ValueId {
+        let ty = self.arena.ty(value).clone();
+        self.emitter().full(&ty, 0.0)
+    }
+
+    /// A scalar constant.
+    pub fn scalar(&mut self, dtype: DType, value: f64) -> ValueId {
+        self.emitter().scalar(dtype, value)
+    }
+}

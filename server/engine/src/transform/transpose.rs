@@ -1,0 +1,141 @@
+use super::{Workspace, jvp};
+use crate::error::Error;
+use crate::graph::NodeId;
+use crate::op::{Application, Emit, Op, ValueId};
+
+/// Where a linear part begins: nothing before depends on its inputs.
+#[derive(Clone, Copy)]
+pub struct Mark {
+    values: usize,
+    nodes: u32,
+}
+
+impl Mark {
+    /// Here.
+    pub fn now(cx: &Workspace) -> Self {
+        Self {
+            values: cx.arena().len(),
+            nodes: cx.arena().node_count() as u32,
+        }
+    }
+}
+
+/// Turns a linear part round: from cotangents of its outputs (`outputs`: value, cotangent of its type) to
+/// those of its inputs. `None`: no output depends on the input.
+pub fn transpose(
+    cx: &mut Workspace,
+    begin: Mark,
+    outputs: &[(ValueId, ValueId)],
+    inputs: &[ValueId],
+) -> Result<Vec<Option<ValueId>>, Error> {
+    let end = Mark::now(cx);
+    let count = end.values - begin.values;
+    // Values before the mark are constant coefficients here.
+    let at = |v: ValueId| v.index().checked_sub(begin.values).filter(|&i| i < count);
+    let mut linear = vec![false; count];
+    for &input in inputs {
+        if let Some(i) = at(input) {
+            linear[i] = true;
+        }
+    }
+    for n in begin.nodes..end.nodes {
+        let node = cx.arena().node(NodeId(n));
+        if let Some(i) = at(node.result) {
+            linear[i] = node
+                .operands
+                .iter()
+                .any(|&v| at(v).is_some_and(|i| linear[i]));
+        }
+    }
+    let mut cotangents: Vec<Option<ValueId>> = vec![None; count];
+    for &(value, cotangent) in outputs {
+        if let Some(i) = at(value) {
+            cotangents[i] = cx.emitter().add_some(cotangents[i], Some(cotangent));
+        }
+    }
+    // Walk outputs first: a node's cotangent must be complete before anyone reads it.
+    let mut operands = Vec::new();
+    for n in (begin.nodes..end.nodes).rev() {
+        let node = cx.arena().node(NodeId(n));
+        let Some(i) = at(node.result).filter(|&i| linear[i]) else {
+            continue;
+        };
+        let Some(ct) = cotangents[i] else { continue };
+        operands.clear();
+        operands.extend_from_slice(node.operands);
+        let (op, result) = (node.op, node.result);
+        let attributes = node.attributes.clone();
+        let application = Application {
+            op,
+            attributes: &attributes,
+            operands: &operands,
+            result,
+        };
+        for (k, &operand) in operands.iter().enumerate() {
+            let Some(j) = at(operand).filter(|&j| linear[j]) else {
+                continue;
+            };
+            let part = match op.rule() {
+                Some(rule) => rule.transpose.map(|turn| turn(cx, &application, ct, k)),
+                None => elementwise(cx, op, &operands, ct, k),
+            };
+            let Some(part) = part else {
+                return Err(Error::Unimplemented(format!(
+                    "the transpose of {}",
+                    op.name()
+                )));
+            };
+            cotangents[j] = cx.emitter().add_some(cotangents[j], Some(part));
+        }
+    }
+    Ok(inputs
+        .iter()
+        .map(|&v| at(v).and_then(|i| cotangents[i]))
+        .collect())
+}
+
+/// The elementwise operations that tangents are made of.
+fn elementwise(
+    cx: &mut Workspace,
+    op: Op,
+    operands: &[ValueId],
+    ct: ValueId,
+    k: usize,
+) -> Option<ValueId> {
+    let cx = cx.emitter();
+    Some(match (op, k) {
+        (Op::Add, _) | (Op::Subtract, 0) => ct,
+        (Op::Subtract, _) | (Op::Negate, _) => cx.unary(Op::Negate, ct),
+        (Op::Multiply, k) => cx.binary(op, operands[1 - k], ct),
+        (Op::MultiplyNoNan, 0) => cx.binary(op, ct, operands[1]),
+        (Op::MultiplyNoNan, _) => cx.binary(op, operands[0], ct),
+        (Op::Divide, 0) => cx.binary(op, ct, operands[1]),
+        _ => return None,
+    })
+}
+
+/// Appends the cotangents of `wrt` for cotangents of some values (`outputs`: value, cotangent of its type):
+/// transpose ∘ jvp. `None`: no output depends on it.
+pub fn vjp(
+    cx: &mut Workspace,
+    outputs: &[(ValueId, ValueId)],
+    wrt: &[ValueId],
+) -> Result<Vec<Option<ValueId>>, Error> {
+    let begin = Mark::now(cx);
+    let seeds: Vec<(ValueId, ValueId)> = wrt
+        .iter()
+        .map(|&v| {
+            let ty = cx.ty(v).clone();
+            (v, cx.parameter(ty))
+        })
+        .collect();
+    let values: Vec<ValueId> = outputs.iter().map(|&(v, _)| v).collect();
+    let tangents = jvp(cx, &values, &seeds);
+    let linear: Vec<(ValueId, ValueId)> = tangents
+        .iter()
+        .zip(outputs)
+        .filter_map(|(tangent, &(_, ct))| Some(((*tangent)?, ct)))
+        .collect();
+    let inputs: Vec<ValueId> = seeds.iter().map(|&(_, t)| t).collect();
+    transpose(cx, begin, &linear, &inputs)
+}
