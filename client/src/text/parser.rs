@@ -47,6 +47,7 @@ pub(super) enum Meaning {
     Input(usize),
     /// Index into [`Ast::names`].
     Definition(usize),
+    Constant(f64),
 }
 
 pub(super) struct Parser<'a> {
@@ -239,19 +240,23 @@ impl Parser<'_> {
                 Ok(self.ast.names[definition].1)
             }
             Some(&Meaning::Input(input)) => Ok(self.ast.push(Node::Input(input), span)),
-            None => match name.as_str() {
-                "pi" => Ok(self.ast.push(Node::Number(std::f64::consts::PI), span)),
-                "e" => Ok(self.ast.push(Node::Number(std::f64::consts::E), span)),
-                _ => {
-                    let input = self.ast.inputs.len();
-                    self.names.insert(name.clone(), Meaning::Input(input));
-                    self.ast.inputs.push(Input {
-                        name,
-                        span: span.clone(),
-                    });
-                    Ok(self.ast.push(Node::Input(input), span))
-                }
-            },
+            Some(&Meaning::Constant(value)) => Ok(self.ast.push(Node::Number(value), span)),
+            None => {
+                let (meaning, node) = match name.as_str() {
+                    "pi" => constant(std::f64::consts::PI),
+                    "e" => constant(std::f64::consts::E),
+                    _ => {
+                        let input = self.ast.inputs.len();
+                        self.ast.inputs.push(Input {
+                            name: name.clone(),
+                            span: span.clone(),
+                        });
+                        (Meaning::Input(input), Node::Input(input))
+                    }
+                };
+                self.names.insert(name, meaning);
+                Ok(self.ast.push(node, span))
+            }
         }
     }
 
@@ -422,4 +427,8 @@ impl Parser<'_> {
         self.position += usize::from(found);
         found
     }
+}
+
+fn constant(value: f64) -> (Meaning, Node) {
+    (Meaning::Constant(value), Node::Number(value))
 }

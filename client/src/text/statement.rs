@@ -39,6 +39,10 @@ impl Parser<'_> {
         let assigned = self.lexemes[self.position..]
             .get(1)
             .is_some_and(|next| next.token == Token::Assign);
+        if name.is_some() && self.is_function_definition() {
+            return Err(Fault::new(span, "functions cannot be defined")
+                .help("write name = expression: names without a definition are inputs"));
+        }
         let (Some(name), true) = (name, assigned) else {
             let value = self.expression(binding::ANY)?;
             self.unnamed = Some((value, self.ast.span(value)));
@@ -64,6 +68,12 @@ impl Parser<'_> {
                 )
                 .help("put the definition first"));
             }
+            Some(Meaning::Constant(_)) => {
+                return Err(
+                    Fault::new(span, format!("`{name}` is read above as the constant"))
+                        .help("put the definition first"),
+                );
+            }
             None => {}
         }
         self.position += 2;
@@ -79,6 +89,17 @@ impl Parser<'_> {
         self.ast.names.push((name, value));
         self.used.push(false);
         Ok(())
+    }
+
+    /// `f(…) =` stands here.
+    fn is_function_definition(&self) -> bool {
+        let tokens = self.lexemes[self.position..]
+            .iter()
+            .map(|lexeme| lexeme.token);
+        let mut tokens = tokens.skip(1);
+        tokens.next() == Some(Token::LeftParen)
+            && tokens.any(|token| token == Token::RightParen)
+            && tokens.next() == Some(Token::Assign)
     }
 
     fn end_of_statement(&mut self) -> Result<(), Fault> {

@@ -326,7 +326,12 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ("x + y)", "`)` closes nothing", ")", ""),
     ("sin(x]", "`(` is closed by `]`", "]", ""),
     ("[1, 2; 3]", "`;` within brackets", ";", "[[1, 2], [3, 4]]"),
-    ("f(x) = x^2", "unknown function `f`", "f", ""),
+    (
+        "f(x) = x^2",
+        "functions cannot be defined",
+        "f",
+        "write name = expression",
+    ),
     (
         "x = 1; x = 2",
         "`x` has a value already",
@@ -338,6 +343,12 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "`t` is read before the statement that gives it a value",
         "t",
         "first",
+    ),
+    (
+        "a = 2*pi; pi = 3; a*pi",
+        "`pi` is read above as the constant",
+        "pi",
+        "put the definition first",
     ),
     ("t = t + 1", "`t` is defined by itself", "t", ""),
     ("sin = 3", "`sin` is taken", "sin", "another name"),
