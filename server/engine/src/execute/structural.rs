@@ -37,6 +37,9 @@ fn typed<T: Element>(
                 o.set(T::from_index(i / inner % size));
             }
         }
+        Kernel::View(view) if memory.lanes_of(step.operands[0].slot) < lanes => {
+            widen(out, operand(0), view, lanes);
+        }
         Kernel::View(view) => gather_rows(out, operand(0), view, lanes),
         Kernel::Place { fill, parts } => {
             if let Some(fill) = fill {
@@ -133,6 +136,15 @@ fn gather_rows<T: Element>(out: &[Cell<T>], from: &[Cell<T>], view: &Strided, la
                 &out[(position + i) * lanes..][..lanes],
                 &from[at * lanes..][..lanes],
             );
+        }
+    });
+}
+
+/// A uniform operand repeated in every lane.
+fn widen<T: Element>(out: &[Cell<T>], from: &[Cell<T>], view: &Strided, lanes: usize) {
+    view.for_each(|position, at| {
+        for o in &out[position * lanes..][..lanes] {
+            o.set(from[at].get());
         }
     });
 }

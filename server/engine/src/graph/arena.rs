@@ -156,6 +156,7 @@ impl Arena {
     }
 
     /// Appends a node of a known result type.
+    #[inline(always)]
     pub fn push(&mut self, op: Op, operands: &[ValueId], attributes: u32, ty: TypeId) -> ValueId {
         let node = self.nodes.len() as u32;
         let result = self.push_value(ty, node);
@@ -170,12 +171,14 @@ impl Arena {
     }
 
     /// The node whose result a value is; `None` for a parameter.
+    #[inline(always)]
     pub fn producer(&self, value: ValueId) -> Option<NodeRef<'_>> {
         let node = self.values[value.index()].node;
         (node != NO_NODE).then(|| self.node(NodeId(node)))
     }
 
     /// A node.
+    #[inline(always)]
     pub fn node(&self, id: NodeId) -> NodeRef<'_> {
         let node = self.nodes[id.0 as usize];
         let end = match self.nodes.get(id.0 as usize + 1) {
@@ -194,6 +197,7 @@ impl Arena {
     }
 
     /// Number of a node's attributes.
+    #[inline(always)]
     pub fn attributes_id(&self, id: NodeId) -> u32 {
         self.nodes[id.0 as usize].attributes
     }
@@ -204,16 +208,19 @@ impl Arena {
     }
 
     /// Nodes in order.
+    #[inline(always)]
     pub fn nodes(&self) -> impl DoubleEndedIterator<Item = NodeRef<'_>> {
         (0..self.nodes.len() as u32).map(|i| self.node(NodeId(i)))
     }
 
     /// Type of a value.
+    #[inline(always)]
     pub fn ty(&self, value: ValueId) -> &TensorType {
         self.types.get(self.type_id(value).0)
     }
 
     /// Number of a value's type.
+    #[inline(always)]
     pub fn type_id(&self, value: ValueId) -> TypeId {
         self.values[value.index()].ty
     }

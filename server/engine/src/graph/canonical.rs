@@ -1,5 +1,6 @@
 //! The normal form and its hash: two graphs that compute the same thing the same way have one id.
 
+use super::interner::{mix, node_hash};
 use super::{Graph, NodeRef};
 use crate::op::{Attributes, ValueId, is_commutative};
 use crate::tensor::{DType, Tensor, TensorType};
@@ -57,7 +58,7 @@ impl Graph {
             graph: self,
             order: structural_hashes(self),
             numbers: vec![UNNUMBERED; self.arena().len()],
-            sharing: HashTable::new(),
+            sharing: HashTable::with_capacity(self.arena().node_count()),
             next: 0,
         };
         put_bytes(&mut buffer, VERSION.as_bytes());
@@ -118,13 +119,6 @@ fn structural_hashes(graph: &Graph) -> Vec<u64> {
     hashes
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea, Flood, 2014).
-fn mix(x: u64) -> u64 {
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
-}
-
 struct Encoder<'a> {
     graph: &'a Graph,
     order: Vec<u64>,
@@ -162,9 +156,7 @@ impl Encoder<'_> {
         let Some(node) = arena.producer(value) else {
             return 0;
         };
-        let seed = mix(node.op.number().into()) ^ u64::from(arena.attributes_id(node.id));
-        self.operand_numbers(node)
-            .fold(seed, |hash, n| mix(hash ^ u64::from(n)))
+        node_hash(node.op, arena.attributes_id(node.id), self.operand_numbers(node))
     }
 
     /// Canonical numbers of a node's operands, in canonical order.

@@ -1,3 +1,4 @@
+use crate::op::Op;
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
 use std::hash::{Hash, Hasher};
@@ -49,4 +50,33 @@ impl<T: Hash + Eq> Interner<T> {
     pub fn items(&self) -> &[T] {
         &self.items
     }
+}
+
+/// A hash of a node that keeps neighbours together: nodes of one kind whose operands follow one another get
+/// hashes that follow one another, so that filling a large table walks through memory instead of leaping about.
+/// Kinds start at scattered places, and the bits that a table compares are mixed from everything.
+pub fn node_hash(op: Op, attributes: u32, operands: impl Iterator<Item = u32>) -> u64 {
+    /// Operands this close count by their distance: both move on together along a chain.
+    const NEAR: u32 = 1024;
+    let kind = mix(u64::from(op.number()) << 32 | u64::from(attributes));
+    let (mut largest, mut smallest, mut rest) = (0, u32::MAX, kind);
+    for operand in operands {
+        largest = operand.max(largest);
+        smallest = operand.min(smallest);
+        rest = mix(rest ^ u64::from(operand));
+    }
+    let distance = largest.wrapping_sub(smallest);
+    let second = match distance {
+        0..NEAR => u64::from(distance),
+        _ => 1 << 40 | u64::from(smallest),
+    };
+    let place = mix(kind ^ second).wrapping_add(2 * u64::from(largest));
+    place & (u64::MAX >> 7) | rest << 57
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood, 2014).
+pub(super) fn mix(x: u64) -> u64 {
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
 }

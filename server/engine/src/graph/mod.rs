@@ -10,7 +10,7 @@ mod statistics;
 pub use arena::{Arena, NodeId, NodeRef, TypeId};
 pub use builder::{GraphBuilder, Limits, Violation};
 pub use canonical::GraphId;
-pub use interner::Interner;
+pub use interner::{Interner, node_hash};
 pub use statistics::Statistics;
 
 use crate::op::ValueId;

@@ -135,10 +135,8 @@ pub enum Partial<'a> {
     MinusOne,
     /// A formula: the tangent is multiplied by it.
     Times(E<'a>),
-    /// The tangent is multiplied by it, and is 0 where the tangent is 0.
+    /// The tangent is multiplied by it, and 0 times anything is 0.
     TimesNoNan(E<'a>),
-    /// The tangent is multiplied by it, and is 0 where the formula is 0.
-    Absorbed(E<'a>),
     /// The tangent is divided by it.
     Over(E<'a>),
 }
@@ -189,7 +187,7 @@ impl<'a> E<'a> {
         self.unary(Op::Sqrt)
     }
 
-    /// `self * other`, but 0 where `other` is 0.
+    /// `self * other`, but 0 where either is 0.
     pub fn times_no_nan(self, other: Self) -> Self {
         self.binary(Op::MultiplyNoNan, other)
     }

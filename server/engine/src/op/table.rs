@@ -7,7 +7,7 @@
 use super::{
     Direction::{Gt, Lt},
     E,
-    Partial::{self, Absorbed, MinusOne, One, Over, Times, TimesNoNan, Zero},
+    Partial::{self, MinusOne, One, Over, Times, TimesNoNan, Zero},
     Rule, compare, concatenate, constant, convert, dot, gather, kernels, logical, pad, reduce,
     select, shape_ops, slice,
 };
@@ -34,7 +34,7 @@ pub struct Elementwise {
 /// Two operands may change places without changing a bit of the result.
 pub fn is_commutative(op: Op) -> bool {
     // Not maximum and minimum: NaN payloads and signed zeros make order visible.
-    matches!(op, Op::Add | Op::Multiply | Op::And | Op::Or | Op::Xor)
+    matches!(op, Op::Add | Op::Multiply | Op::MultiplyNoNan | Op::And | Op::Or | Op::Xor)
 }
 
 macro_rules! ops {
@@ -217,8 +217,8 @@ ops! {
         Remainder = 16 "remainder" { value: libm::fmod, int: |a, b| if b == 0 { 0 } else { a.wrapping_rem(b) }, d: [
             |_, _, _| One,
             |a, b, y| Times(((y - a) / b).unary(Op::RoundNearestEven))
-        ], domain: [(2.2, 2.8), (0.9, 1.05)], cost: 10, non_smooth: "that of the piece" }
-        MultiplyNoNan = 17 "multiply_no_nan" { value: |a, b| if b == 0.0 { 0.0 } else { a * b }, d: [|_, b, _| Absorbed(b), |a, _, _| TimesNoNan(a)], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 1 }
+        ], domain: [(2.2, 2.6), (0.9, 1.05)], cost: 10, non_smooth: "that of the piece" }
+        MultiplyNoNan = 17 "multiply_no_nan" { value: |a, b| if a == 0.0 || b == 0.0 { 0.0 } else { a * b }, d: [|_, b, _| TimesNoNan(b), |a, _, _| TimesNoNan(a)], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 1 }
         Hypot = 18 "hypot" { value: libm::hypot, d: [|a, _, y| Times(y.where_equals(0.0, 0.0, a / y)), |_, b, y| Times(y.where_equals(0.0, 0.0, b / y))], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 12, non_smooth: "0 at the origin" }
         // Divided by the radius twice: its square could overflow.
         Atan2 = 56 "atan2" { value: libm::atan2, d: [

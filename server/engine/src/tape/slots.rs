@@ -4,6 +4,8 @@ use std::collections::HashMap;
 /// is still in the cache.
 #[derive(Default)]
 pub struct Slots {
+    /// Of one element: nearly all of them in a scalar graph.
+    scalars: Vec<u32>,
     free: HashMap<u32, Vec<u32>>,
     end: u32,
 }
@@ -11,8 +13,12 @@ pub struct Slots {
 impl Slots {
     /// A place for that many elements; `None` if the memory would pass 2³¹ elements.
     pub fn take(&mut self, elements: u32) -> Option<u32> {
-        if let Some(offset) = self.free.get_mut(&elements).and_then(Vec::pop) {
-            return Some(offset);
+        let reused = match elements {
+            1 => self.scalars.pop(),
+            _ => self.free.get_mut(&elements).and_then(Vec::pop),
+        };
+        if reused.is_some() {
+            return reused;
         }
         let offset = self.end;
         self.end = self
@@ -24,7 +30,10 @@ impl Slots {
 
     /// Gives a place back.
     pub fn give(&mut self, offset: u32, elements: u32) {
-        self.free.entry(elements).or_default().push(offset);
+        match elements {
+            1 => self.scalars.push(offset),
+            _ => self.free.entry(elements).or_default().push(offset),
+        }
     }
 
     /// Elements ever handed out at once.

@@ -102,7 +102,6 @@ fn elementwise(
             Partial::Times(p) if careful => p.times_no_nan(t),
             Partial::Times(p) => p * t,
             Partial::TimesNoNan(p) => p.times_no_nan(t),
-            Partial::Absorbed(p) => t.times_no_nan(p),
             Partial::Over(d) if careful => d.recip().times_no_nan(t),
             Partial::Over(d) => t / d,
         };

@@ -1,9 +1,7 @@
-use crate::graph::{Arena, Graph, NodeId};
+use crate::graph::{Arena, Graph, node_hash};
 use crate::op::{Attributes, Emit, Op, ValueId, is_commutative};
 use crate::tensor::{DType, Tensor, TensorType};
 use hashbrown::HashTable;
-use rustc_hash::FxHasher;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// An arena that simplifies what is written to it: equal nodes are shared, constants folded, identities
@@ -19,7 +17,12 @@ impl Workspace {
     pub fn of(graph: &Graph) -> (Self, Vec<ValueId>, Vec<ValueId>) {
         let from = graph.arena();
         let needed = from.needed(graph.outputs().iter().map(|o| o.value));
-        let mut workspace = Self::default();
+        // A gradient writes about five nodes for each of the function's.
+        let room = needed.iter().filter(|&&n| n).count() * 6;
+        let mut workspace = Self {
+            arena: Arena::with_capacity(room),
+            sharing: HashTable::with_capacity(room),
+        };
         let mut to = vec![ValueId(u32::MAX); from.len()];
         let inputs: Vec<ValueId> = graph
             .inputs()
@@ -90,10 +93,6 @@ impl Workspace {
                 }
                 None
             }
-            // b is not 0: the plain product.
-            Op::MultiplyNoNan if self.number(v[1]).is_some_and(|b| b != 0.0) => {
-                Some(self.emit(Op::Multiply, v, Attributes::None))
-            }
             // -0 is the neutral element: -0 + 0 is +0.
             Op::Add => [(v[0], v[1]), (v[1], v[0])]
                 .into_iter()
@@ -161,13 +160,6 @@ impl Workspace {
         };
         Some(Tensor::scalar(self.arena.ty(v[0]).dtype, value))
     }
-
-    fn hash(arena: &Arena, node: NodeId) -> u64 {
-        let mut hasher = FxHasher::default();
-        let it = arena.node(node);
-        (it.op, arena.attributes_id(node), it.operands).hash(&mut hasher);
-        hasher.finish()
-    }
 }
 
 impl Emit for Workspace {
@@ -192,9 +184,7 @@ impl Emit for Workspace {
             _ => operands,
         };
         let attributes = self.arena.intern_attributes(attributes);
-        let mut hasher = FxHasher::default();
-        (op, attributes, operands).hash(&mut hasher);
-        let hash = hasher.finish();
+        let hash = node_hash(op, attributes, operands.iter().map(|v| v.0));
         let arena = &self.arena;
         let found = self.sharing.find(hash, |&v| {
             arena.producer(v).is_some_and(|node| {
@@ -213,9 +203,10 @@ impl Emit for Workspace {
         let value = self.arena.push(op, operands, attributes, ty);
         let arena = &self.arena;
         self.sharing.insert_unique(hash, value, |&v| {
-            arena
-                .producer(v)
-                .map_or(0, |node| Self::hash(arena, node.id))
+            arena.producer(v).map_or(0, |node| {
+                let operands = node.operands.iter().map(|v| v.0);
+                node_hash(node.op, arena.attributes_id(node.id), operands)
+            })
         });
         value
     }

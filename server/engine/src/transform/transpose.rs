@@ -106,9 +106,7 @@ fn elementwise(
     Some(match (op, k) {
         (Op::Add, _) | (Op::Subtract, 0) => ct,
         (Op::Subtract, _) | (Op::Negate, _) => cx.unary(Op::Negate, ct),
-        (Op::Multiply, k) => cx.binary(op, operands[1 - k], ct),
-        (Op::MultiplyNoNan, 0) => cx.binary(op, ct, operands[1]),
-        (Op::MultiplyNoNan, _) => cx.binary(op, operands[0], ct),
+        (Op::Multiply | Op::MultiplyNoNan, k) => cx.binary(op, operands[1 - k], ct),
         (Op::Divide, 0) => cx.binary(op, ct, operands[1]),
         _ => return None,
     })
