@@ -1,1 +1,4 @@
-//! placeholder
+//! What the integration tests share: scenarios as data, and the engine as plain functions.
+
+pub mod engine;
+pub mod scenarios;

@@ -1,1 +1,6 @@
-//! placeholder
+//! One integration binary.
+
+mod architecture;
+mod identity;
+mod products;
+mod rules;
