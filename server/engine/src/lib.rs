@@ -1,4 +1,41 @@
-//! engine
+//! Derivatives of computation graphs: pure, synchronous, no network.
+//!
+//! One sentence: *a graph comes in, its derivative is another graph, every graph runs on one tape machine.*
+//!
+//! ```text
+//! GraphBuilder → Graph (valid once it exists) → id
+//!   → transform (jvp, transpose, simplify: graphs to graphs)
+//!   → plan (forward or reverse, and why) → tape (slots, sections, lanes) → execute → blocks
+//! ```
+//!
+//! Rooms are floors, and each imports only from those below: [`tensor`], [`op`], [`graph`], [`transform`],
+//! [`plan`], [`tape`], [`execute`].
+//!
+//! ```
+//! use gradient_engine::*;
+//!
+//! // f = sin(x · y)
+//! let mut builder = GraphBuilder::new("f", Limits::default());
+//! let x = builder.input("x", TensorType::f64([]))?;
+//! let y = builder.input("y", TensorType::f64([]))?;
+//! let product = builder.push(Op::Multiply, &[x, y], Attributes::None, "")?;
+//! let f = builder.push(Op::Sin, &[product], Attributes::None, "")?;
+//! builder.output("f", f)?;
+//! let graph = builder.finish()?;
+//!
+//! // Its gradient, derived, planned and lowered once …
+//! let gradient = Product::Gradient { output: 0, wrt: vec![0, 1] };
+//! let request = Request { products: vec![gradient], options: Options::default(), batched: None };
+//! let program = compile(&graph, &request)?;
+//! assert_eq!(program.plans()[0].mode, Some(Mode::Reverse));
+//!
+//! // … and evaluated wherever it is asked for.
+//! let (x, y) = (Tensor::scalar(DType::F64, 0.5), Tensor::scalar(DType::F64, 2.0));
+//! let arguments = Arguments { inputs: vec![x.as_ref(), y.as_ref()], seeds: vec![vec![]], batch: 1 };
+//! let blocks = program.evaluate(&arguments, &mut Scratch::default(), &Stop::default())?;
+//! assert_eq!(blocks[0][0].tensor.element(0), 2.0 * 1f64.cos());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod error;
 pub mod execute;

@@ -47,32 +47,32 @@ enum At {
 
 /// What is wrong with a graph, where, and what to do about it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Violation {
+pub struct Violation(Box<Wrong>);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Wrong {
     at: At,
     kind: ViolationKind,
     message: String,
 }
 
 impl Violation {
+    fn new(at: At, kind: ViolationKind, message: String) -> Self {
+        Self(Box::new(Wrong { at, kind, message }))
+    }
+
     fn invalid(at: At, message: impl Into<String>) -> Self {
-        Self {
-            at,
-            kind: ViolationKind::Invalid,
-            message: message.into(),
-        }
+        Self::new(at, ViolationKind::Invalid, message.into())
     }
 
     fn limit(at: At, name: &'static str, value: u64, asked: u64, what: &str) -> Self {
-        Self {
-            at,
-            kind: ViolationKind::Limit { name, value, asked },
-            message: format!("{what}: {asked} exceed {name} = {value}"),
-        }
+        let message = format!("{what}: {asked} exceed {name} = {value}");
+        Self::new(at, ViolationKind::Limit { name, value, asked }, message)
     }
 
     /// Field path within the graph message: `nodes[17].operands[1]`.
     pub fn path(&self) -> String {
-        match &self.at {
+        match &self.0.at {
             At::Inputs => "inputs".into(),
             At::Outputs => "outputs".into(),
             At::Nodes => "nodes".into(),
@@ -92,7 +92,7 @@ impl Violation {
 
     /// What kind it is.
     pub fn kind(&self) -> ViolationKind {
-        self.kind
+        self.0.kind
     }
 }
 
@@ -100,7 +100,7 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let At::Node {
             node, op, label, ..
-        } = &self.at
+        } = &self.0.at
         {
             write!(f, "node {node} ({}", op.name())?;
             if !label.is_empty() {
@@ -108,7 +108,7 @@ impl fmt::Display for Violation {
             }
             f.write_str("): ")?;
         }
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
@@ -204,11 +204,8 @@ impl GraphBuilder {
             place,
             field,
         };
-        let refuse = |problem: Problem| Violation {
-            at: at(problem.place),
-            kind: problem.kind,
-            message: problem.message,
-        };
+        let refuse =
+            |problem: Problem| Violation::new(at(problem.place), problem.kind, problem.message);
         check_attributes(op, &attributes).map_err(refuse)?;
         check_operands(op, operands, &self.arena).map_err(refuse)?;
         let attributes = self.arena.intern_attributes(attributes);

@@ -156,7 +156,11 @@ impl Encoder<'_> {
         let Some(node) = arena.producer(value) else {
             return 0;
         };
-        node_hash(node.op, arena.attributes_id(node.id), self.operand_numbers(node))
+        node_hash(
+            node.op,
+            arena.attributes_id(node.id),
+            self.operand_numbers(node),
+        )
     }
 
     /// Canonical numbers of a node's operands, in canonical order.

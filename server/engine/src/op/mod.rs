@@ -69,6 +69,12 @@ pub struct Types<'a> {
     pub result: &'a TensorType,
 }
 
+/// Writes a result's tangent from its operands' tangents (`None`: zero).
+pub type Jvp = fn(&mut dyn Emit, &Application<'_>, &[Option<ValueId>]) -> Option<ValueId>;
+
+/// Writes the cotangent of one operand, by position, from the result's.
+pub type Transposed = fn(&mut dyn Emit, &Application<'_>, ValueId, usize) -> ValueId;
+
 /// Everything about a structural operation.
 pub struct Rule {
     /// Fewest and most operands.
@@ -83,10 +89,10 @@ pub struct Rule {
     pub infer: fn(Op, &Attributes, &[&TensorType]) -> Result<TensorType, Problem>,
     /// The result's tangent from the operands' tangents (`None`: zero; at least one is there). Tangents have
     /// their operand's type.
-    pub jvp: fn(&mut dyn Emit, &Application<'_>, &[Option<ValueId>]) -> Option<ValueId>,
+    pub jvp: Jvp,
     /// The cotangent of one operand, in which this node is linear, from the result's. Shapes:
     /// `[..result] -> [..operand]`. `None` in the table: linear in nothing.
-    pub transpose: Option<fn(&mut dyn Emit, &Application<'_>, ValueId, usize) -> ValueId>,
+    pub transpose: Option<Transposed>,
     /// What the executor runs.
     pub kernel: fn(Op, &Attributes, &Types<'_>) -> Kernel,
     /// Elementary operations of one evaluation.

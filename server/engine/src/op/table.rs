@@ -34,7 +34,10 @@ pub struct Elementwise {
 /// Two operands may change places without changing a bit of the result.
 pub fn is_commutative(op: Op) -> bool {
     // Not maximum and minimum: NaN payloads and signed zeros make order visible.
-    matches!(op, Op::Add | Op::Multiply | Op::MultiplyNoNan | Op::And | Op::Or | Op::Xor)
+    matches!(
+        op,
+        Op::Add | Op::Multiply | Op::MultiplyNoNan | Op::And | Op::Or | Op::Xor
+    )
 }
 
 macro_rules! ops {
@@ -77,6 +80,7 @@ macro_rules! ops {
             }
 
             /// The row of an elementwise operation.
+            #[allow(clippy::needless_update, reason = "a row may give every field")]
             pub fn elementwise(self) -> Option<&'static Elementwise> {
                 match self {
                     $(Op::$u => {

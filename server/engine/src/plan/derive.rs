@@ -128,9 +128,14 @@ impl Deriver<'_> {
     }
 
     fn product(&mut self, product: &Product) -> Result<DerivedProduct, Error> {
-        if !matches!(product, Product::Value { .. }) && self.options.non_smooth == NonSmooth::Strict
-        {
-            return Err(Error::Unimplemented("NON_SMOOTH_STRICT".into()));
+        let policy = match self.options.non_smooth {
+            NonSmooth::Standard => None,
+            NonSmooth::Jax => Some("NON_SMOOTH_JAX"),
+            NonSmooth::PyTorch => Some("NON_SMOOTH_PYTORCH"),
+            NonSmooth::Strict => Some("NON_SMOOTH_STRICT"),
+        };
+        if let Some(policy) = policy.filter(|_| !matches!(product, Product::Value { .. })) {
+            return Err(Error::Unimplemented(policy.into()));
         }
         if self.options.non_finite == NonFinite::Error {
             return Err(Error::Unimplemented("NON_FINITE_ERROR".into()));

@@ -14,7 +14,11 @@ const MAX_SWEEPS: u64 = 4096;
 
 /// The derivative as a graph: inputs are the graph's, then the seeds. Directions are written out, so a
 /// Jacobian's graph grows with its sweeps.
-pub fn differentiate(graph: &Graph, product: &Product, options: &Options) -> Result<(Graph, Plan), Error> {
+pub fn differentiate(
+    graph: &Graph,
+    product: &Product,
+    options: &Options,
+) -> Result<(Graph, Plan), Error> {
     let mut derivation = derive(graph, std::slice::from_ref(product), options)?;
     let derived = derivation.products.remove(0);
     let group = derived.group.map(|g| derivation.groups[g].clone());
@@ -44,18 +48,28 @@ pub fn differentiate(graph: &Graph, product: &Product, options: &Options) -> Res
         None => derived.blocks.iter().map(|b| writer.plain(b)).collect(),
         Some(group) => writer.swept(group, &derived.blocks, &seed_names(graph, product), product),
     };
-    let outputs = derived.blocks.iter().zip(values).map(|(block, value)| Output {
-        name: block_name(graph, product, block),
-        value,
-    });
+    let outputs = derived
+        .blocks
+        .iter()
+        .zip(values)
+        .map(|(block, value)| Output {
+            name: block_name(graph, product, block),
+            value,
+        });
     let outputs = outputs.collect();
     let arena = writer.derivation.workspace.arena();
-    Ok((extract(graph.name(), arena, writer.inputs, outputs), derived.plan))
+    Ok((
+        extract(graph.name(), arena, writer.inputs, outputs),
+        derived.plan,
+    ))
 }
 
 fn seed_names(graph: &Graph, product: &Product) -> Vec<String> {
     let of = |kind: &str, positions: &[u32], name: &dyn Fn(usize) -> String| -> Vec<String> {
-        positions.iter().map(|&i| format!("{kind}:{}", name(i as usize))).collect()
+        positions
+            .iter()
+            .map(|&i| format!("{kind}:{}", name(i as usize)))
+            .collect()
     };
     let input = |i: usize| graph.inputs()[i].name.clone();
     let output = |o: usize| graph.outputs()[o].name.clone();
@@ -69,7 +83,9 @@ fn seed_names(graph: &Graph, product: &Product) -> Vec<String> {
 
 fn directions(product: &Product) -> u32 {
     match product {
-        Product::Jvp { directions } | Product::Vjp { directions } | Product::Hvp { directions, .. } => *directions,
+        Product::Jvp { directions }
+        | Product::Vjp { directions }
+        | Product::Hvp { directions, .. } => *directions,
         _ => 0,
     }
 }
@@ -77,7 +93,11 @@ fn directions(product: &Product) -> u32 {
 fn block_name(graph: &Graph, product: &Product, block: &BlockSource) -> String {
     let output = |o: Option<u32>| o.map_or("", |o| &graph.outputs()[o as usize].name);
     let input = |i: Option<u32>| i.map_or("", |i| &graph.inputs()[i as usize].name);
-    let (f, x, y) = (output(block.output), input(block.wrt), input(block.wrt_second));
+    let (f, x, y) = (
+        output(block.output),
+        input(block.wrt),
+        input(block.wrt_second),
+    );
     match product {
         Product::Value { .. } => f.into(),
         Product::Gradient { .. } | Product::Jacobian { .. } => format!("d {f} / d {x}"),
@@ -107,9 +127,19 @@ impl Writer {
     }
 
     /// Blocks of a product with directions: everything that depends on one is written for each of them.
-    fn swept(&mut self, group: &Group, blocks: &[BlockSource], names: &[String], product: &Product) -> Vec<ValueId> {
+    fn swept(
+        &mut self,
+        group: &Group,
+        blocks: &[BlockSource],
+        names: &[String],
+        product: &Product,
+    ) -> Vec<ValueId> {
         let stacked = directions(product) > 0;
-        let seeds: Vec<Option<ValueId>> = group.seeds.iter().map(|s| self.seed_input(s, group, names, stacked)).collect();
+        let seeds: Vec<Option<ValueId>> = group
+            .seeds
+            .iter()
+            .map(|s| self.seed_input(s, group, names, stacked))
+            .collect();
         let mut lanes: Vec<Vec<Option<ValueId>>> = Vec::new();
         for lane in 0..group.lanes {
             let mut replaced = HashMap::new();
@@ -128,14 +158,23 @@ impl Writer {
         }
         let assembled = blocks.iter().enumerate().map(|(b, block)| {
             let first = block.first_lane as usize;
-            let own: Vec<ValueId> = lanes[first..first + block.lanes as usize].iter().filter_map(|l| l[b]).collect();
+            let own: Vec<ValueId> = lanes[first..first + block.lanes as usize]
+                .iter()
+                .filter_map(|l| l[b])
+                .collect();
             self.assemble(block, &own)
         });
         assembled.collect()
     }
 
     /// The input that carries the client's directions.
-    fn seed_input(&mut self, seed: &super::Seed, group: &Group, names: &[String], stacked: bool) -> Option<ValueId> {
+    fn seed_input(
+        &mut self,
+        seed: &super::Seed,
+        group: &Group,
+        names: &[String],
+        stacked: bool,
+    ) -> Option<ValueId> {
         let SeedSource::Given { index } = seed.source else {
             return None;
         };
@@ -167,18 +206,25 @@ impl Writer {
         let at = element as usize * one.len();
         raw[at..at + one.len()].copy_from_slice(&one);
         let tensor = Tensor::from_raw(ty.clone(), raw).expect("as many bytes as the type needs");
-        self.cx().emit(Op::Constant, &[], Attributes::Constant(Arc::new(tensor)))
+        self.cx()
+            .emit(Op::Constant, &[], Attributes::Constant(Arc::new(tensor)))
     }
 
     /// One direction of a stack.
     fn lane_of(&mut self, stack: ValueId, ty: &TensorType, lane: u64) -> ValueId {
         let rank = ty.shape.rank() + 1;
         let mut starts = vec![0; rank];
-        let mut limits: Vec<u64> = std::iter::once(lane + 1).chain(ty.shape.iter().copied()).collect();
+        let mut limits: Vec<u64> = std::iter::once(lane + 1)
+            .chain(ty.shape.iter().copied())
+            .collect();
         starts[0] = lane;
         limits.truncate(rank);
         let strides = vec![];
-        let slice = Attributes::Slice { starts, limits, strides };
+        let slice = Attributes::Slice {
+            starts,
+            limits,
+            strides,
+        };
         let one = self.cx().emit(Op::Slice, &[stack], slice);
         self.cx().emitter().reshape(one, &ty.shape)
     }
@@ -190,10 +236,17 @@ impl Writer {
         }
         let cx = self.derivation.workspace.emitter();
         let elements = cx.ty(lanes[0]).elements();
-        let rows: Vec<ValueId> = lanes.iter().map(|&v| cx.reshape(v, &[1, elements])).collect();
+        let rows: Vec<ValueId> = lanes
+            .iter()
+            .map(|&v| cx.reshape(v, &[1, elements]))
+            .collect();
         let mut matrix = match rows[..] {
             [row] => row,
-            _ => cx.emit(Op::Concatenate, &rows, Attributes::Concatenate { dimension: 0 }),
+            _ => cx.emit(
+                Op::Concatenate,
+                &rows,
+                Attributes::Concatenate { dimension: 0 },
+            ),
         };
         // Lanes are columns of the block where they step by one.
         if block.lane_stride == 1 && elements > 1 {
@@ -216,12 +269,19 @@ fn substitute(
         if needed.get(node.result.index()) != Some(&true) || !depends {
             continue;
         }
-        let operands: Vec<ValueId> = node.operands.iter().map(|v| *replaced.get(v).unwrap_or(v)).collect();
+        let operands: Vec<ValueId> = node
+            .operands
+            .iter()
+            .map(|v| *replaced.get(v).unwrap_or(v))
+            .collect();
         let (op, attributes, result) = (node.op, node.attributes.clone(), node.result);
         let value = cx.emit(op, &operands, attributes);
         replaced.insert(result, value);
     }
-    roots.iter().map(|root| root.map(|v| *replaced.get(&v).unwrap_or(&v))).collect()
+    roots
+        .iter()
+        .map(|root| root.map(|v| *replaced.get(&v).unwrap_or(&v)))
+        .collect()
 }
 
 /// The live part of an arena as a graph: inputs first.
