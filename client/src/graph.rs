@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gradient_proto::v1 as proto;
 
-use crate::{expr::infer_output_types, tensor::Type};
+use crate::{expr::infer_types, tensor::Type};
 
 /// A function from named inputs to named outputs. Cloning it copies a pointer.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +16,9 @@ pub struct Graph {
 impl Graph {
     /// A graph that comes from elsewhere, such as a file. The server checks it.
     pub fn from_proto(message: proto::Graph) -> Self {
-        let output_types = infer_output_types(&message);
+        let types = infer_types(&message.inputs, &message.nodes);
+        let of = |output: &proto::Output| types.get(output.value as usize).cloned();
+        let output_types = message.outputs.iter().map(of).collect();
         Self::new(message, output_types)
     }
 

@@ -40,6 +40,7 @@ mod client;
 pub mod error;
 pub mod expr;
 mod graph;
+mod listing;
 pub mod nist;
 mod session;
 pub mod tensor;

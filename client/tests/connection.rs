@@ -357,7 +357,7 @@ async fn what_does_not_fit_the_graph_is_not_sent() {
     let cases = [
         (
             session.at([("x", [1.0, 2.0])]).value(),
-            "inputs: input \"k\", i64[], is missing",
+            "inputs: input \"k\", i64, is missing",
         ),
         (
             value(&session).input("x", 1.0),
@@ -369,7 +369,7 @@ async fn what_does_not_fit_the_graph_is_not_sent() {
         ),
         (
             session.at([("k", 0.5)]),
-            "inputs[\"k\"]: f64[] holds a number that is no i64",
+            "inputs[\"k\"]: f64 holds a number that is no i64",
         ),
         (
             value(&session).gradient("f", ["x", "y"]),

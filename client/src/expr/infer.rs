@@ -5,31 +5,26 @@ use gradient_proto::v1::{self as proto, Op, node::Attributes};
 
 use crate::tensor::{Dtype, Type};
 
-/// The types of a graph's outputs, each as far as the nodes before it can be understood.
-pub(crate) fn infer_output_types(graph: &proto::Graph) -> Vec<Option<Type>> {
-    let inputs = graph
-        .inputs
+/// Types of a graph's values by id, as far as its nodes can be understood: up to the first malformed one, or the
+/// first call of a function.
+pub(crate) fn infer_types(inputs: &[proto::Input], nodes: &[proto::Node]) -> Vec<Type> {
+    let declared = inputs
         .iter()
         .map(|input| input.r#type.as_ref().and_then(Type::from_proto));
-    let mut types: Vec<Type> = inputs.map_while(|input| input).collect();
-    if types.len() == graph.inputs.len() {
-        for node in &graph.nodes {
-            let operands = node
-                .operands
-                .iter()
-                .map(|&id| types.get(id as usize))
-                .collect::<Option<Vec<_>>>();
-            let result = operands
-                .and_then(|operands| infer(node.op(), node.attributes.as_ref(), &operands).ok());
-            let Some(result) = result else { break };
-            types.push(result);
-        }
+    let mut types: Vec<Type> = declared.map_while(|input| input).collect();
+    if types.len() < inputs.len() {
+        return types;
     }
-    graph
-        .outputs
-        .iter()
-        .map(|output| types.get(output.value as usize).cloned())
-        .collect()
+    types.reserve(nodes.len());
+    for node in nodes {
+        let operands = node.operands.iter().map(|&id| types.get(id as usize));
+        let operands: Option<Vec<&Type>> = operands.collect();
+        let result = operands
+            .and_then(|operands| infer(node.op(), node.attributes.as_ref(), &operands).ok());
+        let Some(result) = result else { break };
+        types.push(result);
+    }
+    types
 }
 
 /// The type of the operation's result, or what is wrong and how to repair it.
@@ -94,7 +89,6 @@ fn elementwise(op: Op, operands: &[&Type]) -> Result<Type, String> {
         | Op::Sign
         | Op::Maximum
         | Op::Minimum
-        | Op::Power
         | Op::Square
         | Op::Remainder => number(first)?,
         _ => float(first)?,

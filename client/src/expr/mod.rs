@@ -42,7 +42,7 @@ use arena::{SharedArena, Value};
 
 pub use builder::GraphBuilder;
 pub use error::BuildError;
-pub(crate) use infer::infer_output_types;
+pub(crate) use {error::op_name, infer::infer_types};
 
 /// A value of a graph under construction: an input, or the result of an operation.
 #[derive(Clone)]

@@ -280,3 +280,22 @@ fn a_million_nodes_take_constant_time_each() {
     println!("100,001 nodes: {few:?}; 1,000,001 nodes: {many:?}");
     assert!(many < Duration::from_secs(5), "{many:?}");
 }
+
+#[test]
+fn a_graph_reads_as_text() {
+    let g = GraphBuilder::new("demo");
+    let (x, y) = (g.input("x", [3]), g.input("y", []));
+    let f = (x.sin() * &y).label("scaled").sum_over([0]).lt(0.5);
+    let graph = g.finish([("f", f)]).unwrap();
+    let text = "graph \"demo\" (x: f64[3], y: f64)
+  %2 = sin(x) : f64[3]
+  %3 = multiply(%2, y) : f64[3]  # scaled
+  %4 = reduce_sum(%3, axes=[0]) : f64
+  %5 = constant(0.5) : f64
+  %6 = compare(%4, %5, lt) : bool
+return f = %6
+";
+    assert_eq!(graph.to_string(), text);
+    let read = crate::Graph::from_proto(graph.proto().clone());
+    assert_eq!(read, graph, "output types are found again");
+}

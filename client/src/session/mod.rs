@@ -20,7 +20,7 @@ use crate::{
     client::{Call, Client, Stub},
     error::Error,
     graph::Graph,
-    tensor::Tensor,
+    tensor::{Tensor, Type},
 };
 use request::Encoded;
 use signature::Signature;
@@ -81,6 +81,16 @@ impl Session {
     /// A request whose point is still to be given.
     pub fn request(&self) -> Request {
         Request::new(self.clone())
+    }
+
+    /// Name and type of each input, in order; the type is `None` where only the server knows it.
+    pub fn inputs(&self) -> Vec<(&str, Option<Type>)> {
+        self.signature.inputs.list()
+    }
+
+    /// Name and type of each output, in order; the type is `None` where only the server knows it.
+    pub fn outputs(&self) -> Vec<(&str, Option<Type>)> {
+        self.signature.outputs.list()
     }
 
     /// The graph's id; registers it if that has not happened yet.

@@ -89,6 +89,11 @@ impl Request {
         self
     }
 
+    /// What is asked for so far; the answer has a result for each, in this order.
+    pub fn products(&self) -> &[Product] {
+        &self.products
+    }
+
     /// All outputs.
     pub fn value(self) -> Self {
         self.product(Product::Value {

@@ -97,6 +97,12 @@ impl Names {
         Self { kind, list, index }
     }
 
+    pub(crate) fn list(&self) -> Vec<(&str, Option<Type>)> {
+        let list = self.list.iter();
+        list.map(|(name, tensor_type)| (name.as_str(), tensor_type.clone()))
+            .collect()
+    }
+
     pub(crate) fn name(&self, position: usize) -> &str {
         &self.list[position].0
     }

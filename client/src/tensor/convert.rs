@@ -78,6 +78,11 @@ impl Tensor {
         Array::new(self.shape(), data).expect("one number for each element")
     }
 
+    /// The first elements, at most `count`, each as the shortest text that reads back as the same number.
+    pub fn elements_as_text(&self, count: usize) -> Vec<String> {
+        with_array!(self, array => array.data().iter().take(count).map(|x| format!("{x:?}")).collect())
+    }
+
     /// The same numbers in another shape with as many elements; `None` if it has more or fewer.
     pub fn reshape(self, shape: impl AsRef<[usize]>) -> Option<Self> {
         with_array!(self, array => Array::new(shape, array.into_data()).map(Element::wrap))

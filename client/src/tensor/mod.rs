@@ -126,8 +126,12 @@ impl Type {
     }
 }
 
+/// `f64` for a scalar, `f64[2, 3]` for a matrix.
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{:?}", self.dtype, self.shape)
+        match self.shape.as_slice() {
+            [] => write!(f, "{}", self.dtype),
+            shape => write!(f, "{}{shape:?}", self.dtype),
+        }
     }
 }

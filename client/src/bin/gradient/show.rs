@@ -1,0 +1,161 @@
+//! `gradient show`: signature, operations and tape of a graph.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use gradient_client::{
+    Graph, Type,
+    proto::{self, GetGraphResponse},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    bindings::Binding,
+    function::{Batch, Function},
+    graph_file,
+    output::Output,
+    render::word,
+    target::Target,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Expression, file, '-' or graph id
+    #[arg(value_name = "FUNCTION")]
+    function: String,
+
+    /// Types of an expression's inputs, x:[3] or x:f32, or their values; a scalar if left out
+    #[arg(value_name = "NAME:TYPE")]
+    bindings: Vec<Binding>,
+
+    /// Show the graph itself, too
+    #[arg(long)]
+    graph: bool,
+
+    /// Write the graph as binary protobuf to a file
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+pub async fn run(args: Args, target: &Target, output: &Output) -> anyhow::Result<ExitCode> {
+    let function = Function::read(&args.function)?;
+    let own = function.graph(&args.bindings, &Batch::default())?;
+    let own_name = own.as_ref().map(|graph| graph.name().to_owned());
+    let client = target.connect().await?;
+    let session = function
+        .open(&client, &args.bindings, &Batch::default())
+        .await?;
+    let wants_graph = args.graph || args.binary.is_some();
+    let mut shown = client
+        .get_graph(
+            session.graph_id().await?,
+            wants_graph && own.is_none(),
+            true,
+        )
+        .await?;
+    let graph = own
+        .or_else(|| shown.graph.take().map(Graph::from_proto))
+        .filter(|_| wants_graph);
+    if let (Some(path), Some(graph)) = (&args.binary, &graph) {
+        graph_file::write_binary(path, graph)?;
+    }
+    let graph = graph.filter(|_| args.graph);
+    let signature = Signature {
+        name: own_name.unwrap_or_else(|| shown.name.clone()),
+        inputs: session.inputs(),
+        outputs: session.outputs(),
+    };
+    match output.is_json() {
+        true => output.print_json(&as_json(&signature, &shown, graph.as_ref())?),
+        false => output.print(&as_text(&signature, &shown, graph.as_ref(), output)),
+    }
+}
+
+/// Names and types as the caller knows them.
+struct Signature<'a> {
+    name: String,
+    inputs: Vec<(&'a str, Option<Type>)>,
+    outputs: Vec<(&'a str, Option<Type>)>,
+}
+
+fn type_text(tensor_type: &Option<Type>) -> String {
+    tensor_type.as_ref().map_or("?".into(), Type::to_string)
+}
+
+fn op_word(op: proto::Op) -> String {
+    word(op.as_str_name(), "OP_").replace('-', "_")
+}
+
+fn as_text(
+    signature: &Signature,
+    shown: &GetGraphResponse,
+    graph: Option<&Graph>,
+    output: &Output,
+) -> String {
+    let list = |names: &[(&str, Option<Type>)]| {
+        let typed = names
+            .iter()
+            .map(|(name, t)| format!("{name}: {}", type_text(t)));
+        typed.collect::<Vec<_>>().join(", ")
+    };
+    let mut text = format!(
+        "{}\n{}\n({}) -> ({})\n",
+        signature.name.trim(),
+        shown.graph_id,
+        list(&signature.inputs),
+        list(&signature.outputs)
+    );
+    let statistics = shown.statistics.clone().unwrap_or_default();
+    text += &format!(
+        "{} nodes, {} live; n = {}, m = {}; {} operations\n\n",
+        statistics.nodes,
+        statistics.live_nodes,
+        statistics.live_inputs,
+        statistics.outputs,
+        statistics.operations
+    );
+    let counts = statistics
+        .op_counts
+        .iter()
+        .map(|count| [op_word(count.op()), count.count.to_string()]);
+    text += &output.table(["operation", "nodes"], counts);
+    if let Some(graph) = graph {
+        text += &format!("\n\n{graph}");
+    }
+    if !shown.listing.is_empty() {
+        text += &format!("\n\n{}", shown.listing);
+    }
+    text
+}
+
+fn as_json(
+    signature: &Signature,
+    shown: &GetGraphResponse,
+    graph: Option<&Graph>,
+) -> anyhow::Result<Value> {
+    let list = |names: &[(&str, Option<Type>)]| -> Vec<Value> {
+        let typed = names.iter().map(|(name, t)| {
+            json!({ "name": name, "dtype": t.as_ref().map(|t| t.dtype.to_string()), "shape": t.as_ref().map(|t| &t.shape) })
+        });
+        typed.collect()
+    };
+    let statistics = shown.statistics.clone().unwrap_or_default();
+    let counts: serde_json::Map<String, Value> = statistics
+        .op_counts
+        .iter()
+        .map(|count| (op_word(count.op()), count.count.into()))
+        .collect();
+    Ok(json!({
+        "graph_id": shown.graph_id,
+        "name": signature.name.trim(),
+        "inputs": list(&signature.inputs),
+        "outputs": list(&signature.outputs),
+        "nodes": statistics.nodes,
+        "live_nodes": statistics.live_nodes,
+        "live_inputs": statistics.live_inputs,
+        "live_outputs": statistics.outputs,
+        "operations": statistics.operations,
+        "op_counts": counts,
+        "listing": shown.listing,
+        "graph": graph.map(graph_file::to_json).transpose()?,
+    }))
+}

@@ -1,0 +1,250 @@
+//! Graphs as text that a person can read.
+
+use std::fmt;
+
+use gradient_proto::v1::{self as proto, node::Attributes};
+
+use crate::{
+    expr::{infer_types, op_name},
+    graph::Graph,
+    tensor::{Tensor, Type},
+};
+
+/// Elements of a constant that are shown.
+const SHOWN: usize = 8;
+
+/// One line per node; inputs go by their names, results by `%` and their value id:
+///
+/// ```text
+/// graph "demo" (x: f64[3], y: f64)
+///   %2 = sin(x) : f64[3]
+///   %3 = multiply(%2, y) : f64[3]
+///   %4 = reduce_sum(%3) : f64
+/// return f = %4
+/// ```
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let graph = self.proto();
+        let types = infer_types(&graph.inputs, &graph.nodes);
+        let inputs: Vec<String> = graph
+            .inputs
+            .iter()
+            .map(|input| {
+                let tensor_type = input.r#type.as_ref().and_then(Type::from_proto);
+                format!(
+                    "{}: {}",
+                    input.name,
+                    tensor_type.map_or("?".into(), |t| t.to_string())
+                )
+            })
+            .collect();
+        writeln!(f, "graph {:?} ({})", graph.name, inputs.join(", "))?;
+        let name = |&id: &u32| match graph.inputs.get(id as usize) {
+            Some(input) => input.name.clone(),
+            None => format!("%{id}"),
+        };
+        nodes(f, &graph.nodes, graph.inputs.len(), &types, &name)?;
+        let outputs: Vec<String> = graph
+            .outputs
+            .iter()
+            .map(|output| format!("{} = {}", output.name, name(&output.value)))
+            .collect();
+        writeln!(f, "return {}", outputs.join(", "))?;
+        graph
+            .functions
+            .iter()
+            .try_for_each(|function| body(f, function))
+    }
+}
+
+fn body(f: &mut fmt::Formatter<'_>, function: &proto::Function) -> fmt::Result {
+    let as_inputs: Vec<proto::Input> = function
+        .parameters
+        .iter()
+        .map(|parameter| proto::Input {
+            name: String::new(),
+            r#type: Some(parameter.clone()),
+        })
+        .collect();
+    let types = infer_types(&as_inputs, &function.nodes);
+    let parameters = function
+        .parameters
+        .iter()
+        .enumerate()
+        .map(|(i, parameter)| {
+            format!(
+                "%{i}: {}",
+                Type::from_proto(parameter).map_or("?".into(), |t| t.to_string())
+            )
+        });
+    writeln!(
+        f,
+        "\nfunction {:?} ({})",
+        function.name,
+        parameters.collect::<Vec<_>>().join(", ")
+    )?;
+    let name = |id: &u32| format!("%{id}");
+    nodes(f, &function.nodes, function.parameters.len(), &types, &name)?;
+    writeln!(
+        f,
+        "return {}",
+        function
+            .results
+            .iter()
+            .map(name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    )
+}
+
+fn nodes(
+    f: &mut fmt::Formatter<'_>,
+    nodes: &[proto::Node],
+    inputs: usize,
+    types: &[Type],
+    name: &dyn Fn(&u32) -> String,
+) -> fmt::Result {
+    for (i, node) in nodes.iter().enumerate() {
+        let id = inputs + i;
+        match types.get(id) {
+            Some(_) => write!(f, "  %{id} = ")?,
+            // After a call of a function, how many results came before is for the server to know.
+            None => write!(f, "  node {i}: ")?,
+        }
+        let mut arguments: Vec<String> = node.operands.iter().map(name).collect();
+        arguments.extend(
+            node.attributes
+                .as_ref()
+                .map(describe)
+                .filter(|words| !words.is_empty()),
+        );
+        write!(f, "{}({})", op_name(node.op()), arguments.join(", "))?;
+        if let Some(tensor_type) = types.get(id) {
+            write!(f, " : {tensor_type}")?;
+        }
+        if !node.label.is_empty() {
+            write!(f, "  # {}", node.label)?;
+        }
+        writeln!(f)?;
+    }
+    Ok(())
+}
+
+/// What is not the default, as `field=value`.
+fn describe(attributes: &Attributes) -> String {
+    let mut text = Vec::new();
+    let mut field = |name: &str, list: &dyn fmt::Debug, default: bool| {
+        if !default {
+            text.push(format!("{name}={list:?}"));
+        }
+    };
+    match attributes {
+        Attributes::Constant(constant) => {
+            return constant
+                .value
+                .as_ref()
+                .map(describe_tensor)
+                .unwrap_or_default();
+        }
+        Attributes::Iota(iota) => field("dimension", &iota.dimension, false),
+        Attributes::Convert(_) => {}
+        Attributes::Compare(compare) => {
+            return compare
+                .direction()
+                .as_str_name()
+                .trim_start_matches("COMPARE_DIRECTION_")
+                .to_ascii_lowercase();
+        }
+        Attributes::Reduce(reduce) => {
+            field("axes", &reduce.axes, reduce.axes.is_empty());
+            field("keep_dims", &reduce.keep_dims, !reduce.keep_dims);
+        }
+        Attributes::Reshape(_) => {}
+        Attributes::Transpose(transpose) => field("permutation", &transpose.permutation, false),
+        Attributes::BroadcastInDim(broadcast) => field("dimensions", &broadcast.dimensions, false),
+        Attributes::Slice(slice) => {
+            field("starts", &slice.starts, false);
+            field("limits", &slice.limits, false);
+            field("strides", &slice.strides, slice.strides.is_empty());
+        }
+        Attributes::Pad(pad) => {
+            field("low", &pad.low, false);
+            field("high", &pad.high, false);
+            field("interior", &pad.interior, pad.interior.is_empty());
+        }
+        Attributes::Concatenate(concatenate) => field("dimension", &concatenate.dimension, false),
+        Attributes::DotGeneral(dot) => {
+            field("lhs_contracting", &dot.lhs_contracting, false);
+            field("rhs_contracting", &dot.rhs_contracting, false);
+            field("lhs_batch", &dot.lhs_batch, dot.lhs_batch.is_empty());
+            field("rhs_batch", &dot.rhs_batch, dot.rhs_batch.is_empty());
+        }
+        Attributes::Gather(gather) => {
+            field("offset_dims", &gather.offset_dims, false);
+            field(
+                "collapsed_slice_dims",
+                &gather.collapsed_slice_dims,
+                gather.collapsed_slice_dims.is_empty(),
+            );
+            field("start_index_map", &gather.start_index_map, false);
+            field("index_vector_dim", &gather.index_vector_dim, false);
+            field("slice_sizes", &gather.slice_sizes, false);
+        }
+        Attributes::Scatter(scatter) => {
+            field("update_window_dims", &scatter.update_window_dims, false);
+            field(
+                "inserted_window_dims",
+                &scatter.inserted_window_dims,
+                scatter.inserted_window_dims.is_empty(),
+            );
+            field(
+                "scatter_dims_to_operand_dims",
+                &scatter.scatter_dims_to_operand_dims,
+                false,
+            );
+            field("index_vector_dim", &scatter.index_vector_dim, false);
+        }
+        Attributes::Call(call) => field("function", &call.function, false),
+        Attributes::Cond(cond) => field("branches", &cond.branches, false),
+        Attributes::While(r#while) => {
+            field("condition", &r#while.condition, false);
+            field("body", &r#while.body, false);
+            field(
+                "max_iterations",
+                &r#while.max_iterations,
+                r#while.max_iterations == 0,
+            );
+        }
+        Attributes::Scan(scan) => {
+            field("function", &scan.function, false);
+            field("length", &scan.length, false);
+            field("carries", &scan.carries, false);
+            field("sequences", &scan.sequences, false);
+            field("reverse", &scan.reverse, !scan.reverse);
+        }
+        Attributes::Map(map) => {
+            field("function", &map.function, false);
+            field("length", &map.length, false);
+            field("sequences", &map.sequences, false);
+        }
+        Attributes::Derivative(derivative) => {
+            field("function", &derivative.function, false);
+            field("product", &derivative.product, false);
+        }
+    }
+    text.join(", ")
+}
+
+fn describe_tensor(message: &proto::Tensor) -> String {
+    let tensor = match Tensor::from_proto(message) {
+        Ok(tensor) => tensor,
+        Err(problem) => return format!("({problem})"),
+    };
+    // In the words of its own type: 0.1 as f32 is not 0.10000000149011612.
+    let elements = tensor.elements_as_text(SHOWN).join(", ");
+    match (tensor.shape().len(), tensor.elements()) {
+        (0, _) => elements,
+        (_, n) if n > SHOWN => format!("[{elements}, … ({n} in all)]"),
+        _ => format!("[{elements}]"),
+    }
+}

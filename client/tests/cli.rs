@@ -1,0 +1,534 @@
+//! `gradient` as a user runs it: the built binary, the embedded server, real gRPC.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, Read, Write},
+    process::{Command, Output, Stdio},
+};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use serde_json::Value;
+
+fn gradient(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gradient"));
+    command
+        .args(arguments)
+        .env_remove("GRADIENT_SERVER")
+        .env_remove("RUST_LOG");
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    gradient(arguments).output().unwrap()
+}
+
+/// Standard output of a command that must succeed.
+fn stdout(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    assert_eq!(errors, "", "{arguments:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn json(arguments: &[&str]) -> Value {
+    serde_json::from_str(&stdout(&[arguments, &["--json"]].concat())).unwrap()
+}
+
+/// The numbers of each block, in order.
+fn values(answer: &Value) -> Vec<Value> {
+    let results = answer["results"].as_array().unwrap().iter();
+    results
+        .flat_map(|result| result["blocks"].as_array().unwrap())
+        .map(|block| block["value"].clone())
+        .collect()
+}
+
+#[test]
+fn eval_computes_every_product() {
+    let cases: [(&[&str], &str); 13] = [
+        (
+            &["x*y", "x=3", "y=4", "-p", "value,gradient"],
+            "[12.0,4.0,3.0]",
+        ),
+        (&["x*y", "x=3", "y=4", "-p", "hessian"], "[0.0,1.0,1.0,0.0]"),
+        (
+            &["x*y", "x=3", "y=4", "-p", "gradient", "--wrt", "y"],
+            "[3.0]",
+        ),
+        (
+            &["f = sum(x^2); g = x[0]", "x=[1,2]", "-p", "jacobian"],
+            "[[2.0,4.0],[1.0,0.0]]",
+        ),
+        (
+            &["f = sum(x^2); g = x[0]", "x=[1,2]", "-p", "gradient"],
+            "[[2.0,4.0],[1.0,0.0]]",
+        ),
+        (
+            &[
+                "f = sum(x^2); g = x[0]",
+                "x=[1,2]",
+                "-p",
+                "gradient",
+                "--output",
+                "g",
+            ],
+            "[[1.0,0.0]]",
+        ),
+        (
+            &[
+                "A@x",
+                "A=[[1,2],[3,4]]",
+                "x=[1,1]",
+                "-p",
+                "jacobian",
+                "--wrt",
+                "x",
+            ],
+            "[[[1.0,2.0],[3.0,4.0]]]",
+        ),
+        (
+            &["x*y", "x=3", "y=4", "-p", "jvp", "--tangent", "x=1"],
+            "[4.0]",
+        ),
+        (
+            &["f = x^2; g = x", "x=3", "-p", "vjp", "--cotangent", "f=1"],
+            "[6.0]",
+        ),
+        (
+            &[
+                "sum(x^2*y)",
+                "x=[1,2]",
+                "y=3",
+                "-p",
+                "hvp",
+                "--vector",
+                "x=[1,0]",
+            ],
+            "[[6.0,0.0]]",
+        ),
+        (
+            &[
+                "sum(x^2)",
+                "x=[1,2]",
+                "-p",
+                "hvp",
+                "--vector",
+                "x=[[1,0],[0,1]]",
+                "--directions",
+                "2",
+            ],
+            "[[[2.0,0.0],[0.0,2.0]]]",
+        ),
+        (
+            &[
+                "x^2*y",
+                "x=[1,2,3]",
+                "y=2",
+                "--batch",
+                "3",
+                "-p",
+                "value,gradient",
+                "--wrt",
+                "x",
+            ],
+            "[[2.0,8.0,18.0],[4.0,8.0,12.0]]",
+        ),
+        (
+            &[
+                "sum(x)*y", "x=[1,2]", "y=[1,2]", "--batch", "2", "--shared", "x",
+            ],
+            "[[3.0,6.0]]",
+        ),
+    ];
+    for (arguments, want) in cases {
+        let answer = json(&[&["eval"], arguments].concat());
+        assert_eq!(
+            Value::from(values(&answer)).to_string(),
+            want,
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn modes_agree_and_say_why() {
+    let function = "f = exp(x)*y; g = x/y; h = sin(x*y)";
+    let with = |extra: &[&str]| {
+        let arguments = ["eval", function, "x=0.3", "y=-1.7", "-p", "jacobian"];
+        json(&[&arguments, extra].concat())
+    };
+    let (forward, reverse) = (with(&["--mode", "forward"]), with(&["--mode", "reverse"]));
+    for (forward, reverse) in values(&forward).iter().zip(values(&reverse)) {
+        let (forward, reverse) = (forward.as_f64().unwrap(), reverse.as_f64().unwrap());
+        assert!(
+            (forward - reverse).abs() <= 1e-15 * forward.abs(),
+            "{forward} {reverse}"
+        );
+    }
+    assert_eq!(forward["results"][0]["plan"]["mode"], "forward");
+    assert_eq!(reverse["results"][0]["plan"]["mode"], "reverse");
+    assert_eq!(forward["timing"]["cache"], "miss");
+    assert_ne!(with(&[])["results"][0]["plan"]["reason"], "");
+    let hvp = |mode| {
+        values(&json(&[
+            "eval",
+            "sum(exp(x))",
+            "x=[1,2]",
+            "-p",
+            "hvp",
+            "--vector",
+            "x=[1,1]",
+            "--hvp-mode",
+            mode,
+        ]))
+    };
+    assert_eq!(hvp("reverse-over-forward"), hvp("forward-over-reverse"));
+}
+
+#[test]
+fn numbers_are_printed_to_the_last_bit() {
+    let x = 0.1 + 0.2;
+    let argument = format!("x={x:?}");
+    let text = stdout(&["eval", "x", &argument]);
+    assert!(text.contains("0.30000000000000004"), "{text}");
+    assert_eq!(
+        values(&json(&["eval", "x", &argument]))[0].as_f64(),
+        Some(x)
+    );
+    assert_eq!(
+        values(&json(&["eval", "[1/x, -1/x, log(-1-x)]", "x=0"]))[0].to_string(),
+        r#"["Infinity","-Infinity","NaN"]"#
+    );
+}
+
+#[test]
+fn a_graph_goes_through_files_pipes_and_derivatives() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let derived = stdout(&[
+        "derive",
+        "exp(x*y) + 0.1",
+        "--product",
+        "gradient",
+        "--json",
+    ]);
+    fs::write(path("gradient.json"), &derived).unwrap();
+    stdout(&[
+        "derive",
+        "exp(x*y) + 0.1",
+        "--product",
+        "gradient",
+        "--binary",
+        &path("gradient.pb"),
+    ]);
+    fs::write(path("function.txt"), "t = x*y\nf = exp(t) + 0.1\n").unwrap();
+
+    let hessian = values(&json(&[
+        "eval",
+        "exp(x*y) + 0.1",
+        "x=1",
+        "y=2",
+        "-p",
+        "hessian",
+    ]));
+    for file in ["gradient.json", "gradient.pb"] {
+        assert_eq!(
+            values(&json(&[
+                "eval",
+                &path(file),
+                "x=1",
+                "y=2",
+                "-p",
+                "jacobian"
+            ])),
+            hessian,
+            "{file}"
+        );
+    }
+    assert_eq!(
+        values(&json(&[
+            "eval",
+            &path("function.txt"),
+            "x=1",
+            "y=2",
+            "-p",
+            "hessian"
+        ])),
+        hessian
+    );
+
+    let mut child = gradient(&["eval", "-", "x=1", "y=2", "-p", "jacobian", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(derived.as_bytes())
+        .unwrap();
+    let piped: Value = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!(values(&piped), hessian);
+
+    let id = stdout(&["register", &path("gradient.json")]);
+    assert_eq!(
+        id,
+        stdout(&["register", &path("gradient.pb")]),
+        "an id alone, and the same one"
+    );
+    let shown = stdout(&["show", &path("gradient.pb"), "--graph"]);
+    for part in [
+        id.trim(),
+        "(x: f64, y: f64)",
+        "exp  ",
+        "= exp(%2) : f64",
+        "return d f / d x = ",
+    ] {
+        assert!(shown.contains(part), "{part:?} in {shown}");
+    }
+    let shown = json(&["show", "sum(x)", "x:[1000]"]);
+    assert_eq!(
+        (&shown["live_inputs"], &shown["op_counts"]["reduce_sum"]),
+        (&1000.into(), &1.into())
+    );
+}
+
+#[test]
+fn plan_and_ops_tell_without_computing() {
+    let plan = json(&["plan", "sum(x^2)", "x:[1000]"]);
+    assert_eq!(plan["plans"][0]["product"], "gradient");
+    assert_eq!(plan["plans"][0]["plan"]["mode"], "reverse");
+    let text = stdout(&["plan", "sum(x^2)", "x:[1000]", "-p", "gradient,hvp"]);
+    assert!(text.contains("1000 inputs"), "{text}");
+    let ops = json(&["ops"]);
+    let log1p = ops
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|op| op["name"] == "log1p")
+        .unwrap();
+    assert_eq!(
+        (&log1p["number"], &log1p["implemented"]),
+        (&33.into(), &true.into())
+    );
+    assert!(
+        stdout(&["ops", "log"])
+            .lines()
+            .all(|line| line.contains("log") || line.starts_with("number"))
+    );
+}
+
+/// One row a mistake: arguments, exit code, what standard error must say.
+#[test]
+fn mistakes_have_an_exit_code_a_place_and_a_repair() {
+    let unknown = "0".repeat(64);
+    let mistakes: [(&[&str], i32, &str); 22] = [
+        (&[], 2, "Usage: gradient"),
+        (&["evaluate"], 2, "unrecognized subcommand"),
+        (&["eval"], 2, "<FUNCTION>"),
+        (
+            &["eval", "exp(x*"],
+            2,
+            "error: `*` has no right operand (line 1, column 6)",
+        ),
+        (&["eval", "exq(x)", "x=1"], 2, "exp"),
+        (&["eval", "x", "x=one"], 2, "\"one\" is no f64"),
+        (&["eval", "x", "x=[1,[2]]"], 2, "differ in shape"),
+        (
+            &["eval", "x", "y=1"],
+            2,
+            "the expression has no variable y; it has x",
+        ),
+        (
+            &["eval", "x*y", "x=[1,2]", "y=[1,2,3]"],
+            2,
+            "shapes [2] and [3]",
+        ),
+        (&["eval", "x", "x=1", "-p", "gradiant"], 2, "gradient"),
+        (
+            &["eval", "x", "x=1", "-p", "jvp"],
+            2,
+            "--tangent NAME=VALUE",
+        ),
+        (
+            &["eval", "missing.json"],
+            2,
+            "there is no file missing.json",
+        ),
+        (&["eval", "x", "x=1", "--timeout", "0"], 2, "more than 0"),
+        (&["register", &unknown], 2, "registered already"),
+        (
+            &["eval", "x*y", "x=1"],
+            1,
+            "at inputs: input \"y\", f64, is missing",
+        ),
+        (
+            &["eval", "x", "x=1", "-p", "gradient", "--wrt", "z"],
+            1,
+            "at products[0].gradient.wrt[0]: the graph has no input \"z\"; it has \"x\"",
+        ),
+        (
+            &["eval", "x", "x=[1,2]", "-p", "value,gradient"],
+            1,
+            "at products[1].gradient.output: output \"f\" is f64[2]",
+        ),
+        (
+            &["eval", "x", "x=[1,2]", "-p", "jvp", "--tangent", "x=1"],
+            1,
+            "at products[0].jacobian_vector_product.tangents[\"x\"]: expected f64[2], got f64",
+        ),
+        (&["eval", &unknown, "x=1"], 1, "(NOT_FOUND)"),
+        (
+            &["eval", "x", "x=1", "--server", "127.0.0.1:1"],
+            1,
+            "cannot connect to http://127.0.0.1:1: ",
+        ),
+        (&["derive", "x", "-p", "gradient,hessian"], 1, "one product"),
+        (
+            &["eval", "x", "x=@/no/such/file"],
+            2,
+            "cannot read /no/such/file",
+        ),
+    ];
+    for (arguments, code, message) in mistakes {
+        let output = run(arguments);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+        assert!(errors.contains(message), "{arguments:?}: {errors}");
+        assert!(
+            !errors.contains('\x1b') && !errors.contains("panicked"),
+            "{arguments:?}: {errors}"
+        );
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+    let output = run(&["eval", "x", "x=[1,2]", "-p", "gradient", "--json"]);
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["error"]["code"], "INVALID_ARGUMENT");
+    assert_eq!(
+        error["error"]["violations"][0]["path"],
+        "products[0].gradient.output"
+    );
+}
+
+#[test]
+fn malformed_graphs_are_refused_at_their_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("graph.json");
+    let graph = r#"{"inputs": [{"name": "x", "type": {"dtype": "DTYPE_F64"}}],
+        "nodes": [{"op": "OP_ADD", "operands": [0, 7]}], "outputs": [{"name": "f", "value": 1}]}"#;
+    fs::write(&path, graph).unwrap();
+    let output = run(&["register", path.to_str().unwrap()]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(
+        errors.contains("at graph.nodes[0].operands[1]: "),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let mut child = gradient(&["ops"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_pipe_gets_plain_text_and_a_terminal_rules() {
+    let arguments = ["eval", "x", &format!("x=[{}1]", "0.5,".repeat(40))];
+    let plain = stdout(&arguments);
+    assert!(
+        plain.is_ascii() || !plain.contains(['─', '…', '\x1b']),
+        "{plain}"
+    );
+    assert_eq!(plain.matches("0.5").count(), 40, "a pipe gets every number");
+    let shown = in_terminal(&arguments);
+    assert!(
+        shown.contains("────") && shown.contains("… 41 in all"),
+        "{shown}"
+    );
+    let failed = in_terminal(&["eval", "x"]);
+    assert!(failed.contains("\x1b[1;31merror:"), "{failed}");
+}
+
+/// What a person sees: both outputs of a command on a pseudo-terminal.
+fn in_terminal(arguments: &[&str]) -> String {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let terminal = File::options().read(true).write(true).open(name).unwrap();
+    let mut child = gradient(arguments)
+        .env_remove("NO_COLOR")
+        .env("TERM", "xterm")
+        .stdout(terminal.try_clone().unwrap())
+        .stderr(terminal)
+        .spawn()
+        .unwrap();
+    // Ends with an error when the last writer has gone.
+    let mut seen = Vec::new();
+    let _ = File::from(master).read_to_end(&mut seen);
+    child.wait().unwrap();
+    String::from_utf8(seen).unwrap()
+}
+
+#[test]
+fn serve_serves_other_commands_until_terminated() {
+    let mut server = gradient(&["serve", "--listen", "127.0.0.1:0"])
+        .env_remove("GRADIENT_LOG")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(server.stderr.take().unwrap()).lines();
+    let line = log
+        .find_map(|line| line.ok().filter(|line| line.contains("listening on ")))
+        .unwrap();
+    let address = line.rsplit(' ').next().unwrap().to_owned();
+    let id = stdout(&["register", "x^2 + y", "--server", &address]);
+    let opened = json(&[
+        "eval",
+        id.trim(),
+        "x=3",
+        "y=1",
+        "-p",
+        "gradient",
+        "--server",
+        &address,
+    ]);
+    assert_eq!(Value::from(values(&opened)).to_string(), "[6.0,1.0]");
+    let again = gradient(&["eval", "x^2 + y", "x=3", "y=1", "-p", "gradient", "--json"])
+        .env("GRADIENT_SERVER", &address)
+        .output();
+    let again: Value = serde_json::from_slice(&again.unwrap().stdout).unwrap();
+    assert_eq!(again["timing"]["cache"], "hit", "{again}");
+    // The names of whoever asks.
+    let renamed = json(&[
+        "eval", "b^2 + a", "a=1", "b=3", "-p", "gradient", "--server", &address,
+    ]);
+    assert_eq!(renamed["results"][0]["blocks"][0]["wrt"], "b");
+
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&server),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn completions_name_the_commands() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = stdout(&["completions", shell]);
+        for word in ["derive", "register", "completions"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+}
