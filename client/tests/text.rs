@@ -1,0 +1,175 @@
+//! Texts to numbers, through the service: values and gradients against ones computed by hand.
+
+use std::{collections::HashMap, f64::consts::PI};
+
+use gradient_client::{ALL, Client, text};
+use tokio::net::TcpListener;
+
+/// Text of a scalar function, its inputs, its value, its gradient in the inputs' order of appearance.
+type Case = (
+    &'static str,
+    &'static [(&'static str, f64)],
+    f64,
+    &'static [f64],
+);
+
+const LN_2: f64 = std::f64::consts::LN_2;
+const E: f64 = std::f64::consts::E;
+
+const CASES: &[Case] = &[
+    ("x*y + x", &[("x", 3.0), ("y", 5.0)], 18.0, &[6.0, 3.0]),
+    ("x - y - 1", &[("x", 3.0), ("y", 5.0)], -3.0, &[1.0, -1.0]),
+    ("x / y / 2", &[("x", 8.0), ("y", 2.0)], 2.0, &[0.25, -1.0]),
+    ("-x^2", &[("x", 3.0)], -9.0, &[-6.0]),
+    ("2^x^2", &[("x", 2.0)], 16.0, &[64.0 * LN_2]),
+    ("x^3", &[("x", -2.0)], -8.0, &[12.0]),
+    ("x^3", &[("x", 0.0)], 0.0, &[0.0]),
+    ("x^4", &[("x", -2.0)], 16.0, &[-32.0]),
+    ("x^5", &[("x", -2.0)], -32.0, &[80.0]),
+    ("x^5", &[("x", 0.0)], 0.0, &[0.0]),
+    ("x^0", &[("x", 0.0)], 1.0, &[0.0]),
+    ("x^-1", &[("x", -2.0)], -0.5, &[-0.25]),
+    ("x^-2", &[("x", -2.0)], 0.25, &[0.25]),
+    ("x^0.5", &[("x", 4.0)], 2.0, &[0.25]),
+    ("x^1.5", &[("x", 4.0)], 8.0, &[3.0]),
+    ("x^y", &[("x", 2.0), ("y", 3.0)], 8.0, &[12.0, 8.0 * LN_2]),
+    ("e^x", &[("x", 1.0)], E, &[E]),
+    (
+        "exp(x*y) + sin(x)",
+        &[("x", 0.0), ("y", 2.0)],
+        1.0,
+        &[3.0, 0.0],
+    ),
+    ("log[x]", &[("x", 2.0)], LN_2, &[0.5]),
+    (
+        "log2(x) + log10(y)",
+        &[("x", 8.0), ("y", 100.0)],
+        5.0,
+        &[0.125 / LN_2, 0.01 / std::f64::consts::LN_10],
+    ),
+    ("cos(pi*x)", &[("x", 0.5)], 0.0, &[-PI]),
+    ("arctan[x]/pi", &[("x", 1.0)], 0.25, &[0.5 / PI]),
+    (
+        "atan2(y, x)",
+        &[("y", 1.0), ("x", -1.0)],
+        0.75 * PI,
+        &[-0.5, -0.5],
+    ),
+    ("sigmoid(x)", &[("x", 0.0)], 0.5, &[0.25]),
+    ("hypot(x, y)", &[("x", 3.0), ("y", 4.0)], 5.0, &[0.6, 0.8]),
+    ("abs(x)*sign(x)", &[("x", -3.0)], -3.0, &[1.0]),
+    ("cbrt(x)", &[("x", -8.0)], -2.0, &[1.0 / 12.0]),
+    ("max(x, y, 2)", &[("x", 3.0), ("y", 1.0)], 3.0, &[1.0, 0.0]),
+    ("min(x, y)", &[("x", 1.0), ("y", 1.0)], 1.0, &[0.5, 0.5]),
+    ("where(x > 0, log(x), x)", &[("x", -2.0)], -2.0, &[1.0]),
+    (
+        "where(x > 1 and not x >= 3 or x == 7, x^2, 0)",
+        &[("x", 2.0)],
+        4.0,
+        &[4.0],
+    ),
+    ("floor(x) + ceil(x) + x", &[("x", 1.5)], 4.5, &[1.0]),
+    (
+        "t = x*y; sin(t)/t",
+        &[("x", 0.5), ("y", PI)],
+        2.0 / PI,
+        &[-4.0 / PI, -4.0 / (PI * PI) * 0.5],
+    ),
+    (
+        "dot([x, y], [3, 4])",
+        &[("x", 1.0), ("y", 2.0)],
+        11.0,
+        &[3.0, 4.0],
+    ),
+    ("norm2([x, y])", &[("x", 3.0), ("y", 4.0)], 5.0, &[0.6, 0.8]),
+    ("norm2([x, y])", &[("x", 0.0), ("y", 0.0)], 0.0, &[0.0, 0.0]),
+    (
+        "sum([[1, 2], [3, 4]] @ [x, y])",
+        &[("x", 1.0), ("y", 1.0)],
+        10.0,
+        &[4.0, 6.0],
+    ),
+    (
+        "sum(x*[1, 2, 3] + [[1], [2]])",
+        &[("x", 1.0)],
+        21.0,
+        &[12.0],
+    ),
+    (
+        "mean([x, y, 4])",
+        &[("x", 1.0), ("y", 1.0)],
+        2.0,
+        &[1.0 / 3.0, 1.0 / 3.0],
+    ),
+    (
+        "max([x, y, y])",
+        &[("x", 1.0), ("y", 2.0)],
+        2.0,
+        &[0.0, 1.0],
+    ),
+    (
+        "v = [x, y, x*y]; v[-1] + v[0]*v[1:][0]",
+        &[("x", 2.0), ("y", 3.0)],
+        12.0,
+        &[6.0, 4.0],
+    ),
+    (
+        "A = transpose([[x, 2], [3, y]]); sum(A[0]*[1, 10])",
+        &[("x", 1.0), ("y", 4.0)],
+        31.0,
+        &[1.0, 0.0],
+    ),
+    (
+        "sum(reshape([[1, 2], [3, x]], [4])^2, axis=0)",
+        &[("x", 4.0)],
+        30.0,
+        &[8.0],
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_have_the_values_and_gradients_of_hand_computation() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(gradient_server::run(
+        listener,
+        gradient_server::Config::default(),
+        std::future::pending(),
+    ));
+    let client = Client::connect(&format!("http://{address}")).await.unwrap();
+
+    for &(source, inputs, value, gradient) in CASES {
+        let program = text::parse(source).unwrap_or_else(|error| panic!("{error}"));
+        assert!(
+            program.inputs().eq(inputs.iter().map(|&(name, _)| name)),
+            "{source}"
+        );
+        let graph = program
+            .graph(source, &HashMap::new())
+            .unwrap_or_else(|error| panic!("{error}"));
+        let output = program.outputs().next().unwrap().to_owned();
+        let request = client
+            .session(&graph)
+            .at(inputs.iter().copied())
+            .value()
+            .gradient(&output, ALL);
+        let answer = request
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{source}: {error}"));
+
+        let close = |got: f64, want: f64, what: &str| {
+            let fits =
+                got.is_finite() && (got - want).abs() <= 4.0 * f64::EPSILON * want.abs().max(1.0);
+            assert!(fits, "{source} at {inputs:?}: {what} is {got}, not {want}");
+        };
+        close(
+            answer.value(&output).unwrap().item().unwrap(),
+            value,
+            "the value",
+        );
+        for (&(name, _), &want) in inputs.iter().zip(gradient) {
+            close(answer.gradient(name).unwrap().item().unwrap(), want, name);
+        }
+    }
+}
