@@ -294,7 +294,7 @@ impl Deriver<'_> {
         DerivedProduct {
             group: None,
             blocks,
-            plan: plan(vec![], "value: no derivative asked for".into(), 0, m, cost),
+            plan: plan(vec![], "no derivative asked for".into(), 0, m, cost),
         }
     }
 
