@@ -1,1 +1,27 @@
-//! placeholder
+//! The gradient service: gRPC in front of the engine.
+//!
+//! A call flows through the rooms in this order:
+//!
+//! ```text
+//! transport   deadline, limits of HTTP, statuses of the library
+//! service     one handler for each rpc; reads like the data flow
+//! wire        proto → names and types checked → the engine's own types, and back
+//! store       graphs and tensors that clients have left, by content hash
+//! cache       compiled programs, each compiled once
+//! executor    threads that compute
+//! ```
+
+pub mod config;
+pub mod error;
+pub mod telemetry;
+
+mod cache;
+mod executor;
+mod run;
+mod service;
+mod store;
+mod transport;
+mod wire;
+
+pub use config::Config;
+pub use run::run;

@@ -6,8 +6,8 @@
 
 use gradient_proto::v1::{
     Constant, Dtype, EvaluateRequest, Gradient, Graph, Input, Node, Op, Output, Product,
-    RegisterGraphRequest, Tensor, TensorType, evaluate_request, gradient_service_client::GradientServiceClient,
-    node::Attributes, product, tensor,
+    RegisterGraphRequest, Tensor, TensorType, evaluate_request,
+    gradient_service_client::GradientServiceClient, node::Attributes, product, tensor,
 };
 use gradient_server::Config;
 use std::io::{BufRead, BufReader};
@@ -28,7 +28,10 @@ fn main() -> Result<(), Failure> {
     if std::env::var_os(SERVE).is_some() {
         return runtime.block_on(serve());
     }
-    println!("{:>9}  {:>11}  {:>11}  {:>9}  {:>12}  {:>10}", "nodes", "register ms", "gradient ms", "total ms", "µs per node", "peak MiB");
+    println!(
+        "{:>9}  {:>11}  {:>11}  {:>9}  {:>12}  {:>10}",
+        "nodes", "register ms", "gradient ms", "total ms", "µs per node", "peak MiB"
+    );
     let mut per_node = Vec::new();
     for nodes in SIZES {
         let mut runs = Vec::new();
@@ -47,7 +50,12 @@ fn main() -> Result<(), Failure> {
         );
         per_node.push(each);
     }
-    println!("time per node at {} nodes : at {} nodes = {:.2}", SIZES[2], SIZES[0], per_node[2] / per_node[0]);
+    println!(
+        "time per node at {} nodes : at {} nodes = {:.2}",
+        SIZES[2],
+        SIZES[0],
+        per_node[2] / per_node[0]
+    );
     Ok(())
 }
 
@@ -86,24 +94,38 @@ async fn measure(nodes: usize) -> Result<Run, Failure> {
         .env(SERVE, "1")
         .stdout(Stdio::piped())
         .spawn()?;
-    let stdout = child.stdout.take().ok_or("the server's output is not there")?;
+    let stdout = child
+        .stdout
+        .take()
+        .ok_or("the server's output is not there")?;
     let server = Server(child);
     let mut address = String::new();
     BufReader::new(stdout).read_line(&mut address)?;
-    let channel = Channel::from_shared(format!("http://{}", address.trim()))?.connect().await?;
+    let channel = Channel::from_shared(format!("http://{}", address.trim()))?
+        .connect()
+        .await?;
     let mut client = GradientServiceClient::new(channel)
         .max_encoding_message_size(64 << 20)
         .max_decoding_message_size(64 << 20);
 
     let graph = recurrence(nodes);
     let begin = Instant::now();
-    let registered = client.register_graph(RegisterGraphRequest { graph: Some(graph) }).await?.into_inner();
+    let registered = client
+        .register_graph(RegisterGraphRequest { graph: Some(graph) })
+        .await?
+        .into_inner();
     let register = begin.elapsed().as_secs_f64();
     let point: Vec<f64> = (0..INPUTS).map(|i| 0.3 + 0.05 * i as f64).collect();
     let request = EvaluateRequest {
         graph: Some(evaluate_request::Graph::GraphId(registered.graph_id)),
-        inputs: point.iter().enumerate().map(|(i, &x)| (format!("x{i}"), scalar(x))).collect(),
-        products: vec![Product { product: Some(product::Product::Gradient(Gradient::default())) }],
+        inputs: point
+            .iter()
+            .enumerate()
+            .map(|(i, &x)| (format!("x{i}"), scalar(x)))
+            .collect(),
+        products: vec![Product {
+            product: Some(product::Product::Gradient(Gradient::default())),
+        }],
         ..EvaluateRequest::default()
     };
     let begin = Instant::now();
@@ -125,8 +147,15 @@ async fn measure(nodes: usize) -> Result<Run, Failure> {
     }
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.0.id()))?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib: f64 = peak.and_then(|p| p.split_whitespace().next()).ok_or("no peak memory")?.parse()?;
-    Ok(Run { register, gradient, peak_mib: kib / 1024.0 })
+    let kib: f64 = peak
+        .and_then(|p| p.split_whitespace().next())
+        .ok_or("no peak memory")?
+        .parse()?;
+    Ok(Run {
+        register,
+        gradient,
+        peak_mib: kib / 1024.0,
+    })
 }
 
 fn scalar(x: f64) -> Tensor {
@@ -138,17 +167,29 @@ fn scalar(x: f64) -> Tensor {
 }
 
 fn node(op: Op, operands: Vec<u32>) -> Node {
-    Node { op: op.into(), operands, ..Node::default() }
+    Node {
+        op: op.into(),
+        operands,
+        ..Node::default()
+    }
 }
 
 /// y ← sin(y · x[i % 10]) + 0.1 · x[(i + 3) % 10], unrolled: four nodes a step.
 fn recurrence(nodes: usize) -> Graph {
-    let ty = TensorType { dtype: Dtype::F64.into(), shape: vec![] };
-    let inputs = (0..INPUTS).map(|i| Input { name: format!("x{i}"), r#type: Some(ty.clone()) });
+    let ty = TensorType {
+        dtype: Dtype::F64.into(),
+        shape: vec![],
+    };
+    let inputs = (0..INPUTS).map(|i| Input {
+        name: format!("x{i}"),
+        r#type: Some(ty.clone()),
+    });
     let x = |i: usize| (i % INPUTS) as u32;
     let tenth = INPUTS as u32;
     let mut list = vec![Node {
-        attributes: Some(Attributes::Constant(Box::new(Constant { value: Some(scalar(0.1)) }))),
+        attributes: Some(Attributes::Constant(Box::new(Constant {
+            value: Some(scalar(0.1)),
+        }))),
         ..node(Op::Constant, vec![])
     }];
     let mut y = 0;
@@ -164,7 +205,10 @@ fn recurrence(nodes: usize) -> Graph {
         name: "recurrence".into(),
         inputs: inputs.collect(),
         nodes: list,
-        outputs: vec![Output { name: "y".into(), value: y }],
+        outputs: vec![Output {
+            name: "y".into(),
+            value: y,
+        }],
         functions: vec![],
     }
 }

@@ -74,7 +74,12 @@ impl Draft {
     }
 }
 
-fn scenario(op: Op, name: &str, domains: &[(f64, f64)], build: impl FnOnce(&mut Draft) -> ValueId) -> Scenario {
+fn scenario(
+    op: Op,
+    name: &str,
+    domains: &[(f64, f64)],
+    build: impl FnOnce(&mut Draft) -> ValueId,
+) -> Scenario {
     let mut draft = Draft::new(name);
     let output = build(&mut draft);
     Scenario {
@@ -93,7 +98,12 @@ pub fn all() -> Vec<Scenario> {
             let names = ["a", "b"];
             for shape in [&[][..], &[3]] {
                 all.push(scenario(op, "elementwise", row.domain, |g| {
-                    let operands: Vec<ValueId> = row.domain.iter().zip(names).map(|(_, n)| g.input(n, shape)).collect();
+                    let operands: Vec<ValueId> = row
+                        .domain
+                        .iter()
+                        .zip(names)
+                        .map(|(_, n)| g.input(n, shape))
+                        .collect();
                     g.op(op, &operands)
                 }));
             }
@@ -121,30 +131,111 @@ fn structural(all: &mut Vec<Scenario>) {
         }));
     };
     for op in [Op::ReduceSum, Op::ReduceMax, Op::ReduceMin] {
-        for (axes, keep_dims) in [(vec![], false), (vec![1], false), (vec![0, 2], true), (vec![2], true)] {
-            one(op, "axes", &[2, 3, 4], Attributes::Reduce { axes, keep_dims });
+        for (axes, keep_dims) in [
+            (vec![], false),
+            (vec![1], false),
+            (vec![0, 2], true),
+            (vec![2], true),
+        ] {
+            one(
+                op,
+                "axes",
+                &[2, 3, 4],
+                Attributes::Reduce { axes, keep_dims },
+            );
         }
     }
-    one(Op::Reshape, "fold", &[2, 6], Attributes::Reshape { shape: vec![3, 1, 4] });
-    one(Op::Transpose, "cycle", &[2, 3, 4], Attributes::Transpose { permutation: vec![1, 2, 0] });
-    one(Op::BroadcastInDim, "new and stretched", &[2, 1], Attributes::BroadcastInDim { shape: vec![2, 3, 4], dimensions: vec![0, 2] });
-    one(Op::BroadcastInDim, "scalar", &[], Attributes::BroadcastInDim { shape: vec![2, 3], dimensions: vec![] });
-    one(Op::Slice, "strided", &[5, 7], Attributes::Slice { starts: vec![1, 0], limits: vec![4, 7], strides: vec![1, 3] });
-    one(Op::Slice, "empty", &[5], Attributes::Slice { starts: vec![2], limits: vec![2], strides: vec![] });
-    one(Op::Convert, "to f32 and back is f64", &[3], Attributes::Convert { dtype: DType::F64 });
+    one(
+        Op::Reshape,
+        "fold",
+        &[2, 6],
+        Attributes::Reshape {
+            shape: vec![3, 1, 4],
+        },
+    );
+    one(
+        Op::Transpose,
+        "cycle",
+        &[2, 3, 4],
+        Attributes::Transpose {
+            permutation: vec![1, 2, 0],
+        },
+    );
+    one(
+        Op::BroadcastInDim,
+        "new and stretched",
+        &[2, 1],
+        Attributes::BroadcastInDim {
+            shape: vec![2, 3, 4],
+            dimensions: vec![0, 2],
+        },
+    );
+    one(
+        Op::BroadcastInDim,
+        "scalar",
+        &[],
+        Attributes::BroadcastInDim {
+            shape: vec![2, 3],
+            dimensions: vec![],
+        },
+    );
+    one(
+        Op::Slice,
+        "strided",
+        &[5, 7],
+        Attributes::Slice {
+            starts: vec![1, 0],
+            limits: vec![4, 7],
+            strides: vec![1, 3],
+        },
+    );
+    one(
+        Op::Slice,
+        "empty",
+        &[5],
+        Attributes::Slice {
+            starts: vec![2],
+            limits: vec![2],
+            strides: vec![],
+        },
+    );
+    one(
+        Op::Convert,
+        "to f32 and back is f64",
+        &[3],
+        Attributes::Convert { dtype: DType::F64 },
+    );
     one(Op::StopGradient, "constant", &[3], Attributes::None);
 
     all.push(scenario(Op::Pad, "all sides", &[WIDE, WIDE], |g| {
         let (x, p) = (g.input("x", &[2, 3]), g.input("p", &[]));
-        g.push(Op::Pad, &[x, p], Attributes::Pad { low: vec![1, 0], high: vec![0, 2], interior: vec![2, 1] })
+        g.push(
+            Op::Pad,
+            &[x, p],
+            Attributes::Pad {
+                low: vec![1, 0],
+                high: vec![0, 2],
+                interior: vec![2, 1],
+            },
+        )
     }));
     all.push(scenario(Op::Concatenate, "three", &[WIDE, WIDE], |g| {
         let (x, y) = (g.input("x", &[2, 1]), g.input("y", &[2, 3]));
-        g.push(Op::Concatenate, &[x, y, x], Attributes::Concatenate { dimension: 1 })
+        g.push(
+            Op::Concatenate,
+            &[x, y, x],
+            Attributes::Concatenate { dimension: 1 },
+        )
     }));
     all.push(scenario(Op::Select, "mixed", &[WIDE, WIDE], |g| {
         let (x, y) = (g.input("x", &[4]), g.input("y", &[]));
-        let p = g.push(Op::Compare, &[x, y], Attributes::Compare { direction: Direction::Lt });
+        let p = g.push(
+            Op::Compare,
+            &[x, y],
+            Attributes::Compare {
+                direction: Direction::Lt,
+            },
+        );
         let squared = g.op(Op::Square, &[x]);
         g.op(Op::Select, &[p, squared, y])
     }));
@@ -157,8 +248,18 @@ fn dots(all: &mut Vec<Scenario>) {
         ("inner product", &[5], &[5], [&[0], &[0], &[], &[]]),
         ("outer product", &[2], &[3], [&[], &[], &[], &[]]),
         ("matrix × matrix", &[2, 3], &[3, 4], [&[1], &[0], &[], &[]]),
-        ("batched, permuted", &[3, 2, 5], &[5, 4, 3], [&[2], &[0], &[0], &[2]]),
-        ("two contractions", &[2, 3, 4], &[4, 5, 3], [&[2, 1], &[0, 2], &[], &[]]),
+        (
+            "batched, permuted",
+            &[3, 2, 5],
+            &[5, 4, 3],
+            [&[2], &[0], &[0], &[2]],
+        ),
+        (
+            "two contractions",
+            &[2, 3, 4],
+            &[4, 5, 3],
+            [&[2, 1], &[0, 2], &[], &[]],
+        ),
         ("large", &[12, 17], &[17, 9], [&[1], &[0], &[], &[]]),
     ];
     for (name, left, right, [lc, rc, lb, rb]) in cases {
@@ -177,31 +278,47 @@ fn dots(all: &mut Vec<Scenario>) {
 
 fn windows(all: &mut Vec<Scenario>) {
     for out_of_bounds in [OutOfBounds::Clamp, OutOfBounds::Drop] {
-        all.push(scenario(Op::Gather, "rows, repeated and outside", &[WIDE], |g| {
-            let x = g.input("x", &[4, 3]);
-            let i = g.indices(&[2, 2], &[3, 0, 0, 9]);
-            let dims = GatherDimensions {
-                offset_dims: vec![2],
-                collapsed_slice_dims: vec![0],
-                start_index_map: vec![0],
-                index_vector_dim: 2,
-                slice_sizes: vec![1, 3],
-                out_of_bounds,
-            };
-            g.push(Op::Gather, &[x, i], Attributes::Gather(dims))
-        }));
-        all.push(scenario(Op::ScatterAdd, "windows, overlapping and outside", &[WIDE, WIDE], |g| {
-            let (x, u) = (g.input("x", &[4, 3]), g.input("u", &[2, 3, 2]));
-            let i = g.indices(&[2, 3], &[0, 1, 1, 1, 7, 0]);
-            let dims = ScatterDimensions {
-                update_window_dims: vec![0],
-                inserted_window_dims: vec![1],
-                scatter_dims_to_operand_dims: vec![1],
-                index_vector_dim: 2,
-                out_of_bounds,
-            };
-            let i = g.push(Op::Transpose, &[i], Attributes::Transpose { permutation: vec![1, 0] });
-            g.push(Op::ScatterAdd, &[x, i, u], Attributes::Scatter(dims))
-        }));
+        all.push(scenario(
+            Op::Gather,
+            "rows, repeated and outside",
+            &[WIDE],
+            |g| {
+                let x = g.input("x", &[4, 3]);
+                let i = g.indices(&[2, 2], &[3, 0, 0, 9]);
+                let dims = GatherDimensions {
+                    offset_dims: vec![2],
+                    collapsed_slice_dims: vec![0],
+                    start_index_map: vec![0],
+                    index_vector_dim: 2,
+                    slice_sizes: vec![1, 3],
+                    out_of_bounds,
+                };
+                g.push(Op::Gather, &[x, i], Attributes::Gather(dims))
+            },
+        ));
+        all.push(scenario(
+            Op::ScatterAdd,
+            "windows, overlapping and outside",
+            &[WIDE, WIDE],
+            |g| {
+                let (x, u) = (g.input("x", &[4, 3]), g.input("u", &[2, 3, 2]));
+                let i = g.indices(&[2, 3], &[0, 1, 1, 1, 7, 0]);
+                let dims = ScatterDimensions {
+                    update_window_dims: vec![0],
+                    inserted_window_dims: vec![1],
+                    scatter_dims_to_operand_dims: vec![1],
+                    index_vector_dim: 2,
+                    out_of_bounds,
+                };
+                let i = g.push(
+                    Op::Transpose,
+                    &[i],
+                    Attributes::Transpose {
+                        permutation: vec![1, 0],
+                    },
+                );
+                g.push(Op::ScatterAdd, &[x, i, u], Attributes::Scatter(dims))
+            },
+        ));
     }
 }

@@ -28,7 +28,9 @@ fn disguised(c: f64) -> Graph {
     let c = g.constant(scalar(c));
     let dead = g.op(Op::Cos, &[y]);
     g.op(Op::Tan, &[dead]);
-    let sine = g.0.push(Op::Sin, &[x], Attributes::None, "the sine").expect("node");
+    let sine =
+        g.0.push(Op::Sin, &[x], Attributes::None, "the sine")
+            .expect("node");
     let scaled = g.op(Op::Multiply, &[c, sine]);
     let product = g.op(Op::Multiply, &[y, x]);
     let again = g.op(Op::Multiply, &[x, y]);
@@ -45,14 +47,24 @@ fn spelling_does_not_count() {
 
 #[test]
 fn what_is_computed_counts() {
-    let mut ids: Vec<GraphId> = vec![plain(2.0).id(), plain(2.000_000_000_000_000_4).id(), plain(0.0).id(), plain(-0.0).id()];
+    let mut ids: Vec<GraphId> = vec![
+        plain(2.0).id(),
+        plain(2.000_000_000_000_000_4).id(),
+        plain(0.0).id(),
+        plain(-0.0).id(),
+    ];
     let unary = |op: Op, shape: &[u64]| {
         let mut g = Draft::new("unary");
         let x = g.input("x", shape);
         let y = g.op(op, &[x]);
         g.finish(y).id()
     };
-    ids.extend([unary(Op::Sin, &[]), unary(Op::Cos, &[]), unary(Op::Sin, &[1]), unary(Op::Sin, &[2])]);
+    ids.extend([
+        unary(Op::Sin, &[]),
+        unary(Op::Cos, &[]),
+        unary(Op::Sin, &[1]),
+        unary(Op::Sin, &[2]),
+    ]);
     // Subtraction is not commutative; a comparison's direction, an unused input and an output's order count.
     let binary = |swap: bool, op: Op, attributes: Attributes| {
         let mut g = Draft::new("binary");
@@ -78,11 +90,16 @@ fn all_nans_are_one() {
     let with = |bits: u64| {
         let mut g = Draft::new("nan");
         let raw = bits.to_le_bytes().to_vec();
-        let c = g.constant(Tensor::from_raw(TensorType::scalar(DType::F64), raw).expect("constant"));
+        let c =
+            g.constant(Tensor::from_raw(TensorType::scalar(DType::F64), raw).expect("constant"));
         g.finish(c).id()
     };
     assert_eq!(with(0x7ff8_0000_0000_0000), with(0xfff8_0000_dead_beef));
-    assert_ne!(with(0x7ff8_0000_0000_0000), with(0x7ff0_0000_0000_0000), "infinity is no NaN");
+    assert_ne!(
+        with(0x7ff8_0000_0000_0000),
+        with(0x7ff0_0000_0000_0000),
+        "infinity is no NaN"
+    );
 }
 
 #[test]
@@ -93,8 +110,16 @@ fn wide_concatenations_are_compared_in_full() {
         let x: Vec<_> = (0..12).map(|i| g.input(&format!("x{i}"), &[1])).collect();
         let mut first = x.clone();
         first[11] = x[last];
-        let a = g.push(Op::Concatenate, &x, Attributes::Concatenate { dimension: 0 });
-        let b = g.push(Op::Concatenate, &first, Attributes::Concatenate { dimension: 0 });
+        let a = g.push(
+            Op::Concatenate,
+            &x,
+            Attributes::Concatenate { dimension: 0 },
+        );
+        let b = g.push(
+            Op::Concatenate,
+            &first,
+            Attributes::Concatenate { dimension: 0 },
+        );
         let y = g.op(Op::Divide, &[a, b]);
         g.finish(y).id()
     };

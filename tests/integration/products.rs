@@ -1,10 +1,12 @@
 //! Products: batches against loops, directions, several in one request, plans, derivative graphs.
 
 use gradient_engine::{
-    Arguments, Attributes, Block, DType, Graph, HvpMode, Layout, Mode, Op, Options, Product, Request,
-    Scratch, Stop, StopReason, Tensor, TensorType, compile, differentiate,
+    Arguments, Attributes, Block, DType, Graph, HvpMode, Layout, Mode, Op, Options, Product,
+    Request, Scratch, Stop, StopReason, Tensor, TensorType, compile, differentiate,
 };
-use gradient_tests::engine::{Random, close, evaluate, gradient, hessian, numbers, request, tensor, value};
+use gradient_tests::engine::{
+    Random, close, evaluate, gradient, hessian, numbers, request, tensor, value,
+};
 use gradient_tests::scenarios::{Draft, all};
 use std::time::{Duration, Instant};
 
@@ -13,10 +15,21 @@ fn rosenbrock(n: u64) -> Graph {
     let mut g = Draft::new("rosenbrock");
     let x = g.input("x", &[n]);
     let slice = |g: &mut Draft, a: u64, b: u64| {
-        g.push(Op::Slice, &[x], Attributes::Slice { starts: vec![a], limits: vec![b], strides: vec![] })
+        g.push(
+            Op::Slice,
+            &[x],
+            Attributes::Slice {
+                starts: vec![a],
+                limits: vec![b],
+                strides: vec![],
+            },
+        )
     };
     let (head, tail) = (slice(&mut g, 0, n - 1), slice(&mut g, 1, n));
-    let (one, hundred) = (tensor(&TensorType::f64([]), &[1.0]), tensor(&TensorType::f64([]), &[100.0]));
+    let (one, hundred) = (
+        tensor(&TensorType::f64([]), &[1.0]),
+        tensor(&TensorType::f64([]), &[100.0]),
+    );
     let (one, hundred) = (g.constant(one), g.constant(hundred));
     let a = g.op(Op::Subtract, &[one, head]);
     let a = g.op(Op::Square, &[a]);
@@ -25,15 +38,28 @@ fn rosenbrock(n: u64) -> Graph {
     let b = g.op(Op::Square, &[b]);
     let b = g.op(Op::Multiply, &[hundred, b]);
     let sum = g.op(Op::Add, &[a, b]);
-    let f = g.push(Op::ReduceSum, &[sum], Attributes::Reduce { axes: vec![], keep_dims: false });
+    let f = g.push(
+        Op::ReduceSum,
+        &[sum],
+        Attributes::Reduce {
+            axes: vec![],
+            keep_dims: false,
+        },
+    );
     g.finish(f)
 }
 
 fn products(graph: &Graph) -> Vec<Product> {
     let (outputs, wrt) = (graph.float_outputs(), graph.float_inputs());
     vec![
-        Product::Value { outputs: outputs.clone() },
-        Product::Jacobian { outputs, wrt, layout: Layout::Dense },
+        Product::Value {
+            outputs: outputs.clone(),
+        },
+        Product::Jacobian {
+            outputs,
+            wrt,
+            layout: Layout::Dense,
+        },
         Product::Jvp { directions: 0 },
         Product::Vjp { directions: 0 },
         Product::Jvp { directions: 3 },
@@ -58,12 +84,18 @@ fn seeds(graph: &Graph, products: &[Product], batch: u64, random: &mut Random) -
         .map(|product| match product {
             Product::Jvp { directions } => {
                 let of = graph.float_inputs();
-                let of = of.iter().map(|&i| graph.inputs()[i as usize].ty.clone()).collect();
+                let of = of
+                    .iter()
+                    .map(|&i| graph.inputs()[i as usize].ty.clone())
+                    .collect();
                 types(*directions, of, random)
             }
             Product::Vjp { directions } => {
                 let of = graph.float_outputs();
-                let of = of.iter().map(|&o| graph.output_type(o as usize).clone()).collect();
+                let of = of
+                    .iter()
+                    .map(|&o| graph.output_type(o as usize).clone())
+                    .collect();
                 types(*directions, of, random)
             }
             _ => vec![],
@@ -71,15 +103,31 @@ fn seeds(graph: &Graph, products: &[Product], batch: u64, random: &mut Random) -
         .collect()
 }
 
-fn run(graph: &Graph, products: &[Product], batched: Option<Vec<bool>>, inputs: &[Tensor], seeds: &[Vec<Tensor>], batch: u64) -> Vec<Vec<Block>> {
-    let request = Request { products: products.to_vec(), options: Options::default(), batched };
+fn run(
+    graph: &Graph,
+    products: &[Product],
+    batched: Option<Vec<bool>>,
+    inputs: &[Tensor],
+    seeds: &[Vec<Tensor>],
+    batch: u64,
+) -> Vec<Vec<Block>> {
+    let request = Request {
+        products: products.to_vec(),
+        options: Options::default(),
+        batched,
+    };
     let program = compile(graph, &request).expect("compile");
     let arguments = Arguments {
         inputs: inputs.iter().map(Tensor::as_ref).collect(),
-        seeds: seeds.iter().map(|s| s.iter().map(Tensor::as_ref).collect()).collect(),
+        seeds: seeds
+            .iter()
+            .map(|s| s.iter().map(Tensor::as_ref).collect())
+            .collect(),
         batch,
     };
-    program.evaluate(&arguments, &mut Scratch::default(), &Stop::default()).expect("evaluate")
+    program
+        .evaluate(&arguments, &mut Scratch::default(), &Stop::default())
+        .expect("evaluate")
 }
 
 /// Row `point` of a tensor with a leading axis.
@@ -108,7 +156,8 @@ fn a_batch_is_a_loop() {
         requests.push(everything);
         for products in requests {
             for shared in [false, true] {
-                let points: Vec<Vec<Tensor>> = (0..B).map(|_| scenario.point(&mut random)).collect();
+                let points: Vec<Vec<Tensor>> =
+                    (0..B).map(|_| scenario.point(&mut random)).collect();
                 let n = graph.inputs().len();
                 let batched: Vec<bool> = (0..n).map(|i| i == 0 || !shared).collect();
                 let inputs: Vec<Tensor> = (0..n)
@@ -123,8 +172,10 @@ fn a_batch_is_a_loop() {
                     let own: Vec<Tensor> = (0..n)
                         .map(|i| points[if batched[i] { point } else { 0 }][i].clone())
                         .collect();
-                    let own_seeds: Vec<Vec<Tensor>> =
-                        seeds.iter().map(|s| s.iter().map(|t| point_of(t, point)).collect()).collect();
+                    let own_seeds: Vec<Vec<Tensor>> = seeds
+                        .iter()
+                        .map(|s| s.iter().map(|t| point_of(t, point)).collect())
+                        .collect();
                     let alone = run(graph, &products, None, &own, &own_seeds, 1);
                     for (t, a) in together.iter().flatten().zip(alone.iter().flatten()) {
                         let t = point_of(&t.tensor, point);
@@ -134,7 +185,12 @@ fn a_batch_is_a_loop() {
                                 assert!(close(*t, a, 1e-14), "{}: {t} against {a}", scenario.name);
                             }
                         } else {
-                            assert_eq!(t.raw(), a.tensor.raw(), "{} point {point} {products:?}", scenario.name);
+                            assert_eq!(
+                                t.raw(),
+                                a.tensor.raw(),
+                                "{} point {point} {products:?}",
+                                scenario.name
+                            );
                         }
                     }
                 }
@@ -151,8 +207,14 @@ fn directions_are_single_directions() {
         let mut random = Random(3);
         let x = scenario.point(&mut random);
         for (many, one) in [
-            (Product::Jvp { directions: 40 }, Product::Jvp { directions: 0 }),
-            (Product::Vjp { directions: 40 }, Product::Vjp { directions: 0 }),
+            (
+                Product::Jvp { directions: 40 },
+                Product::Jvp { directions: 0 },
+            ),
+            (
+                Product::Vjp { directions: 40 },
+                Product::Vjp { directions: 0 },
+            ),
         ] {
             let stacks: Vec<Tensor> = seeds(graph, std::slice::from_ref(&many), 1, &mut random)[0]
                 .iter()
@@ -161,9 +223,14 @@ fn directions_are_single_directions() {
             let all = evaluate(graph, many, Options::default(), &x, &stacks).expect("directions");
             for k in [0, 33, 39] {
                 let own: Vec<Tensor> = stacks.iter().map(|s| point_of(s, k)).collect();
-                let single = evaluate(graph, one.clone(), Options::default(), &x, &own).expect("one direction");
+                let single = evaluate(graph, one.clone(), Options::default(), &x, &own)
+                    .expect("one direction");
                 for (a, s) in all.iter().zip(&single) {
-                    for (a, s) in point_of(&a.tensor, k).to_f64().iter().zip(s.tensor.to_f64()) {
+                    for (a, s) in point_of(&a.tensor, k)
+                        .to_f64()
+                        .iter()
+                        .zip(s.tensor.to_f64())
+                    {
                         assert!(close(*a, s, 1e-14), "{}: {a} against {s}", scenario.name);
                     }
                 }
@@ -203,36 +270,67 @@ fn rosenbrock_against_its_closed_form() {
 #[test]
 fn the_mode_follows_the_shape_and_says_so() {
     let plan = |graph: &Graph, mode: Option<Mode>| {
-        let product = Product::Jacobian { outputs: vec![0], wrt: vec![0], layout: Layout::Dense };
-        let options = Options { mode, ..Options::default() };
-        compile(graph, &request(product, options)).expect("compile").plans()[0].clone()
+        let product = Product::Jacobian {
+            outputs: vec![0],
+            wrt: vec![0],
+            layout: Layout::Dense,
+        };
+        let options = Options {
+            mode,
+            ..Options::default()
+        };
+        compile(graph, &request(product, options))
+            .expect("compile")
+            .plans()[0]
+            .clone()
     };
     let map = |n: u64, m: u64| {
         let mut g = Draft::new("map");
         let x = g.input("x", &[n]);
         let ones = tensor(&TensorType::f64([m, n]), &vec![1.0; (m * n) as usize]);
         let a = g.constant(ones);
-        let dims = gradient_engine::DotDimensions { lhs_contracting: vec![1], rhs_contracting: vec![0], ..Default::default() };
+        let dims = gradient_engine::DotDimensions {
+            lhs_contracting: vec![1],
+            rhs_contracting: vec![0],
+            ..Default::default()
+        };
         let y = g.push(Op::DotGeneral, &[a, x], Attributes::DotGeneral(dims));
         let y = g.op(Op::Sin, &[y]);
         g.finish(y)
     };
     let wide = plan(&rosenbrock(1000), None);
     assert_eq!((wide.mode, wide.sweeps), (Some(Mode::Reverse), 1));
-    assert_eq!(wide.reason, "reverse: 1 output, 1000 inputs; 1 sweep instead of 1000");
+    assert_eq!(
+        wide.reason,
+        "reverse: 1 output, 1000 inputs; 1 sweep instead of 1000"
+    );
     let tall = plan(&map(2, 300), None);
-    assert_eq!((tall.mode, tall.sweeps), (Some(Mode::Forward), 2), "{}", tall.reason);
+    assert_eq!(
+        (tall.mode, tall.sweeps),
+        (Some(Mode::Forward), 2),
+        "{}",
+        tall.reason
+    );
     let forced = plan(&map(2, 300), Some(Mode::Reverse));
     assert_eq!((forced.mode, forced.sweeps), (Some(Mode::Reverse), 300));
     assert!(forced.reason.contains("asked for"), "{}", forced.reason);
     let square = plan(&map(1, 1), None);
-    assert_eq!(square.mode, Some(Mode::Forward), "ties go forward: {}", square.reason);
+    assert_eq!(
+        square.mode,
+        Some(Mode::Forward),
+        "ties go forward: {}",
+        square.reason
+    );
     // Inputs that no output depends on do not count.
     let mut g = Draft::new("idle");
     let (_, x) = (g.input("idle", &[500]), g.input("x", &[2]));
     let y = g.op(Op::Sin, &[x]);
     let idle = g.finish(y);
-    let product = Product::Jacobian { outputs: vec![0], wrt: vec![0, 1], layout: Layout::Dense };
+    let product = Product::Jacobian {
+        outputs: vec![0],
+        wrt: vec![0, 1],
+        layout: Layout::Dense,
+    };
     let program = compile(&idle, &request(product, Options::default())).expect("compile");
     assert_eq!(program.plans()[0].live_inputs, 2);
     assert_eq!(program.plans()[0].sweeps, 2);
@@ -244,15 +342,29 @@ fn products_share_the_primal() {
     let graph = rosenbrock(50);
     let wrt = vec![0];
     let value = Product::Value { outputs: vec![0] };
-    let gradient = Product::Gradient { output: 0, wrt: wrt.clone() };
-    let hvp = Product::Hvp { output: 0, wrt, directions: 0 };
+    let gradient = Product::Gradient {
+        output: 0,
+        wrt: wrt.clone(),
+    };
+    let hvp = Product::Hvp {
+        output: 0,
+        wrt,
+        directions: 0,
+    };
     let cost = |products: Vec<Product>| {
-        let request = Request { products, options: Options::default(), batched: None };
+        let request = Request {
+            products,
+            options: Options::default(),
+            batched: None,
+        };
         compile(&graph, &request).expect("compile").operations()
     };
     let apart = cost(vec![value.clone()]) + cost(vec![gradient.clone()]) + cost(vec![hvp.clone()]);
     let together = cost(vec![value.clone(), gradient.clone(), hvp]);
-    assert!(together + cost(vec![value.clone()]) < apart, "{together} together, {apart} apart");
+    assert!(
+        together + cost(vec![value.clone()]) < apart,
+        "{together} together, {apart} apart"
+    );
     let both = cost(vec![value.clone(), gradient.clone()]);
     assert!(both <= cost(vec![gradient]) + cost(vec![value]), "{both}");
 }
@@ -265,17 +377,24 @@ fn derivative_graphs_evaluate_to_the_derivative() {
         let mut random = Random(8);
         let x = scenario.point(&mut random);
         for product in products(graph) {
-            let seeds: Vec<Tensor> = seeds(graph, std::slice::from_ref(&product), 1, &mut random)[0]
-                .iter()
-                .map(|t| point_of(t, 0))
-                .collect();
-            let want = evaluate(graph, product.clone(), Options::default(), &x, &seeds).expect("product");
-            let (derivative, _) = differentiate(graph, &product, &Options::default()).expect("differentiate");
+            let seeds: Vec<Tensor> = seeds(graph, std::slice::from_ref(&product), 1, &mut random)
+                [0]
+            .iter()
+            .map(|t| point_of(t, 0))
+            .collect();
+            let want =
+                evaluate(graph, product.clone(), Options::default(), &x, &seeds).expect("product");
+            let (derivative, _) =
+                differentiate(graph, &product, &Options::default()).expect("differentiate");
             let inputs: Vec<Tensor> = x.iter().chain(&seeds).cloned().collect();
             let got = value(&derivative, &inputs);
             assert_eq!(got.len(), numbers(&want).len(), "{}", scenario.name);
             for (got, want) in got.iter().zip(numbers(&want)) {
-                assert!(close(*got, want, 1e-13), "{} {product:?}: {got} against {want}", scenario.name);
+                assert!(
+                    close(*got, want, 1e-13),
+                    "{} {product:?}: {got} against {want}",
+                    scenario.name
+                );
             }
         }
     }
@@ -289,8 +408,13 @@ fn third_order_by_composition() {
     let y = g.op(Op::Sin, &[x]);
     let mut graph = g.finish(y);
     for _ in 0..3 {
-        let product = Product::Gradient { output: 0, wrt: vec![0] };
-        graph = differentiate(&graph, &product, &Options::default()).expect("differentiate").0;
+        let product = Product::Gradient {
+            output: 0,
+            wrt: vec![0],
+        };
+        graph = differentiate(&graph, &product, &Options::default())
+            .expect("differentiate")
+            .0;
     }
     let at = tensor(&TensorType::f64([]), &[0.7]);
     assert!(close(value(&graph, &[at])[0], -0.7f64.cos(), 1e-15));
@@ -304,7 +428,14 @@ fn f32_agrees_with_f64_to_its_precision() {
         let e = g.op(Op::Exp, &[x]);
         let s = g.op(Op::Sin, &[e]);
         let p = g.op(Op::Multiply, &[s, x]);
-        let f = g.push(Op::ReduceSum, &[p], Attributes::Reduce { axes: vec![], keep_dims: false });
+        let f = g.push(
+            Op::ReduceSum,
+            &[p],
+            Attributes::Reduce {
+                axes: vec![],
+                keep_dims: false,
+            },
+        );
         g.finish(f)
     };
     let numbers = [0.1, -0.4, 0.9, 1.3, -2.0];
@@ -321,37 +452,60 @@ fn an_evaluation_stops_soon_after_its_deadline() {
     // 10^11 multiply-adds would take most of a minute.
     let mut g = Draft::new("heavy");
     let x = g.input("x", &[2000, 2000]);
-    let dims = || Attributes::DotGeneral(gradient_engine::DotDimensions {
-        lhs_contracting: vec![1],
-        rhs_contracting: vec![0],
-        ..Default::default()
-    });
+    let dims = || {
+        Attributes::DotGeneral(gradient_engine::DotDimensions {
+            lhs_contracting: vec![1],
+            rhs_contracting: vec![0],
+            ..Default::default()
+        })
+    };
     let mut y = x;
     for _ in 0..12 {
         y = g.push(Op::DotGeneral, &[y, x], dims());
     }
     let graph = g.finish(y);
-    let program = compile(&graph, &request(Product::Value { outputs: vec![0] }, Options::default())).expect("compile");
+    let program = compile(
+        &graph,
+        &request(Product::Value { outputs: vec![0] }, Options::default()),
+    )
+    .expect("compile");
     let x = tensor(&TensorType::f64([2000, 2000]), &vec![1e-3; 4_000_000]);
-    let arguments = Arguments { inputs: vec![x.as_ref()], seeds: vec![vec![]], batch: 1 };
+    let arguments = Arguments {
+        inputs: vec![x.as_ref()],
+        seeds: vec![vec![]],
+        batch: 1,
+    };
     let stop = Stop::new(Some(Instant::now() + Duration::from_millis(20)));
     let begin = Instant::now();
     let result = program.evaluate(&arguments, &mut Scratch::default(), &stop);
-    assert_eq!(result, Err(gradient_engine::Error::Stopped(StopReason::Deadline)));
+    assert_eq!(
+        result,
+        Err(gradient_engine::Error::Stopped(StopReason::Deadline))
+    );
     // Not the 10 ms promise, which a bench measures: only that it did not run to its end.
     assert!(begin.elapsed() < Duration::from_secs(5));
     let stop = Stop::default();
     stop.cancel();
     let cancelled = program.evaluate(&arguments, &mut Scratch::default(), &stop);
-    assert_eq!(cancelled, Err(gradient_engine::Error::Stopped(StopReason::Cancelled)));
+    assert_eq!(
+        cancelled,
+        Err(gradient_engine::Error::Stopped(StopReason::Cancelled))
+    );
 }
 
 #[test]
 fn hvp_modes_are_reported() {
     let graph = rosenbrock(10);
     for mode in [HvpMode::ForwardOverReverse, HvpMode::ReverseOverForward] {
-        let product = Product::Hvp { output: 0, wrt: vec![0], directions: 2 };
-        let options = Options { hvp_mode: Some(mode), ..Options::default() };
+        let product = Product::Hvp {
+            output: 0,
+            wrt: vec![0],
+            directions: 2,
+        };
+        let options = Options {
+            hvp_mode: Some(mode),
+            ..Options::default()
+        };
         let program = compile(&graph, &request(product, options)).expect("compile");
         assert_eq!(program.plans()[0].hvp_mode, Some(mode));
         assert_eq!(program.plans()[0].sweeps, 2);

@@ -25,14 +25,24 @@ fn differences(f: impl Fn(f64) -> Vec<f64>) -> Vec<f64> {
     const H: f64 = 1e-3;
     let central = |h: f64| -> Vec<f64> {
         let (plus, minus) = (f(h), f(-h));
-        plus.iter().zip(&minus).map(|(p, m)| (p - m) / (2.0 * h)).collect()
+        plus.iter()
+            .zip(&minus)
+            .map(|(p, m)| (p - m) / (2.0 * h))
+            .collect()
     };
     let (wide, narrow) = (central(H), central(H / 2.0));
-    narrow.iter().zip(&wide).map(|(n, w)| (4.0 * n - w) / 3.0).collect()
+    narrow
+        .iter()
+        .zip(&wide)
+        .map(|(n, w)| (4.0 * n - w) / 3.0)
+        .collect()
 }
 
 /// What of a scenario disagrees with its oracle; empty if nothing does.
-fn disagreements(scenario: &Scenario, rule_jvp: impl Fn(&Graph, &[Tensor], &[Tensor]) -> Vec<f64>) -> Vec<String> {
+fn disagreements(
+    scenario: &Scenario,
+    rule_jvp: impl Fn(&Graph, &[Tensor], &[Tensor]) -> Vec<f64>,
+) -> Vec<String> {
     let graph = &scenario.graph;
     let mut random = Random(0x5eed ^ u64::from(scenario.op.number()));
     let mut wrong = Vec::new();
@@ -44,7 +54,10 @@ fn disagreements(scenario: &Scenario, rule_jvp: impl Fn(&Graph, &[Tensor], &[Ten
         let want = differences(|t| value(graph, &moved(&x, &v, &floats, t)));
         for (got, want) in got.iter().zip(&want) {
             if scenario.op != Op::StopGradient && !close(*got, *want, 2e-8) {
-                wrong.push(format!("{}: J·v {got} against differences {want} at {x:?}", scenario.name));
+                wrong.push(format!(
+                    "{}: J·v {got} against differences {want} at {x:?}",
+                    scenario.name
+                ));
             }
         }
         let ty = graph.output_type(0).clone();
@@ -52,7 +65,10 @@ fn disagreements(scenario: &Scenario, rule_jvp: impl Fn(&Graph, &[Tensor], &[Ten
         let back = vjp(graph, &x, std::slice::from_ref(&c));
         let (left, right) = (inner(&c.to_f64(), &got), inner(&back, &flat(&v)));
         if !close(left, right, 1e-12) {
-            wrong.push(format!("{}: <c, Jv> = {left}, <Jᵀc, v> = {right} at {x:?}", scenario.name));
+            wrong.push(format!(
+                "{}: <c, Jv> = {left}, <Jᵀc, v> = {right} at {x:?}",
+                scenario.name
+            ));
         }
     }
     wrong
@@ -63,7 +79,11 @@ fn every_differentiable_operation_has_a_scenario() {
     let scenarios = all();
     for &op in Op::ALL {
         if op.is_differentiable() {
-            assert!(scenarios.iter().any(|s| s.op == op), "{} has no scenario", op.name());
+            assert!(
+                scenarios.iter().any(|s| s.op == op),
+                "{} has no scenario",
+                op.name()
+            );
         }
     }
 }
@@ -87,8 +107,16 @@ fn a_wrong_rule_is_noticed() {
         let v = directions(&scenario.graph, &mut random);
         let slopes = jvp(&scenario.graph, &x, &v);
         if slopes.iter().any(|s| s.abs() > 0.05) {
-            assert!(!disagreements(&scenario, off).is_empty(), "{}: 1e-6 off went unnoticed", scenario.name);
-            assert!(!disagreements(&scenario, nan).is_empty(), "{}: NaN went unnoticed", scenario.name);
+            assert!(
+                !disagreements(&scenario, off).is_empty(),
+                "{}: 1e-6 off went unnoticed",
+                scenario.name
+            );
+            assert!(
+                !disagreements(&scenario, nan).is_empty(),
+                "{}: NaN went unnoticed",
+                scenario.name
+            );
         }
     }
 }
@@ -107,14 +135,19 @@ fn scalarized(scenario: &Scenario) -> Graph {
     }
     let output = map[source.outputs()[0].value.index()];
     let ty = source.output_type(0).clone();
-    let weights: Vec<f64> = (0..ty.elements()).map(|i| 0.5 + 0.25 * (i % 5) as f64).collect();
+    let weights: Vec<f64> = (0..ty.elements())
+        .map(|i| 0.5 + 0.25 * (i % 5) as f64)
+        .collect();
     let weights = draft.constant(tensor(&ty, &weights));
     let sine = draft.op(Op::Sin, &[output]);
     let weighted = draft.op(Op::Multiply, &[weights, sine]);
     let sum = draft.push(
         Op::ReduceSum,
         &[weighted],
-        gradient_engine::Attributes::Reduce { axes: vec![], keep_dims: false },
+        gradient_engine::Attributes::Reduce {
+            axes: vec![],
+            keep_dims: false,
+        },
     );
     draft.finish(sum)
 }
@@ -138,18 +171,29 @@ fn second_order_agrees_with_differences_of_the_gradient_in_both_modes() {
                 let flat_v = flat(&v);
                 for i in 0..n {
                     let row = inner(&matrix[i * n..(i + 1) * n], &flat_v);
-                    assert!(close(row, forward[i], 1e-12), "{}: H·v {row} against {}", scenario.name, forward[i]);
+                    assert!(
+                        close(row, forward[i], 1e-12),
+                        "{}: H·v {row} against {}",
+                        scenario.name,
+                        forward[i]
+                    );
                 }
             }
             for i in 0..n {
                 assert!(
                     close(forward[i], reverse[i], 1e-11),
-                    "{}: forward over reverse {} against reverse over forward {}", scenario.name, forward[i], reverse[i]
+                    "{}: forward over reverse {} against reverse over forward {}",
+                    scenario.name,
+                    forward[i],
+                    reverse[i]
                 );
                 if scenario.op != Op::StopGradient {
                     assert!(
                         close(forward[i], want[i], 1e-6),
-                        "{}: H·v {} against differences {} at {x:?}", scenario.name, forward[i], want[i]
+                        "{}: H·v {} against differences {} at {x:?}",
+                        scenario.name,
+                        forward[i],
+                        want[i]
                     );
                 }
             }
@@ -211,7 +255,9 @@ fn the_branch_not_taken_poisons_nothing() {
     let p = g.push(
         Op::Compare,
         &[x, zero],
-        gradient_engine::Attributes::Compare { direction: gradient_engine::Direction::Gt },
+        gradient_engine::Attributes::Compare {
+            direction: gradient_engine::Direction::Gt,
+        },
     );
     let log = g.op(Op::Log, &[x]);
     let root = g.op(Op::Sqrt, &[log]);
@@ -225,7 +271,11 @@ fn the_branch_not_taken_poisons_nothing() {
         assert_eq!(jacobian(&graph, &x, Some(Mode::Forward)), [2.0]);
         assert_eq!(jacobian(&graph, &x, Some(Mode::Reverse)), [2.0]);
         for mode in [HvpMode::ForwardOverReverse, HvpMode::ReverseOverForward] {
-            assert_eq!(hvp(&graph, &x, &[scalar(1.0)], mode), [0.0], "{mode:?} at {at}");
+            assert_eq!(
+                hvp(&graph, &x, &[scalar(1.0)], mode),
+                [0.0],
+                "{mode:?} at {at}"
+            );
         }
     }
 }

@@ -1,0 +1,125 @@
+//! Compiled programs: weighed in bytes, each compiled once however many ask for it at the same time.
+
+use crate::{
+    error::{Error, Result},
+    executor::{Executor, Price},
+    store::Registered,
+};
+use gradient_engine::{self as engine, GraphId, Program, Request};
+use moka::{future::Cache as Map, policy::EvictionPolicy};
+use std::{sync::Arc, time::Duration};
+
+/// What of a request decides the code: the graph, and the products, options and batched inputs.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    graph: GraphId,
+    request: Arc<Request>,
+}
+
+/// Compiled programs.
+#[derive(Clone)]
+pub struct Cache {
+    programs: Map<Key, Compiled>,
+    executor: Executor,
+}
+
+/// A program, ready to run on any thread.
+#[derive(Clone)]
+pub struct Compiled {
+    /// The program.
+    pub program: Arc<Program>,
+    /// How long it took to make.
+    pub took: Duration,
+}
+
+/// Where a program came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// It was there.
+    Hit,
+    /// This request compiled it.
+    Miss,
+    /// Another request was compiling it; this one waited.
+    Joined,
+}
+
+impl Cache {
+    /// An empty cache of that many bytes, which compiles on the executor's threads.
+    pub fn new(bytes: u64, executor: Executor) -> Self {
+        // The key, the plans, and the map's own bookkeeping.
+        const OVERHEAD: u64 = 1024;
+        let weigh = |_: &Key, compiled: &Compiled| {
+            u32::try_from(compiled.program.code_bytes() + OVERHEAD).unwrap_or(u32::MAX)
+        };
+        let programs = Map::builder()
+            .max_capacity(bytes)
+            .weigher(weigh)
+            // The default policy prefers what is popular, and would compile a newcomer again for each call.
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        Self { programs, executor }
+    }
+
+    /// The program for a request about a graph. `paths` say where the products stand, for errors.
+    ///
+    /// Compiling goes on when the caller is gone: another may be waiting, and the caller may come again.
+    pub async fn compile(
+        &self,
+        graph: &Registered,
+        request: Request,
+        paths: &[String],
+    ) -> Result<(Compiled, Found)> {
+        let request = Arc::new(request);
+        let key = Key {
+            graph: graph.id,
+            request,
+        };
+        if let Some(compiled) = self.programs.get(&key).await {
+            return Ok((compiled, Found::Hit));
+        }
+        let making = tokio::spawn({
+            let (programs, make) = (self.programs.clone(), self.make(graph, &key, paths));
+            async move { programs.entry(key).or_try_insert_with(make).await }
+        });
+        let made = making
+            .await
+            .map_err(|error| Error::Defect(error.to_string()))?;
+        let entry = made.map_err(|error: Arc<Error>| (*error).clone())?;
+        let found = if entry.is_fresh() {
+            Found::Miss
+        } else {
+            Found::Joined
+        };
+        Ok((entry.into_value(), found))
+    }
+
+    fn make(
+        &self,
+        graph: &Registered,
+        key: &Key,
+        paths: &[String],
+    ) -> impl Future<Output = Result<Compiled>> + Send + 'static {
+        // Differentiating, simplifying and lowering a node costs about as much as running a thousand operations.
+        const OPERATIONS_PER_NODE: u64 = 1000;
+        let (executor, request, paths) =
+            (self.executor.clone(), key.request.clone(), paths.to_vec());
+        let nodes = graph.statistics.live_nodes.saturating_add(1);
+        let price = Price {
+            operations: nodes
+                .saturating_mul(OPERATIONS_PER_NODE)
+                .saturating_mul(request.products.len() as u64),
+            payload_bytes: 0,
+        };
+        let graph = graph.graph.clone();
+        async move {
+            let work = move |_: &mut _| engine::compile(&graph, &request);
+            let ran = executor.run(price, work).await?;
+            let program = ran.value.map_err(|error| Error::of_engine(error, &paths))?;
+            let program = Arc::new(program);
+            Ok(Compiled {
+                program,
+                took: ran.took,
+            })
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Evaluate and PlanEvaluation.
+
+use super::{Core, StopOnDrop};
+use crate::{
+    cache::Found,
+    error::{Error, Result},
+    executor::Price,
+    telemetry::note,
+    wire::{
+        encode,
+        request::{self, admit_memory, decode_evaluation, decode_plan},
+    },
+};
+use gradient_engine::{Plan, Scratch};
+use gradient_proto::v1 as pb;
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
+
+impl Core {
+    pub async fn evaluate(
+        &self,
+        mut request: pb::EvaluateRequest,
+        stop: StopOnDrop,
+    ) -> Result<pb::EvaluateResponse> {
+        let request_id = mem::take(&mut request.request_id);
+        let source = request.graph.take().try_into()?;
+        let mentions = || request::mentions_of_evaluation(&request);
+        let at = self.resolve(source, mentions).await?;
+        let evaluation = decode_evaluation(request, at.named(), &self.config, &self.tensors)?;
+
+        let wanted = &evaluation.compilation;
+        let (batch, paths) = (wanted.batch, wanted.paths.clone());
+        let asked = Instant::now();
+        let compiling = self
+            .cache
+            .compile(&at.graph, wanted.request.clone(), &wanted.paths);
+        let (compiled, found) = compiling.await?;
+        let compile = match found {
+            Found::Hit => Duration::ZERO,
+            Found::Miss => compiled.took,
+            Found::Joined => asked.elapsed(),
+        };
+        note_plans(compiled.program.plans(), found);
+
+        let program = compiled.program;
+        let memory = program.bytes(batch);
+        admit_memory(wanted.memory, memory)?;
+        let price = Price {
+            operations: program.operations().saturating_mul(batch),
+            payload_bytes: evaluation.payload_bytes(),
+        };
+        let work = {
+            let (program, flag) = (program.clone(), stop.flag());
+            move |scratch: &mut Scratch| {
+                let blocks = program.evaluate(&evaluation.arguments(), scratch, &flag);
+                release(scratch, memory);
+                blocks
+            }
+        };
+        let ran = self.executor.run(price, work).await?;
+        let blocks = ran.value.map_err(|error| Error::of_engine(error, &paths))?;
+
+        let answer = pb::EvaluateResponse {
+            request_id,
+            graph_id: at.graph.id.to_string(),
+            results: encode::results(blocks, program.plans(), &at.names),
+            timing: Some(pb::Timing {
+                queue: Some(encode::duration(ran.queued)),
+                compile: Some(encode::duration(compile)),
+                execute: Some(encode::duration(ran.took)),
+                cache: encode::found(found).into(),
+                tier: pb::Tier::Interpreter.into(),
+            }),
+        };
+        self.sendable(
+            answer,
+            "use a smaller batch, or fewer outputs, wrt or directions at a time",
+        )
+    }
+
+    pub async fn plan(
+        &self,
+        mut request: pb::PlanEvaluationRequest,
+    ) -> Result<pb::PlanEvaluationResponse> {
+        let source = request.graph.take().try_into()?;
+        let mentions = || request::mentions_of_plan(&request);
+        let at = self.resolve(source, mentions).await?;
+        let wanted = decode_plan(request, at.named(), &self.config)?;
+        let compiling = self.cache.compile(&at.graph, wanted.request, &wanted.paths);
+        let (compiled, found) = compiling.await?;
+        let program = compiled.program;
+        note_plans(program.plans(), found);
+
+        let points = u32::try_from(wanted.batch).unwrap_or(u32::MAX);
+        let predicted = program.plans().iter().map(|plan| plan.predicted);
+        let predicted = predicted.fold(Duration::ZERO, Duration::saturating_add);
+        Ok(pb::PlanEvaluationResponse {
+            graph_id: at.graph.id.to_string(),
+            plans: program.plans().iter().map(encode::plan).collect(),
+            operations: program.operations().saturating_mul(wanted.batch),
+            bytes: program.bytes(wanted.batch),
+            predicted: Some(encode::duration(predicted.saturating_mul(points))),
+            cache: encode::found(found).into(),
+        })
+    }
+}
+
+/// A thread keeps its working memory for the next evaluation, but not that of a giant.
+fn release(scratch: &mut Scratch, used: u64) {
+    const KEPT: u64 = 64 << 20;
+    if used > KEPT {
+        *scratch = Scratch::default();
+    }
+}
+
+fn note_plans(plans: &[Plan], found: Found) {
+    note("products", plans.len());
+    note("cache", tracing::field::debug(found));
+    if let Some(mode) = plans.iter().find_map(|plan| plan.mode) {
+        note("mode", tracing::field::debug(mode));
+    }
+}

@@ -1,0 +1,183 @@
+//! One handler for each rpc. They read like the data flow; what they call is next door.
+
+mod evaluate;
+mod graphs;
+mod stream;
+mod tensors;
+
+use crate::{
+    cache::Cache,
+    config::Config,
+    error::{Error, Result},
+    executor::{Bounds, Executor},
+    store::{GraphStore, TensorStore},
+    telemetry::observe,
+    transport::guard::Deadline,
+    wire::{encode, request::reply_limit},
+};
+use futures::stream::BoxStream;
+use gradient_engine::{Limits, Stop};
+use gradient_proto::v1::{self as pb, gradient_service_server::GradientService};
+use prost::Message;
+use std::{io, sync::Arc, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+/// The gradient service.
+#[derive(Clone)]
+pub struct Gradient(Arc<Core>);
+
+struct Core {
+    config: Arc<Config>,
+    limits: Limits,
+    graphs: GraphStore,
+    tensors: Arc<TensorStore>,
+    cache: Cache,
+    executor: Executor,
+    /// The server is shutting down: streams end after what they have begun.
+    draining: CancellationToken,
+}
+
+impl Gradient {
+    /// Starts the threads that compute.
+    pub fn new(config: Arc<Config>, draining: CancellationToken) -> io::Result<Self> {
+        let executor = Executor::start(Bounds {
+            threads: config.compute_threads(),
+            queue: config.queue,
+            queue_bytes: config.queue_bytes,
+        })?;
+        let limits = Limits {
+            max_nodes: config.max_nodes,
+            max_elements: config.max_elements,
+            ..Limits::default()
+        };
+        Ok(Self(Arc::new(Core {
+            limits,
+            graphs: GraphStore::new(config.graph_bytes),
+            tensors: Arc::new(TensorStore::new(config.tensor_bytes)),
+            cache: Cache::new(config.cache_bytes, executor.clone()),
+            executor,
+            config,
+            draining,
+        })))
+    }
+}
+
+#[tonic::async_trait]
+impl GradientService for Gradient {
+    async fn register_graph(
+        &self,
+        request: Request<pb::RegisterGraphRequest>,
+    ) -> Result<Response<pb::RegisterGraphResponse>, Status> {
+        let graph = request.into_inner().graph;
+        answer(observe("RegisterGraph", self.0.register(graph)).await)
+    }
+
+    async fn get_graph(
+        &self,
+        request: Request<pb::GetGraphRequest>,
+    ) -> Result<Response<pb::GetGraphResponse>, Status> {
+        answer(observe("GetGraph", self.0.describe(request.into_inner())).await)
+    }
+
+    async fn evaluate(
+        &self,
+        request: Request<pb::EvaluateRequest>,
+    ) -> Result<Response<pb::EvaluateResponse>, Status> {
+        let stop = StopOnDrop::until(deadline(&request));
+        answer(observe("Evaluate", self.0.evaluate(request.into_inner(), stop)).await)
+    }
+
+    type EvaluateStreamStream = BoxStream<'static, Result<pb::EvaluateStreamResponse, Status>>;
+
+    async fn evaluate_stream(
+        &self,
+        request: Request<Streaming<pb::EvaluateStreamRequest>>,
+    ) -> Result<Response<Self::EvaluateStreamStream>, Status> {
+        let deadline = deadline(&request);
+        let answers = stream::answers(self.0.clone(), request.into_inner(), deadline);
+        Ok(Response::new(answers))
+    }
+
+    async fn plan_evaluation(
+        &self,
+        request: Request<pb::PlanEvaluationRequest>,
+    ) -> Result<Response<pb::PlanEvaluationResponse>, Status> {
+        answer(observe("PlanEvaluation", self.0.plan(request.into_inner())).await)
+    }
+
+    async fn differentiate_graph(
+        &self,
+        request: Request<pb::DifferentiateGraphRequest>,
+    ) -> Result<Response<pb::DifferentiateGraphResponse>, Status> {
+        answer(
+            observe(
+                "DifferentiateGraph",
+                self.0.differentiate(request.into_inner()),
+            )
+            .await,
+        )
+    }
+
+    async fn check_derivatives(
+        &self,
+        _: Request<pb::CheckDerivativesRequest>,
+    ) -> Result<Response<pb::CheckDerivativesResponse>, Status> {
+        let message = "CheckDerivatives is declared, but this version of the server lacks it; compare with \
+                       central differences of Evaluate's values";
+        Err(Error::unimplemented("", message).into())
+    }
+
+    async fn list_ops(
+        &self,
+        _: Request<pb::ListOpsRequest>,
+    ) -> Result<Response<pb::ListOpsResponse>, Status> {
+        answer(observe("ListOps", async { Ok(encode::ops()) }).await)
+    }
+
+    async fn put_tensor(
+        &self,
+        request: Request<Streaming<pb::PutTensorRequest>>,
+    ) -> Result<Response<pb::PutTensorResponse>, Status> {
+        answer(observe("PutTensor", self.0.put_tensor(request.into_inner())).await)
+    }
+}
+
+fn answer<T>(result: Result<T>) -> Result<Response<T>, Status> {
+    result.map(Response::new).map_err(Status::from)
+}
+
+fn deadline<T>(request: &Request<T>) -> Option<Instant> {
+    request.extensions().get::<Deadline>().map(|d| d.0)
+}
+
+impl Core {
+    /// Refuses an answer that is larger than a message.
+    fn sendable<M: Message>(&self, message: M, repair: &str) -> Result<M> {
+        let (value, asked) = (self.config.max_message_bytes, message.encoded_len() as u64);
+        match asked > value {
+            true => Err(reply_limit(value, asked, repair)),
+            false => Ok(message),
+        }
+    }
+}
+
+/// Stops a computation when the one who waits for it is gone: a call's future is dropped when its client
+/// cancels, disconnects, or when its deadline passes.
+struct StopOnDrop(Arc<Stop>);
+
+impl StopOnDrop {
+    fn until(deadline: Option<Instant>) -> Self {
+        Self(Arc::new(Stop::new(deadline)))
+    }
+
+    fn flag(&self) -> Arc<Stop> {
+        self.0.clone()
+    }
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}

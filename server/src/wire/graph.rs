@@ -1,0 +1,331 @@
+//! Graphs, both ways. What the builder takes is valid; nothing is checked twice.
+
+use super::tensor::{Payload, decode_dtype, decode_type, encode_dtype, encode_tensor, encode_type};
+use crate::{
+    error::{Error, Result},
+    store::TensorStore,
+    wire::names::Signature,
+};
+use gradient_engine::{
+    Attributes, Direction, DotDimensions, GatherDimensions, Graph, GraphBuilder, Limits, Op,
+    OutOfBounds, ScatterDimensions, ValueId,
+};
+use gradient_proto::v1 as pb;
+use pb::node::Attributes as Wire;
+use std::fmt::Display;
+
+/// Reads the graph that stands at `path` in the request.
+pub fn decode_graph(
+    graph: pb::Graph,
+    path: &str,
+    limits: &Limits,
+    resident: &TensorStore,
+) -> Result<Graph> {
+    let refuse = |violation| Error::of_graph(path, violation);
+    let mut builder = GraphBuilder::with_capacity(&graph.name, limits.clone(), graph.nodes.len());
+    for (i, input) in graph.inputs.into_iter().enumerate() {
+        let ty = decode_type(input.r#type, &format_args!("{path}.inputs[{i}].type"))?;
+        builder.input(&input.name, ty).map_err(refuse)?;
+    }
+    for (i, node) in graph.nodes.into_iter().enumerate() {
+        let at = format_args!("{path}.nodes[{i}]");
+        let op = decode_op(node.op, &at)?;
+        let attributes = decode_attributes(node.attributes, &at, resident)?;
+        let operands: Vec<_> = node.operands.into_iter().map(ValueId).collect();
+        builder
+            .push(op, &operands, attributes, &node.label)
+            .map_err(refuse)?;
+    }
+    if let Some(function) = graph.functions.first() {
+        let message = format!(
+            "function {}: functions belong to call, cond, while, scan, map and derivative, \
+             which this version of the server does not have yet",
+            crate::error::quote(&function.name)
+        );
+        return Err(Error::unimplemented(
+            format_args!("{path}.functions[0]"),
+            message,
+        ));
+    }
+    for output in graph.outputs {
+        let value = ValueId(output.value);
+        builder.output(&output.name, value).map_err(refuse)?;
+    }
+    builder.finish().map_err(refuse)
+}
+
+fn decode_op(number: i32, at: &dyn Display) -> Result<Op> {
+    let path = format_args!("{at}.op");
+    if number == 0 {
+        return Err(Error::invalid(
+            path,
+            "no operation: set op; ListOps gives all of them",
+        ));
+    }
+    let op = u32::try_from(number).ok().and_then(Op::from_number);
+    let op = op.ok_or_else(|| {
+        let message = format!("unknown operation {number}; ListOps gives all of them");
+        Error::invalid(path, message)
+    })?;
+    if !op.is_implemented() {
+        let message = format!(
+            "{} is declared, but this version of the server lacks it",
+            op.name()
+        );
+        return Err(Error::unimplemented(path, message));
+    }
+    Ok(op)
+}
+
+fn decode_attributes(
+    attributes: Option<Wire>,
+    at: &dyn Display,
+    resident: &TensorStore,
+) -> Result<Attributes> {
+    let Some(attributes) = attributes else {
+        return Ok(Attributes::None);
+    };
+    Ok(match attributes {
+        Wire::Constant(a) => {
+            let path = format_args!("{at}.constant.value");
+            let value = a
+                .value
+                .ok_or_else(|| Error::invalid(path, "no value: set a tensor"))?;
+            Attributes::Constant(Payload::decode(value, &path, resident)?.into_tensor())
+        }
+        Wire::Iota(a) => Attributes::Iota {
+            ty: decode_type(a.r#type, &format_args!("{at}.iota.type"))?,
+            dimension: a.dimension,
+        },
+        Wire::Convert(a) => Attributes::Convert {
+            dtype: decode_dtype(a.dtype, &format_args!("{at}.convert.dtype"))?,
+        },
+        Wire::Compare(a) => Attributes::Compare {
+            direction: decode_direction(a.direction, &format_args!("{at}.compare.direction"))?,
+        },
+        Wire::Reduce(a) => Attributes::Reduce {
+            axes: a.axes,
+            keep_dims: a.keep_dims,
+        },
+        Wire::Reshape(a) => Attributes::Reshape { shape: a.shape },
+        Wire::Transpose(a) => Attributes::Transpose {
+            permutation: a.permutation,
+        },
+        Wire::BroadcastInDim(a) => Attributes::BroadcastInDim {
+            shape: a.shape,
+            dimensions: a.dimensions,
+        },
+        Wire::Slice(a) => Attributes::Slice {
+            starts: a.starts,
+            limits: a.limits,
+            strides: a.strides,
+        },
+        Wire::Pad(a) => Attributes::Pad {
+            low: a.low,
+            high: a.high,
+            interior: a.interior,
+        },
+        Wire::Concatenate(a) => Attributes::Concatenate {
+            dimension: a.dimension,
+        },
+        Wire::DotGeneral(a) => Attributes::DotGeneral(DotDimensions {
+            lhs_contracting: a.lhs_contracting,
+            rhs_contracting: a.rhs_contracting,
+            lhs_batch: a.lhs_batch,
+            rhs_batch: a.rhs_batch,
+        }),
+        Wire::Gather(a) => Attributes::Gather(GatherDimensions {
+            offset_dims: a.offset_dims,
+            collapsed_slice_dims: a.collapsed_slice_dims,
+            start_index_map: a.start_index_map,
+            index_vector_dim: a.index_vector_dim,
+            slice_sizes: a.slice_sizes,
+            out_of_bounds: decode_bounds(a.out_of_bounds, &format_args!("{at}.gather"))?,
+        }),
+        Wire::Scatter(a) => Attributes::Scatter(ScatterDimensions {
+            update_window_dims: a.update_window_dims,
+            inserted_window_dims: a.inserted_window_dims,
+            scatter_dims_to_operand_dims: a.scatter_dims_to_operand_dims,
+            index_vector_dim: a.index_vector_dim,
+            out_of_bounds: decode_bounds(a.out_of_bounds, &format_args!("{at}.scatter"))?,
+        }),
+        Wire::Call(_) => return Err(bodies(at, "call")),
+        Wire::Cond(_) => return Err(bodies(at, "cond")),
+        Wire::While(_) => return Err(bodies(at, "while")),
+        Wire::Scan(_) => return Err(bodies(at, "scan")),
+        Wire::Map(_) => return Err(bodies(at, "map")),
+        Wire::Derivative(_) => return Err(bodies(at, "derivative")),
+    })
+}
+
+fn bodies(at: &dyn Display, name: &str) -> Error {
+    let message = format!("{name} is declared, but this version of the server lacks it");
+    Error::unimplemented(format_args!("{at}.{name}"), message)
+}
+
+fn decode_direction(number: i32, path: &dyn Display) -> Result<Direction> {
+    use pb::CompareDirection as D;
+    match D::try_from(number) {
+        Ok(D::Eq) => Ok(Direction::Eq),
+        Ok(D::Ne) => Ok(Direction::Ne),
+        Ok(D::Lt) => Ok(Direction::Lt),
+        Ok(D::Le) => Ok(Direction::Le),
+        Ok(D::Gt) => Ok(Direction::Gt),
+        Ok(D::Ge) => Ok(Direction::Ge),
+        Ok(D::Unspecified) | Err(_) => {
+            let message = format!("unknown direction {number}: set EQ, NE, LT, LE, GT or GE");
+            Err(Error::invalid(path, message))
+        }
+    }
+}
+
+fn decode_bounds(number: i32, at: &dyn Display) -> Result<OutOfBounds> {
+    match pb::OutOfBounds::try_from(number) {
+        Ok(pb::OutOfBounds::Unspecified | pb::OutOfBounds::Clamp) => Ok(OutOfBounds::Clamp),
+        Ok(pb::OutOfBounds::Drop) => Ok(OutOfBounds::Drop),
+        Err(_) => {
+            let path = format_args!("{at}.out_of_bounds");
+            let message = format!("unknown value {number}: set CLAMP or DROP");
+            Err(Error::invalid(path, message))
+        }
+    }
+}
+
+/// A graph for the wire, under a signature's names.
+pub fn encode_graph(graph: &Graph, signature: &Signature) -> pb::Graph {
+    let inputs = graph.inputs().iter().zip(signature.inputs());
+    let outputs = graph.outputs().iter().zip(signature.outputs());
+    pb::Graph {
+        name: graph.name().to_owned(),
+        inputs: inputs
+            .map(|(input, name)| pb::Input {
+                name: name.clone(),
+                r#type: Some(encode_type(&input.ty)),
+            })
+            .collect(),
+        nodes: graph
+            .nodes()
+            .map(|node| pb::Node {
+                op: node.op.number() as i32,
+                operands: node.operands.iter().map(|value| value.0).collect(),
+                label: node.label.to_owned(),
+                attributes: encode_attributes(node.attributes),
+            })
+            .collect(),
+        outputs: outputs
+            .map(|(output, name)| pb::Output {
+                name: name.clone(),
+                value: output.value.0,
+            })
+            .collect(),
+        functions: vec![],
+    }
+}
+
+fn encode_attributes(attributes: &Attributes) -> Option<Wire> {
+    Some(match attributes.clone() {
+        Attributes::None => return None,
+        Attributes::Constant(value) => Wire::Constant(Box::new(pb::Constant {
+            value: Some(encode_tensor((*value).clone())),
+        })),
+        Attributes::Iota { ty, dimension } => Wire::Iota(Box::new(pb::Iota {
+            r#type: Some(encode_type(&ty)),
+            dimension,
+        })),
+        Attributes::Convert { dtype } => Wire::Convert(Box::new(pb::Convert {
+            dtype: encode_dtype(dtype).into(),
+        })),
+        Attributes::Compare { direction } => Wire::Compare(Box::new(pb::Compare {
+            direction: encode_direction(direction).into(),
+        })),
+        Attributes::Reduce { axes, keep_dims } => {
+            Wire::Reduce(Box::new(pb::Reduce { axes, keep_dims }))
+        }
+        Attributes::Reshape { shape } => Wire::Reshape(Box::new(pb::Reshape { shape })),
+        Attributes::Transpose { permutation } => {
+            Wire::Transpose(Box::new(pb::Transpose { permutation }))
+        }
+        Attributes::BroadcastInDim { shape, dimensions } => {
+            Wire::BroadcastInDim(Box::new(pb::BroadcastInDim { shape, dimensions }))
+        }
+        Attributes::Slice {
+            starts,
+            limits,
+            strides,
+        } => Wire::Slice(Box::new(pb::Slice {
+            starts,
+            limits,
+            strides,
+        })),
+        Attributes::Pad {
+            low,
+            high,
+            interior,
+        } => Wire::Pad(Box::new(pb::Pad {
+            low,
+            high,
+            interior,
+        })),
+        Attributes::Concatenate { dimension } => {
+            Wire::Concatenate(Box::new(pb::Concatenate { dimension }))
+        }
+        Attributes::DotGeneral(a) => Wire::DotGeneral(Box::new(pb::DotGeneral {
+            lhs_contracting: a.lhs_contracting,
+            rhs_contracting: a.rhs_contracting,
+            lhs_batch: a.lhs_batch,
+            rhs_batch: a.rhs_batch,
+        })),
+        Attributes::Gather(a) => Wire::Gather(Box::new(pb::Gather {
+            offset_dims: a.offset_dims,
+            collapsed_slice_dims: a.collapsed_slice_dims,
+            start_index_map: a.start_index_map,
+            index_vector_dim: a.index_vector_dim,
+            slice_sizes: a.slice_sizes,
+            out_of_bounds: encode_bounds(a.out_of_bounds).into(),
+        })),
+        Attributes::Scatter(a) => Wire::Scatter(Box::new(pb::Scatter {
+            update_window_dims: a.update_window_dims,
+            inserted_window_dims: a.inserted_window_dims,
+            scatter_dims_to_operand_dims: a.scatter_dims_to_operand_dims,
+            index_vector_dim: a.index_vector_dim,
+            out_of_bounds: encode_bounds(a.out_of_bounds).into(),
+        })),
+    })
+}
+
+fn encode_direction(direction: Direction) -> pb::CompareDirection {
+    match direction {
+        Direction::Eq => pb::CompareDirection::Eq,
+        Direction::Ne => pb::CompareDirection::Ne,
+        Direction::Lt => pb::CompareDirection::Lt,
+        Direction::Le => pb::CompareDirection::Le,
+        Direction::Gt => pb::CompareDirection::Gt,
+        Direction::Ge => pb::CompareDirection::Ge,
+    }
+}
+
+fn encode_bounds(bounds: OutOfBounds) -> pb::OutOfBounds {
+    match bounds {
+        OutOfBounds::Clamp => pb::OutOfBounds::Clamp,
+        OutOfBounds::Drop => pb::OutOfBounds::Drop,
+    }
+}
+
+/// The same graph under other names.
+pub fn rename(graph: &Graph, signature: &Signature, limits: &Limits) -> Result<Graph> {
+    let refuse = |violation| Error::of_graph("graph", violation);
+    let mut builder = GraphBuilder::new(graph.name(), limits.clone());
+    for (input, name) in graph.inputs().iter().zip(signature.inputs()) {
+        builder.input(name, input.ty.clone()).map_err(refuse)?;
+    }
+    for node in graph.nodes() {
+        let attributes = node.attributes.clone();
+        builder
+            .push(node.op, node.operands, attributes, node.label)
+            .map_err(refuse)?;
+    }
+    for (output, name) in graph.outputs().iter().zip(signature.outputs()) {
+        builder.output(name, output.value).map_err(refuse)?;
+    }
+    builder.finish().map_err(refuse)
+}

@@ -1,0 +1,9 @@
+//! Between the wire and the engine: the only place where proto meets engine.
+
+pub mod encode;
+pub mod graph;
+pub mod names;
+pub mod product;
+pub mod request;
+pub mod status;
+pub mod tensor;

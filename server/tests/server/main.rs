@@ -1,0 +1,9 @@
+//! The server from outside: over real gRPC on a loopback port.
+
+mod errors;
+mod evaluate;
+mod harness;
+mod lifecycle;
+mod names;
+mod stream;
+mod traps;
