@@ -201,7 +201,7 @@ impl Queue {
     fn pick(&mut self, lane: Lane) -> Option<Job> {
         self.picked = self.picked.wrapping_add(1);
         // Now and then the long lane goes first, so that a stream of small work does not starve it.
-        let long_first = self.picked % 4 == 0;
+        let long_first = self.picked.is_multiple_of(4);
         let job = match lane {
             Lane::Short => self.short.pop_front(),
             Lane::Both if long_first => self.long.pop_front().or_else(|| self.short.pop_front()),
@@ -392,7 +392,7 @@ mod tests {
             // More than the bound, but alone.
             async move { executor.run(large(1000), |_| ()).await }
         });
-        while executor.0.shared.lock().long.len() < 1 {
+        while executor.0.shared.lock().long.is_empty() {
             tokio::task::yield_now().await;
         }
         let refused = executor.run(large(1), |_| ()).await;

@@ -367,7 +367,7 @@ impl Seeds {
                 return Err(Error::invalid(path, message));
             };
             let batched = fit(payload.ty(), declared, batch, self.directions)
-                .map_err(|message| Error::invalid(&path, message))?;
+                .map_err(|message| Error::invalid(path, message))?;
             seeds.push(match batch {
                 Some(points) if !batched => {
                     let asked = points.saturating_mul(payload.raw().len() as u64);

@@ -99,6 +99,16 @@ async fn a_passed_deadline_is_deadline_exceeded_and_stops_the_work() {
     assert_status(&status, Code::InvalidArgument, "grpc-timeout", "digits");
 }
 
+/// Compiles the value of a graph, so that an evaluation does nothing but compute.
+async fn compile(client: &mut Client, id: &str) {
+    let plan = pb::PlanEvaluationRequest {
+        graph: Some(pb::plan_evaluation_request::Graph::GraphId(id.into())),
+        products: vec![value()],
+        ..Default::default()
+    };
+    client.plan_evaluation(plan).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn work_stops_when_its_client_goes() {
     let server = Server::start(Config {
@@ -109,13 +119,7 @@ async fn work_stops_when_its_client_goes() {
     let mut client = server.client().await;
     let id = register(&mut client, slow_graph(1000)).await;
     let quick = register(&mut client, slow_graph(2)).await;
-    // Compile first, so that the call below computes when it is dropped.
-    let plan = pb::PlanEvaluationRequest {
-        graph: Some(pb::plan_evaluation_request::Graph::GraphId(id.clone())),
-        products: vec![value()],
-        ..Default::default()
-    };
-    client.plan_evaluation(plan).await.unwrap();
+    compile(&mut client, &id).await;
     let mut other = client.clone();
     let call = tokio::spawn(async move { other.evaluate(slow_request(&id)).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -141,13 +145,15 @@ async fn small_work_passes_large_work_and_a_full_queue_says_when_to_retry() {
     let mut client = server.client().await;
     let slow = register(&mut client, slow_graph(1000)).await;
     let small = register(&mut client, scalar_graph("x", "y", "f")).await;
-    let calls: Vec<_> = (0..2)
-        .map(|_| {
-            let (mut client, id) = (client.clone(), slow.clone());
-            tokio::spawn(async move { client.evaluate(slow_request(&id)).await })
-        })
-        .collect();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    compile(&mut client, &slow).await;
+    let mut calls = vec![];
+    for _ in 0..2 {
+        let (mut client, id) = (client.clone(), slow.clone());
+        calls.push(tokio::spawn(async move {
+            client.evaluate(slow_request(&id)).await
+        }));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let request = pb::EvaluateRequest {
         graph: by_id(&small),
         inputs: inputs(&[("x", scalar(1.0)), ("y", scalar(2.0))]),
