@@ -1,7 +1,6 @@
 use super::{Arena, Graph, NodeRef};
 use crate::op::{Op, Types};
 use crate::tensor::TensorType;
-use std::collections::HashMap;
 
 /// A graph in numbers.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,9 +25,13 @@ impl Graph {
         let arena = self.arena();
         let needed = arena.needed(self.outputs().iter().map(|o| o.value));
         let live = || arena.nodes().filter(|n| needed[n.result.index()]);
-        let mut counts: HashMap<Op, u64> = HashMap::new();
-        live().for_each(|node| *counts.entry(node.op).or_default() += 1);
-        let mut op_counts: Vec<(Op, u64)> = counts.into_iter().collect();
+        let mut counts = vec![0u64; usize::from(u8::MAX) + 1];
+        live().for_each(|node| counts[node.op as usize] += 1);
+        let mut op_counts: Vec<(Op, u64)> = Op::ALL
+            .iter()
+            .map(|&op| (op, counts[op as usize]))
+            .filter(|&(_, count)| count > 0)
+            .collect();
         op_counts.sort_by_key(|&(op, count)| (std::cmp::Reverse(count), op.number()));
         Statistics {
             nodes: arena.node_count() as u64,

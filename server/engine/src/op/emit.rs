@@ -22,17 +22,21 @@ pub trait Emit {
     fn emit(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> ValueId;
     /// Type of a value.
     fn ty(&self, value: ValueId) -> &TensorType;
+    /// Appends a node without attributes: nearly all of them.
+    fn emit_plain(&mut self, op: Op, operands: &[ValueId]) -> ValueId {
+        self.emit(op, operands, Attributes::None)
+    }
 }
 
 impl dyn Emit + '_ {
     /// An operation of one operand.
     pub fn unary(&mut self, op: Op, a: ValueId) -> ValueId {
-        self.emit(op, &[a], Attributes::None)
+        self.emit_plain(op, &[a])
     }
 
     /// An operation of two operands.
     pub fn binary(&mut self, op: Op, a: ValueId, b: ValueId) -> ValueId {
-        self.emit(op, &[a, b], Attributes::None)
+        self.emit_plain(op, &[a, b])
     }
 
     /// A scalar constant.
@@ -95,7 +99,7 @@ impl dyn Emit + '_ {
 
     /// `a` where the predicate holds, `b` elsewhere.
     pub fn select(&mut self, predicate: ValueId, a: ValueId, b: ValueId) -> ValueId {
-        self.emit(Op::Select, &[predicate, a, b], Attributes::None)
+        self.emit_plain(Op::Select, &[predicate, a, b])
     }
 
     /// A comparison.

@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub struct Workspace {
     arena: Arena,
     sharing: HashTable<ValueId>,
+    /// Which values are floating-point scalar constants: asked for every operand of every node.
+    numbers: Vec<bool>,
 }
 
 impl Workspace {
@@ -22,6 +24,7 @@ impl Workspace {
         let mut workspace = Self {
             arena: Arena::with_capacity(room),
             sharing: HashTable::with_capacity(room),
+            numbers: Vec::with_capacity(room),
         };
         let mut to = vec![ValueId(u32::MAX); from.len()];
         let inputs: Vec<ValueId> = graph
@@ -54,6 +57,7 @@ impl Workspace {
 
     /// A new parameter.
     pub fn parameter(&mut self, ty: TensorType) -> ValueId {
+        self.numbers.push(false);
         self.arena.parameter(ty)
     }
 
@@ -63,12 +67,13 @@ impl Workspace {
     }
 
     /// The number in a floating-point scalar constant.
+    #[inline]
     fn number(&self, value: ValueId) -> Option<f64> {
-        let node = self.arena.producer(value)?;
-        match node.attributes {
-            Attributes::Constant(t) if t.ty().shape.is_empty() && t.ty().dtype.is_float() => {
-                Some(t.element(0))
-            }
+        if !self.numbers[value.index()] {
+            return None;
+        }
+        match self.arena.producer(value)?.attributes {
+            Attributes::Constant(tensor) => Some(tensor.element(0)),
             _ => None,
         }
     }
@@ -152,6 +157,9 @@ impl Workspace {
 
     /// The constant that an operation on scalar constants gives.
     fn fold(&self, op: Op, v: &[ValueId]) -> Option<Tensor> {
+        if !v.iter().all(|v| self.numbers[v.index()]) {
+            return None;
+        }
         op.elementwise()?;
         let value = match *v {
             [a] => op.value1(self.number(a)?),
@@ -162,19 +170,9 @@ impl Workspace {
     }
 }
 
-impl Emit for Workspace {
-    fn emit(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> ValueId {
-        if let Some(value) = self.identity(op, operands, &attributes) {
-            return value;
-        }
-        let (op, operands, attributes) = match self.fold(op, operands) {
-            Some(tensor) => (
-                Op::Constant,
-                &[][..],
-                Attributes::Constant(Arc::new(tensor)),
-            ),
-            None => (op, operands, attributes),
-        };
+impl Workspace {
+    /// Appends a node, or finds its equal. Attributes by number in the arena.
+    fn place(&mut self, op: Op, operands: &[ValueId], attributes: u32) -> ValueId {
         let mut ordered;
         let operands = match operands {
             [a, b] if is_commutative(op) && a > b => {
@@ -183,7 +181,6 @@ impl Emit for Workspace {
             }
             _ => operands,
         };
-        let attributes = self.arena.intern_attributes(attributes);
         let hash = node_hash(op, attributes, operands.iter().map(|v| v.0));
         let arena = &self.arena;
         let found = self.sharing.find(hash, |&v| {
@@ -201,6 +198,9 @@ impl Emit for Workspace {
             .infer(op, operands, attributes)
             .expect("valid graphs and rules write well-typed nodes");
         let value = self.arena.push(op, operands, attributes, ty);
+        let ty = self.arena.ty(value);
+        let is_number = op == Op::Constant && ty.shape.is_empty() && ty.dtype.is_float();
+        self.numbers.push(is_number);
         let arena = &self.arena;
         self.sharing.insert_unique(hash, value, |&v| {
             arena.producer(v).map_or(0, |node| {
@@ -209,6 +209,34 @@ impl Emit for Workspace {
             })
         });
         value
+    }
+}
+
+impl Emit for Workspace {
+    fn emit(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> ValueId {
+        if attributes == Attributes::None {
+            return self.emit_plain(op, operands);
+        }
+        if let Some(value) = self.identity(op, operands, &attributes) {
+            return value;
+        }
+        let attributes = self.arena.intern_attributes(attributes);
+        self.place(op, operands, attributes)
+    }
+
+    fn emit_plain(&mut self, op: Op, operands: &[ValueId]) -> ValueId {
+        if let Some(value) = self.identity(op, operands, &Attributes::None) {
+            return value;
+        }
+        // Elementwise operations have no attributes, so only these can be folded.
+        match self.fold(op, operands) {
+            Some(tensor) => {
+                let constant = Attributes::Constant(Arc::new(tensor));
+                let constant = self.arena.intern_attributes(constant);
+                self.place(Op::Constant, &[], constant)
+            }
+            None => self.place(op, operands, 0),
+        }
     }
 
     fn ty(&self, value: ValueId) -> &TensorType {

@@ -1,7 +1,7 @@
 use super::{Workspace, jvp};
 use crate::error::Error;
 use crate::graph::NodeId;
-use crate::op::{Application, Emit, Op, ValueId};
+use crate::op::{Application, Attributes, Emit, Op, ValueId};
 
 /// Where a linear part begins: nothing before depends on its inputs.
 #[derive(Clone, Copy)]
@@ -64,7 +64,11 @@ pub fn transpose(
         operands.clear();
         operands.extend_from_slice(node.operands);
         let (op, result) = (node.op, node.result);
-        let attributes = node.attributes.clone();
+        // Elementwise operations have no attributes.
+        let attributes = match op.rule() {
+            Some(_) => node.attributes.clone(),
+            None => Attributes::None,
+        };
         let application = Application {
             op,
             attributes: &attributes,
