@@ -243,8 +243,16 @@ fn structural(all: &mut Vec<Scenario>) {
     windows(all);
 }
 
+/// Name, both shapes, and the four lists of dimensions.
+type DotCase = (
+    &'static str,
+    &'static [u64],
+    &'static [u64],
+    [&'static [u32]; 4],
+);
+
 fn dots(all: &mut Vec<Scenario>) {
-    let cases: [(&str, &[u64], &[u64], [&[u32]; 4]); 6] = [
+    let cases: [DotCase; 6] = [
         ("inner product", &[5], &[5], [&[0], &[0], &[], &[]]),
         ("outer product", &[2], &[3], [&[], &[], &[], &[]]),
         ("matrix × matrix", &[2, 3], &[3, 4], [&[1], &[0], &[], &[]]),

@@ -12,6 +12,14 @@ use std::sync::Arc;
 /// Directions that are written out one by one; beyond, a Jacobian is evaluated, not written.
 const MAX_SWEEPS: u64 = 4096;
 
+/// What all directions written out may take; a larger graph could hardly be sent.
+const MAX_WRITTEN_BYTES: u64 = 64 << 20;
+
+/// What a written node takes at least.
+const BYTES_PER_NODE: u64 = 64;
+
+const REPAIR: &str = "ask for the product with Evaluate, or for J·v, Jᵀ·c or H·v as a graph";
+
 /// The derivative as a graph: inputs are the graph's, then the seeds. Directions are written out, so a
 /// Jacobian's graph grows with its sweeps.
 pub fn differentiate(
@@ -28,7 +36,7 @@ pub fn differentiate(
             name: "max_graph_sweeps",
             value: MAX_SWEEPS,
             asked: lanes,
-            repair: "ask for the product with Evaluate, or for J·v, Jᵀ·c or H·v as a graph".into(),
+            repair: REPAIR.into(),
         });
     }
     let mut writer = Writer {
@@ -46,7 +54,9 @@ pub fn differentiate(
     };
     let values: Vec<ValueId> = match &group {
         None => derived.blocks.iter().map(|b| writer.plain(b)).collect(),
-        Some(group) => writer.swept(group, &derived.blocks, &seed_names(graph, product), product),
+        Some(group) => {
+            writer.swept(group, &derived.blocks, &seed_names(graph, product), product)?
+        }
     };
     let outputs = derived
         .blocks
@@ -133,7 +143,10 @@ impl Writer {
         blocks: &[BlockSource],
         names: &[String],
         product: &Product,
-    ) -> Vec<ValueId> {
+    ) -> Result<Vec<ValueId>, Error> {
+        let roots: Vec<Option<ValueId>> = blocks.iter().map(|b| b.value).collect();
+        let varying = varying(self.cx().arena(), &roots, group);
+        self.admit(group, varying.len() as u64)?;
         let stacked = directions(product) > 0;
         let seeds: Vec<Option<ValueId>> = group
             .seeds
@@ -153,8 +166,7 @@ impl Writer {
                 };
                 replaced.insert(seed.parameter, value);
             }
-            let roots: Vec<Option<ValueId>> = blocks.iter().map(|b| b.value).collect();
-            lanes.push(substitute(self.cx(), &roots, replaced));
+            lanes.push(substitute(self.cx(), &roots, &varying, replaced));
         }
         let assembled = blocks.iter().enumerate().map(|(b, block)| {
             let first = block.first_lane as usize;
@@ -164,7 +176,27 @@ impl Writer {
                 .collect();
             self.assemble(block, &own)
         });
-        assembled.collect()
+        Ok(assembled.collect())
+    }
+
+    /// Refuses a graph that would be too large, before the first direction is written.
+    fn admit(&self, group: &Group, nodes: u64) -> Result<(), Error> {
+        let arena = self.derivation.workspace.arena();
+        let units = group.seeds.iter().map(|seed| match seed.source {
+            SeedSource::Unit { .. } => arena.ty(seed.parameter).bytes(),
+            SeedSource::Given { .. } => 0,
+        });
+        let lane = units.fold(nodes * BYTES_PER_NODE, u64::saturating_add);
+        let asked = lane.saturating_mul(group.lanes);
+        if asked <= MAX_WRITTEN_BYTES {
+            return Ok(());
+        }
+        Err(Error::Limit {
+            name: "max_graph_bytes",
+            value: MAX_WRITTEN_BYTES,
+            asked,
+            repair: REPAIR.into(),
+        })
     }
 
     /// The input that carries the client's directions.
@@ -256,19 +288,34 @@ impl Writer {
     }
 }
 
-/// Writes the roots again with some parameters replaced; what does not depend on them is shared.
+/// The nodes that roots need and that depend on a direction, in order.
+fn varying(arena: &Arena, roots: &[Option<ValueId>], group: &Group) -> Vec<NodeId> {
+    let needed = arena.needed(roots.iter().copied().flatten());
+    let mut varies = vec![false; arena.len()];
+    for seed in &group.seeds {
+        varies[seed.parameter.index()] = true;
+    }
+    let nodes = (0..arena.node_count() as u32).map(NodeId);
+    nodes
+        .filter(|&n| {
+            let node = arena.node(n);
+            let result = node.result.index();
+            varies[result] = needed[result] && node.operands.iter().any(|v| varies[v.index()]);
+            varies[result]
+        })
+        .collect()
+}
+
+/// Writes the roots again with some parameters, and the nodes that vary with them, replaced; what does not
+/// depend on them is shared.
 fn substitute(
     cx: &mut Workspace,
     roots: &[Option<ValueId>],
+    varying: &[NodeId],
     mut replaced: HashMap<ValueId, ValueId>,
 ) -> Vec<Option<ValueId>> {
-    let needed = cx.arena().needed(roots.iter().copied().flatten());
-    for n in 0..cx.arena().node_count() as u32 {
-        let node = cx.arena().node(NodeId(n));
-        let depends = node.operands.iter().any(|v| replaced.contains_key(v));
-        if needed.get(node.result.index()) != Some(&true) || !depends {
-            continue;
-        }
+    for &n in varying {
+        let node = cx.arena().node(n);
         let operands: Vec<ValueId> = node
             .operands
             .iter()
