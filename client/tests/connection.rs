@@ -325,11 +325,16 @@ async fn an_unavailable_server_is_tried_again_but_a_refusal_is_final() {
 
     let violation =
         ErrorDetails::with_bad_request_violation("inputs[\"#1\"]", "8 bytes are expected, not 9");
-    let refusal =
-        Status::with_error_details(Code::InvalidArgument, "inputs: wrong size", violation);
+    let refusal = Status::with_error_details(
+        Code::InvalidArgument,
+        "inputs[\"#1\"]: 8 bytes are expected, not 9",
+        violation,
+    );
     *script.failures.lock().unwrap() = [refusal, Status::resource_exhausted("for good")].into();
     let error = value(&session).send().await.unwrap_err();
-    assert_eq!(error.violations()[0].path, "inputs[\"k\"]", "{error}");
+    assert_eq!(error.violations()[0].path, "inputs[\"k\"]");
+    let text = "INVALID_ARGUMENT: inputs[\"k\"]: 8 bytes are expected, not 9";
+    assert_eq!(error.to_string(), text);
     let error = value(&session).send().await.unwrap_err();
     assert_eq!(error.to_string(), "RESOURCE_EXHAUSTED: for good");
 }

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use futures::{StreamExt, stream};
 use gradient_client::{
-    ALL, Array, Client, Dtype, Error, Expr, Graph, GraphBuilder, HvpMode, Layout, Mode, Product,
-    Tensor, Type,
+    ALL, Array, Client, Dtype, Error, Expr, Graph, GraphBuilder, HvpMode, Mode, Product, Tensor,
+    Type,
     proto::{self, Cache},
 };
 use tokio::net::TcpListener;
@@ -147,7 +147,7 @@ async fn swapped_names_are_not_confused() {
 }
 
 #[tokio::test]
-async fn batches_directions_and_sparse_layouts() {
+async fn batches_and_directions_have_a_leading_axis() {
     let client = start().await;
     let session = client.session(&example("x", "y"));
     let points = [[0.1, 0.2, 0.3], [1.0, 2.0, 3.0]];
@@ -186,24 +186,6 @@ async fn batches_directions_and_sparse_layouts() {
         .await
         .unwrap();
     assert_eq!(answer.hvp("x").unwrap().shape(), [2, 3]);
-    let sparse = Product::Jacobian {
-        outputs: vec!["r".into()],
-        wrt: vec!["x".into()],
-        layout: Layout::Sparse,
-    };
-    let answer = session
-        .at([("x", points[0])])
-        .input("y", 2.0)
-        .product(sparse)
-        .send()
-        .await
-        .unwrap();
-    match &answer.results[0].blocks[0].data {
-        gradient_client::BlockData::Sparse(matrix) => {
-            assert_eq!(matrix.to_dense().unwrap()[[1, 1]], 2.0);
-        }
-        dense => panic!("{dense:?}"),
-    }
 }
 
 #[tokio::test]

@@ -183,10 +183,7 @@ impl Session {
     /// Puts this client's names where the server speaks of positions.
     fn translate(&self, mut error: Error) -> Error {
         if let Error::Rpc(error) = &mut error {
-            error
-                .violations
-                .iter_mut()
-                .for_each(|violation| self.signature.translate(violation));
+            self.signature.translate(error);
         }
         error
     }

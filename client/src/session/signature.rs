@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use gradient_proto::v1 as proto;
 
 use crate::{
-    error::{Error, Violation},
+    error::{Error, RpcError},
     graph::Graph,
     tensor::{Tensor, Type},
 };
@@ -64,26 +64,26 @@ impl Signature {
         }
     }
 
-    /// Puts this client's names where the server speaks of positions in the path of a field.
-    pub(crate) fn translate(&self, violation: &mut Violation) {
-        let field_start = violation.path.rfind("[\"#");
-        let Some(start) = field_start else { return };
-        let (field, key) = violation.path.split_at(start);
+    /// Puts this client's names where the server speaks of positions: `inputs["#0"]` becomes `inputs["x"]`.
+    pub(crate) fn translate(&self, error: &mut RpcError) {
+        for violation in &mut error.violations {
+            if let Some(path) = self.translate_path(&violation.path) {
+                error.message = error.message.replacen(&violation.path, &path, 1);
+                violation.path = path;
+            }
+        }
+    }
+
+    fn translate_path(&self, path: &str) -> Option<String> {
+        let (field, rest) = path.split_once("[\"#")?;
+        let (position, rest) = rest.split_once('"')?;
         let names = if field.ends_with("cotangents") {
             &self.outputs
         } else {
             &self.inputs
         };
-        let digits = key[3..].split('"').next().unwrap_or_default();
-        let Some(name) = digits
-            .parse()
-            .ok()
-            .and_then(|position: usize| names.list.get(position))
-        else {
-            return;
-        };
-        let rest = &key[3 + digits.len() + 1..];
-        violation.path = format!("{field}[{:?}{rest}", name.0);
+        let (name, _) = names.list.get(position.parse::<usize>().ok()?)?;
+        Some(format!("{field}[{name:?}{rest}"))
     }
 }
 
@@ -170,10 +170,7 @@ impl Names {
             let field = || format!("{path}[{name:?}]");
             let position = self.find(name, field)?;
             if tensors
-                .insert(
-                    on_wire(position),
-                    self.fitting(position, tensor, field)?.to_proto(),
-                )
+                .insert(on_wire(position), self.fitting(position, tensor, field)?)
                 .is_some()
             {
                 return Err(Error::request(field(), "it is given twice"));
@@ -211,20 +208,21 @@ impl Names {
         position: usize,
         tensor: &Tensor,
         path: impl FnOnce() -> String,
-    ) -> Result<Tensor, Error> {
-        let Some(want) = &self.list[position].1 else {
-            return Ok(tensor.clone());
-        };
-        tensor.clone().cast(want.dtype).ok_or_else(|| {
-            Error::request(
-                path(),
-                format!(
-                    "{} holds a number that is no {}",
-                    tensor.tensor_type(),
-                    want.dtype
-                ),
-            )
-        })
+    ) -> Result<proto::Tensor, Error> {
+        let want = self.list[position]
+            .1
+            .as_ref()
+            .map_or(tensor.dtype(), |t| t.dtype);
+        if want == tensor.dtype() {
+            return Ok(tensor.to_proto());
+        }
+        match tensor.clone().cast(want) {
+            Some(tensor) => Ok(tensor.to_proto()),
+            None => {
+                let problem = format!("{} holds a number that is no {want}", tensor.tensor_type());
+                Err(Error::request(path(), problem))
+            }
+        }
     }
 
     fn summary(&self) -> String {

@@ -70,3 +70,57 @@ impl SparseMatrix {
         Array::new(shape, data)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(shape: [u64; 2], rows: [u64; 2], columns: [u64; 2]) -> proto::SparseTensor {
+        let values = Some(Tensor::from([1.5, -2.0]).to_proto());
+        let (shape, rows, columns) = (shape.to_vec(), rows.to_vec(), columns.to_vec());
+        proto::SparseTensor {
+            shape,
+            rows,
+            columns,
+            values,
+        }
+    }
+
+    #[test]
+    fn entries_stand_at_their_places() {
+        let matrix = SparseMatrix::from_proto(&message([2, 3], [0, 1], [2, 0])).unwrap();
+        assert_eq!(
+            matrix.to_dense().unwrap(),
+            [[0.0, 0.0, 1.5], [-2.0, 0.0, 0.0]].into()
+        );
+        let batch = SparseMatrix {
+            values: [[1.0, 2.0], [3.0, 4.0]].into(),
+            ..matrix.clone()
+        };
+        let dense = batch.to_dense().unwrap();
+        assert_eq!((dense.shape(), dense[[1, 1, 0]]), (&[2, 2, 3][..], 4.0));
+        let none = SparseMatrix {
+            rows: vec![],
+            columns: vec![],
+            values: Vec::<f64>::new().into(),
+            ..matrix
+        };
+        assert_eq!(none.to_dense().unwrap().data(), [0.0; 6]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        assert!(SparseMatrix::from_proto(&message([2, 3], [0, 2], [0, 0])).is_err());
+        assert!(SparseMatrix::from_proto(&message([2, 3], [0, 1], [0, 3])).is_err());
+        let huge = message([1 << 62, 1 << 62], [0, 1], [0, 1]);
+        assert!(
+            SparseMatrix::from_proto(&huge)
+                .unwrap()
+                .to_dense()
+                .is_none()
+        );
+        let mut short = message([2, 3], [0, 1], [2, 0]);
+        short.rows.pop();
+        assert!(SparseMatrix::from_proto(&short).is_err());
+    }
+}

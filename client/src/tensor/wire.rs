@@ -8,11 +8,11 @@ use super::{Array, Dtype, Element, Tensor};
 impl Tensor {
     /// Little-endian, row-major, no padding.
     pub fn to_bytes(&self) -> Bytes {
-        let bytes: Vec<u8> = match self {
-            Tensor::F64(array) => array.data().iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Tensor::F32(array) => array.data().iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Tensor::I64(array) => array.data().iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Tensor::Bool(array) => array.data().iter().map(|&x| u8::from(x)).collect(),
+        let bytes = match self {
+            Tensor::F64(array) => encode(array.data(), f64::to_le_bytes),
+            Tensor::F32(array) => encode(array.data(), f32::to_le_bytes),
+            Tensor::I64(array) => encode(array.data(), i64::to_le_bytes),
+            Tensor::Bool(array) => encode(array.data(), |x| [u8::from(x)]),
         };
         bytes.into()
     }
@@ -62,10 +62,21 @@ fn from_bytes(dtype: Dtype, shape: &[usize], raw: &[u8]) -> Result<Tensor, Strin
 fn elements<T: Element, const N: usize>(
     shape: &[usize],
     raw: &[u8],
-    decode: fn([u8; N]) -> T,
+    decode: impl Fn([u8; N]) -> T,
 ) -> Option<Tensor> {
     let (chunks, []) = raw.as_chunks::<N>() else {
         return None;
     };
     Array::new(shape, chunks.iter().map(|&chunk| decode(chunk)).collect()).map(T::wrap)
+}
+
+// Whole chunks at a time: the compiler makes one copy of it.
+fn encode<T: Element, const N: usize>(data: &[T], to_bytes: impl Fn(T) -> [u8; N]) -> Vec<u8> {
+    let mut bytes = vec![0; data.len() * N];
+    let (chunks, _) = bytes.as_chunks_mut::<N>();
+    chunks
+        .iter_mut()
+        .zip(data)
+        .for_each(|(chunk, &x)| *chunk = to_bytes(x));
+    bytes
 }

@@ -10,6 +10,10 @@ use gradient_client::{Array, Dtype, Element, Tensor, Type};
 /// Lists within lists.
 const MAX_RANK: usize = 32;
 
+/// Help for arguments where the type of an input is enough.
+pub const TYPES_HELP: &str =
+    "Types of an expression's inputs, x:[3] or x:f32, or their values; a scalar if left out";
+
 /// What the command line says about one input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Binding {

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use crate::{
     arguments::{Kind, Products},
-    bindings::Binding,
+    bindings::{Binding, TYPES_HELP},
     function::{Batch, Function},
     graph_file,
     output::Output,
@@ -21,8 +21,7 @@ pub struct Args {
     #[arg(value_name = "FUNCTION")]
     function: String,
 
-    /// Types of an expression's inputs, x:[3] or x:f32, or their values; a scalar if left out
-    #[arg(value_name = "NAME:TYPE")]
+    #[arg(value_name = "NAME:TYPE", help = TYPES_HELP)]
     bindings: Vec<Binding>,
 
     #[command(flatten)]

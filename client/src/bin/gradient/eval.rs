@@ -24,8 +24,10 @@ pub struct Args {
     #[arg(value_name = "FUNCTION")]
     function: String,
 
-    /// Values of the inputs: x=1, x=[1,2,3], A=[[1,2],[3,4]], x=@FILE, x:f32=1
-    #[arg(value_name = "NAME=VALUE")]
+    #[arg(
+        value_name = "NAME=VALUE",
+        help = "Values of the inputs: x=1, x=[1,2,3], A=[[1,2],[3,4]], x=@FILE, x:f32=1"
+    )]
     bindings: Vec<Binding>,
 
     #[command(flatten)]

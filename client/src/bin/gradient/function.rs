@@ -150,6 +150,17 @@ impl Batch {
         self.batch.unwrap_or(0)
     }
 
+    /// The inputs that will have the leading axis, for a plan without values; none: all.
+    pub fn batched(&self, session: &Session) -> Vec<String> {
+        let inputs = session
+            .inputs()
+            .into_iter()
+            .map(|(name, _)| name.to_owned());
+        inputs
+            .filter(|name| !self.shared.is_empty() && !self.shared.contains(name))
+            .collect()
+    }
+
     /// The type that an input of an expression is declared with.
     fn declared(&self, binding: &Binding) -> Option<Type> {
         let Some(value) = &binding.value else {

@@ -25,7 +25,7 @@ use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use output::Output;
-use target::Target;
+use target::{GLOBAL, Target};
 use tracing_subscriber::EnvFilter;
 
 /// Exact derivatives of functions, from the gradient service
@@ -40,11 +40,11 @@ struct Cli {
     target: Target,
 
     /// Print JSON, for programs
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
 
     /// Log to standard error; twice for more (RUST_LOG chooses in detail)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = GLOBAL, action = clap::ArgAction::Count)]
     verbose: u8,
 
     #[command(subcommand)]

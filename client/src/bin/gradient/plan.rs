@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     arguments::{Kind, Products, duration},
-    bindings::Binding,
+    bindings::{Binding, TYPES_HELP},
     function::{Batch, Function},
     output::Output,
     render,
@@ -23,8 +23,7 @@ pub struct Args {
     #[arg(value_name = "FUNCTION")]
     function: String,
 
-    /// Types of an expression's inputs, x:[3] or x:f32, or their values; a scalar if left out
-    #[arg(value_name = "NAME:TYPE")]
+    #[arg(value_name = "NAME:TYPE", help = TYPES_HELP)]
     bindings: Vec<Binding>,
 
     #[command(flatten)]
@@ -39,11 +38,11 @@ pub async fn run(args: Args, target: &Target, output: &Output) -> anyhow::Result
     function.graph(&args.bindings, &args.batch)?;
     let client = target.connect().await?;
     let session = function.open(&client, &args.bindings, &args.batch).await?;
-    let request = args.products.apply(
-        session.request().batch(args.batch.size()),
-        &session,
-        Kind::Gradient,
-    );
+    let point = session
+        .request()
+        .batch(args.batch.size())
+        .batched(args.batch.batched(&session));
+    let request = args.products.apply(point, &session, Kind::Gradient);
     let products: Vec<&str> = request
         .products()
         .iter()

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::{
-    bindings::Binding,
+    bindings::{Binding, TYPES_HELP},
     failure::Usage,
     function::{Batch, Function},
     output::Output,
@@ -18,8 +18,7 @@ pub struct Args {
     #[arg(value_name = "FUNCTION")]
     function: String,
 
-    /// Types of an expression's inputs, x:[3] or x:f32, or their values; a scalar if left out
-    #[arg(value_name = "NAME:TYPE")]
+    #[arg(value_name = "NAME:TYPE", help = TYPES_HELP)]
     bindings: Vec<Binding>,
 }
 

@@ -9,7 +9,7 @@ use gradient_client::{
 use serde_json::{Value, json};
 
 use crate::{
-    bindings::Binding,
+    bindings::{Binding, TYPES_HELP},
     function::{Batch, Function},
     graph_file,
     output::Output,
@@ -23,8 +23,7 @@ pub struct Args {
     #[arg(value_name = "FUNCTION")]
     function: String,
 
-    /// Types of an expression's inputs, x:[3] or x:f32, or their values; a scalar if left out
-    #[arg(value_name = "NAME:TYPE")]
+    #[arg(value_name = "NAME:TYPE", help = TYPES_HELP)]
     bindings: Vec<Binding>,
 
     /// Show the graph itself, too

@@ -9,15 +9,18 @@ use tokio::net::TcpListener;
 /// Largest message of the command line in either direction: what the format can carry. The server has its own limit.
 const MESSAGE_BYTES: u32 = i32::MAX as u32;
 
+/// Heading of the options that every command has.
+pub const GLOBAL: &str = "Options of every command";
+
 /// Which server to talk to, and for how long.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Target {
     /// The server, such as http://127.0.0.1:50051; without it, one runs inside this process
-    #[arg(long, global = true, env = "GRADIENT_SERVER", value_name = "URL")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "GRADIENT_SERVER", value_name = "URL")]
     server: Option<String>,
 
     /// Give up on a call after this many seconds
-    #[arg(long, global = true, env = "GRADIENT_TIMEOUT", value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "GRADIENT_TIMEOUT", value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
 }
 
