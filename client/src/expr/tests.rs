@@ -260,7 +260,7 @@ fn expressions_left_over_are_harmless() {
     let g = GraphBuilder::new("left over");
     let x = g.input("x", []);
     g.finish([("f", &x.sin())]).unwrap();
-    assert_eq!((x.cos() + 1.0).label("late").shape(), []);
+    assert!((x.cos() + 1.0).label("late").shape().is_empty());
 }
 
 #[test]
