@@ -2,3 +2,5 @@
 
 pub mod engine;
 pub mod scenarios;
+pub mod server;
+pub mod wire;

@@ -45,8 +45,8 @@ impl TestServer {
     /// A connection of its own.
     pub async fn channel(&self) -> Channel {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.address));
-        let connecting = endpoint.expect("an address is a URI").connect();
-        connecting.await.expect("the server accepts connections")
+        let connected = endpoint.expect("an address is a URI").connect().await;
+        connected.expect("the server accepts connections")
     }
 
     /// A client with a connection of its own, which takes answers of any size.

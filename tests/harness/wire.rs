@@ -2,9 +2,7 @@
 
 use bytes::Bytes;
 use gradient_proto::v1 as pb;
-use pb::{
-    Dtype, Op, Tensor, TensorType, node::Attributes, product::Product as Kind, tensor::Data,
-};
+use pb::{Dtype, Op, Tensor, TensorType, node::Attributes, product::Product as Kind, tensor::Data};
 
 /// A type.
 pub fn ty(dtype: Dtype, shape: &[u64]) -> TensorType {

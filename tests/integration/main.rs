@@ -2,5 +2,6 @@
 
 mod architecture;
 mod identity;
+mod malformed;
 mod products;
 mod rules;

@@ -352,6 +352,7 @@ fn admit_reply(
         .map(|decoded| reply_bytes(&decoded.product, at));
     let asked = bytes
         .fold(0, u64::saturating_add)
+        .max(1)
         .saturating_mul(batch.unwrap_or(1));
     match asked > max_message_bytes {
         true => Err(reply_limit(
@@ -375,11 +376,13 @@ pub fn reply_limit(value: u64, asked: u64, repair: &str) -> Error {
     }
 }
 
-/// Bytes of the result of one point; never more than they will be.
+/// Bytes of the result of one point; never more than they will be. A direction counts as a byte at least (and so
+/// does a point): of results without elements there could be any number, and each takes time.
 fn reply_bytes(product: &Product, at: Named<'_>) -> u64 {
     let inputs = |list: &[u32]| list.iter().map(|&i| at.input_type(i)).collect::<Vec<_>>();
     let outputs = |list: &[u32]| list.iter().map(|&o| at.output_type(o)).collect::<Vec<_>>();
-    let times = |bytes: u64, directions: u32| bytes.saturating_mul(u64::from(directions.max(1)));
+    let times =
+        |bytes: u64, directions: u32| bytes.max(1).saturating_mul(u64::from(directions.max(1)));
     match product {
         Product::Value { outputs: list } => bytes_of(&outputs(list)),
         Product::Gradient { wrt, .. } => bytes_of(&inputs(wrt)),

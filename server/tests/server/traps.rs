@@ -319,3 +319,51 @@ async fn silent_connections_are_closed() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     client.list_ops(pb::ListOpsRequest {}).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stress_adhoc() {
+    let server = Server::start(Config {
+        max_message_bytes: 1 << 20,
+        ..small()
+    })
+    .await;
+    let mut client = server.client().await;
+    let id = register(&mut client, scalar_graph("x", "y", "f")).await;
+    let (send, receive) = tokio::sync::mpsc::unbounded_channel();
+    let mut answers = client
+        .evaluate_stream(tokio_stream::wrappers::UnboundedReceiverStream::new(
+            receive,
+        ))
+        .await
+        .unwrap()
+        .into_inner();
+    let good = pb::EvaluateRequest {
+        graph: by_id(&id),
+        inputs: inputs(&[("x", scalar(1.0)), ("y", scalar(2.0))]),
+        products: vec![value()],
+        ..Default::default()
+    };
+    for i in 0..300usize {
+        let large = pb::EvaluateRequest {
+            request_id: "x".repeat((1 << 20) + (i * 7919) % (4 << 20)),
+            ..Default::default()
+        };
+        let r = timeout(Duration::from_secs(20), client.evaluate(large)).await;
+        let Ok(r) = r else {
+            panic!("hang in large {i}")
+        };
+        assert_eq!(r.unwrap_err().code(), Code::ResourceExhausted);
+        let r = timeout(Duration::from_secs(20), client.evaluate(good.clone())).await;
+        let Ok(r) = r else { panic!("hang in good {i}") };
+        r.unwrap();
+        send.send(pb::EvaluateStreamRequest {
+            request: Some(good.clone()),
+        })
+        .unwrap();
+        let r = timeout(Duration::from_secs(20), answers.message()).await;
+        let Ok(r) = r else {
+            panic!("hang in stream {i}")
+        };
+        r.unwrap().unwrap();
+    }
+}
