@@ -52,26 +52,11 @@ impl<T: Hash + Eq> Interner<T> {
     }
 }
 
-/// A hash of a node that keeps neighbours together: nodes of one kind whose operands follow one another get
-/// hashes that follow one another, so that filling a large table walks through memory instead of leaping about.
-/// Kinds start at scattered places, and the bits that a table compares are mixed from everything.
+/// A hash of a node, mixed from everything: a hash that kept neighbours together made long runs in the table for
+/// some graphs.
 pub fn node_hash(op: Op, attributes: u32, operands: impl Iterator<Item = u32>) -> u64 {
-    /// Operands this close count by their distance: both move on together along a chain.
-    const NEAR: u32 = 1024;
     let kind = mix(u64::from(op.number()) << 32 | u64::from(attributes));
-    let (mut largest, mut smallest, mut rest) = (0, u32::MAX, kind);
-    for operand in operands {
-        largest = operand.max(largest);
-        smallest = operand.min(smallest);
-        rest = mix(rest ^ u64::from(operand));
-    }
-    let distance = largest.wrapping_sub(smallest);
-    let second = match distance {
-        0..NEAR => u64::from(distance),
-        _ => 1 << 40 | u64::from(smallest),
-    };
-    let place = mix(kind ^ second).wrapping_add(2 * u64::from(largest));
-    place & (u64::MAX >> 7) | rest << 57
+    operands.fold(kind, |hash, operand| mix(hash ^ u64::from(operand)))
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea, Flood, 2014).
