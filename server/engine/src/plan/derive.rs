@@ -7,8 +7,8 @@ use crate::op::ValueId;
 use crate::tensor::TensorType;
 use crate::transform::{Workspace, jvp, vjp};
 
-/// Above this many nodes only one composition of H·v is written down.
-const HVP_BOTH_BELOW: usize = 100_000;
+/// Above this many nodes only one of two ways is written down.
+const BOTH_BELOW: usize = 100_000;
 
 /// What a lane of a group holds in a seed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -184,6 +184,10 @@ impl Deriver<'_> {
         }
     }
 
+    fn is_large(&self) -> bool {
+        self.derivation.workspace.arena().node_count() > BOTH_BELOW
+    }
+
     fn scalar(&self, field: &'static str, output: u32, repair: &str) -> Result<(), Error> {
         let ty = self.graph.output_type(output as usize);
         if ty.shape.is_empty() && ty.dtype.is_float() {
@@ -312,7 +316,7 @@ impl Deriver<'_> {
         let (forward, reverse) = match nothing {
             true => (None, None),
             false => {
-                let (forward, reverse) = worth_pricing(self.options.mode, n, m);
+                let (forward, reverse) = worth_pricing(self.options.mode, n, m, self.is_large());
                 let forward = forward.then(|| self.forward(&ys, &xs));
                 let reverse = reverse.then(|| self.reverse(&ys, &xs)).transpose()?;
                 (forward, reverse)
@@ -447,7 +451,7 @@ impl Deriver<'_> {
         seeds: &[Seed],
         lanes: u64,
     ) -> Result<Vec<Way>, Error> {
-        let large = self.derivation.workspace.arena().node_count() > HVP_BOTH_BELOW;
+        let large = self.is_large();
         let modes: &[HvpMode] = match self.options.hvp_mode {
             Some(HvpMode::ReverseOverForward) => &[HvpMode::ReverseOverForward],
             Some(HvpMode::ForwardOverReverse) => &[HvpMode::ForwardOverReverse],

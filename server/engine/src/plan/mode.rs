@@ -32,11 +32,13 @@ pub fn price(
     (still, moving)
 }
 
-/// What is worth pricing for n live inputs and m outputs: (forward, reverse).
-pub fn worth_pricing(forced: Option<Mode>, n: u64, m: u64) -> (bool, bool) {
+/// What is worth pricing for n live inputs and m outputs: (forward, reverse). Of a large graph only one derivative
+/// is written down: a sweep costs about the same either way, so the smaller of n and m decides.
+pub fn worth_pricing(forced: Option<Mode>, n: u64, m: u64, large: bool) -> (bool, bool) {
     match forced {
         Some(Mode::Forward) => (true, false),
         Some(Mode::Reverse) => (false, true),
+        _ if large => (n <= m, n > m),
         _ if n > m.saturating_mul(CLEAR_RATIO) => (false, true),
         _ if m > n.saturating_mul(CLEAR_RATIO) => (true, false),
         _ => (true, true),
