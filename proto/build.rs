@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .bytes(".gradient.v1")
         // Status is the type that tonic's error details come in.
         .extern_path(".google.rpc", "::tonic_types::pb")
+        .codec_path("crate::codec::Codec")
         // A node without attributes stays small: a graph may have millions.
         .boxed(".gradient.v1.Node.attributes")
         .compile_fds(descriptors)?;

@@ -1,6 +1,8 @@
 //! The wire contract of the gradient service: messages, service stubs and descriptors generated from
 //! `gradient/v1/*.proto`. Documentation of messages and fields stands in those files.
 
+pub mod codec;
+
 /// Package `gradient.v1`.
 #[allow(missing_docs, clippy::all, rustdoc::all)]
 pub mod v1 {

@@ -15,6 +15,10 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 const SERVICE: &str = "gradient.v1.GradientService";
 const PATH: &str = "/gradient.v1.GradientService/";
 
+/// What a client may send ahead on one call, so that large tensors do not wait for round trips; four times that on
+/// one connection.
+const STREAM_WINDOW: u32 = 4 << 20;
+
 /// Serves until `shutdown` completes and the calls that run then have finished (at most `drain_timeout` later).
 ///
 /// Health, reflection and grpc-web are served on the same port. Logs one line `listening on ADDR` when ready.
@@ -51,6 +55,8 @@ pub async fn run(
         .http2_keepalive_interval(Some(config.keepalive_interval))
         .http2_keepalive_timeout(Some(config.keepalive_timeout))
         .max_concurrent_streams(config.max_concurrent_streams)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(4 * STREAM_WINDOW)
         .layer(tonic_web::GrpcWebLayer::new())
         .layer(GuardLayer {
             path: PATH,

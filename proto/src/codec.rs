@@ -1,0 +1,68 @@
+//! Messages as bytes and back.
+
+use std::marker::PhantomData;
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::block_in_place,
+};
+use tonic::{
+    Status,
+    codec::{self, BufferSettings, DecodeBuf},
+};
+use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
+
+/// Protobuf by prost. Reading a message of tens of megabytes takes a second or so; other calls on the same thread
+/// do not wait for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Codec<T, U>(PhantomData<(T, U)>);
+
+/// See [`Codec`].
+#[derive(Clone, Debug)]
+pub struct Decoder<U>(ProstDecoder<U>);
+
+/// Smaller messages are read where they are: in about a millisecond.
+const LARGE_BYTES: usize = 256 << 10;
+
+impl<T, U> Default for Codec<T, U> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T, U> codec::Codec for Codec<T, U>
+where
+    T: prost::Message + Send + 'static,
+    U: prost::Message + Default + Send + 'static,
+{
+    type Encode = T;
+    type Decode = U;
+    type Encoder = ProstEncoder<T>;
+    type Decoder = Decoder<U>;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        ProstCodec::<T, U>::raw_encoder(BufferSettings::default())
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        Decoder(ProstCodec::<T, U>::raw_decoder(BufferSettings::default()))
+    }
+}
+
+impl<U: prost::Message + Default> codec::Decoder for Decoder<U> {
+    type Item = U;
+    type Error = Status;
+
+    fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        let large = bytes::Buf::remaining(bytes) >= LARGE_BYTES;
+        // A runtime of one thread has no other to go on with.
+        let threads = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+        match (large, threads) {
+            (true, Ok(RuntimeFlavor::MultiThread)) => block_in_place(|| self.0.decode(bytes)),
+            _ => self.0.decode(bytes),
+        }
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        self.0.buffer_settings()
+    }
+}
