@@ -5,7 +5,8 @@ use crate::plan::BlockSource;
 use crate::tape::Place;
 use crate::tensor::DType;
 
-/// Writes one tensor into a place. With lanes, lane l takes the tensor that begins `l · stride` elements later.
+/// Writes one tensor into a place. With lanes, lane l takes the tensor that begins `l · stride` elements later
+/// (stride 0: all take the same).
 pub(super) fn load(memory: Memory<'_>, place: Place, raw: &[u8], lanes: usize, stride: usize) {
     for_dtype!(place.dtype, load_typed(memory, place, raw, lanes, stride));
 }
@@ -48,15 +49,6 @@ fn unit_typed<T: Element>(memory: Memory<'_>, place: Place, first: u64, lanes: u
             cells[e as usize * stride + lane as usize].set(T::from_index(1));
         }
     }
-}
-
-/// Writes one element into one lane of a place of one element.
-pub(super) fn set(memory: Memory<'_>, place: Place, lane: usize, raw: &[u8]) {
-    for_dtype!(place.dtype, set_typed(memory, place, lane, raw));
-}
-
-fn set_typed<T: Element>(memory: Memory<'_>, place: Place, lane: usize, raw: &[u8]) {
-    memory.at::<T>(place)[lane].set(T::read(raw));
 }
 
 /// What of a block is written: lanes `first..first + lanes` of its group are in memory.

@@ -74,28 +74,19 @@ fn for_rows<'a, O: Element, A: Element, B: Element>(
     };
     let out = memory.cells::<O>(i.result, rows.elements);
     let operand = |k: usize| Operand {
-        slot: i.operands[if k < arity { k } else { 0 }],
-        single: i.flags & 1 << (if k < arity { k } else { 0 }) != 0,
+        slot: i.operands[k],
+        single: i.flags & 1 << k != 0,
     };
-    // Where an operand is missing, the first stands in and is not looked at; types agree only up to its arity.
-    let [a, b, c] = [operand(0), operand(1), operand(2)];
-    let later = |o: Operand, k: usize| {
-        if k < arity {
-            o
-        } else {
-            if arity > 1 { operand(1) } else { a }
-        }
-    };
-    let (b, c) = (later(b, 1), later(c, 2));
+    let a = operand(0);
+    let [b, c] = [1, 2].map(|k| (k < arity).then(|| operand(k)));
+    // A missing operand is not looked at.
+    let nothing = Source::Row(&[][..]);
     if (0..arity).all(|k| rows.flat(operand(k))) {
         let mut begin = 0;
         while begin < out.len() {
             let end = out.len().min(begin + STRIP);
             ticker.tick(4 * (end - begin))?;
-            let second = |o| match arity {
-                1 => Source::Row(&[]),
-                _ => rows.piece(o, begin, end),
-            };
+            let second = |o: Option<Operand>| o.map_or(nothing, |o| rows.piece(o, begin, end));
             f(
                 &out[begin..end],
                 rows.piece(a, begin, end),
@@ -108,10 +99,7 @@ fn for_rows<'a, O: Element, A: Element, B: Element>(
     }
     for e in 0..rows.elements {
         ticker.tick(4 * rows.lanes)?;
-        let second = |o| match arity {
-            1 => Source::Row(&[]),
-            _ => rows.row(o, e),
-        };
+        let second = |o: Option<Operand>| o.map_or(nothing, |o| rows.row(o, e));
         f(
             &out[e * rows.lanes..(e + 1) * rows.lanes],
             rows.row(a, e),
@@ -248,19 +236,8 @@ fn is_finite<T: Element + Float>(
     for_rows::<bool, T, T>(memory, i, 1, ticker, |out, a, _, _| {
         out.iter()
             .zip(cells(a))
-            .for_each(|(o, a)| o.set(a.get().widen_float().is_finite()));
+            .for_each(|(o, a)| o.set(Float::widen(a.get()).is_finite()));
     })
-}
-
-/// Named apart from [`Element::widen`].
-trait WidenFloat {
-    fn widen_float(self) -> f64;
-}
-
-impl<T: Float> WidenFloat for T {
-    fn widen_float(self) -> f64 {
-        Float::widen(self)
-    }
 }
 
 fn convert(memory: Memory<'_>, i: &Instruction, ticker: &mut Ticker<'_>) -> Result<(), Error> {

@@ -8,7 +8,6 @@ use crate::op::ValueId;
 use crate::plan::{BlockSource, Plan, Request, SeedSource, derive};
 use crate::tape::{Class, Tape, lower};
 use crate::tensor::{Tensor, TensorRef, TensorType};
-use std::ops::Range;
 
 /// Lanes that run together: enough for the widest vectors several times over, few enough for the cache.
 const BLOCK: u64 = 32;
@@ -137,25 +136,15 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
 
 /// Elementary operations for one point: what the products share once.
 fn operations(tape: &Tape, groups: &[Lanes], points_in_lanes: bool) -> u64 {
-    let cost = |range: &Range<usize>| -> u64 {
-        tape.instructions[range.clone()]
-            .iter()
-            .map(|i| {
-                let each = i.op.elementwise().map_or(1, |row| u64::from(row.cost));
-                each * u64::from(i.elements)
-            })
-            .sum()
-    };
     let lanes = |section: usize| match section {
         0 => 1,
         _ if points_in_lanes => 1,
         s => groups[s - 1].lanes,
     };
-    tape.sections
-        .iter()
-        .enumerate()
-        .map(|(s, range)| cost(range).saturating_mul(lanes(s)))
-        .sum()
+    let costs = tape.costs.iter().enumerate();
+    costs.fold(0, |sum: u64, (s, cost)| {
+        sum.saturating_add(cost.saturating_mul(lanes(s)))
+    })
 }
 
 impl Program {
@@ -390,9 +379,10 @@ impl Run<'_> {
                     };
                     match *source {
                         // One lane in all, so one element in all: 1 at every point.
-                        SeedSource::Unit { .. } => (0..lanes).for_each(|lane| {
-                            ones(self.memory, place, lane);
-                        }),
+                        SeedSource::Unit { .. } => {
+                            let one = Tensor::scalar(place.dtype, 1.0);
+                            load(self.memory, place, one.raw(), lanes, 0);
+                        }
                         SeedSource::Given { index } => {
                             let raw = self.arguments.seeds[group.product][index].raw();
                             let raw = &raw[(first * ty.bytes()) as usize..];
@@ -413,16 +403,5 @@ impl Run<'_> {
             first += lanes as u64;
         }
         Ok(())
-    }
-}
-
-/// The number 1 in one lane of a place of one element; nothing where it has none.
-fn ones(memory: Memory<'_>, place: crate::tape::Place, lane: usize) {
-    if place.elements == 1 {
-        let one = Tensor::scalar(place.dtype, 1.0);
-        let lanes = memory.lanes_of(place.slot);
-        if lane < lanes {
-            super::assemble::set(memory, place, lane, one.raw());
-        }
     }
 }

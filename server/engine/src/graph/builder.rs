@@ -153,15 +153,13 @@ impl GraphBuilder {
         let i = self.inputs.len();
         let at = |field| At::Input(i, field);
         check_name(name, &mut self.input_names).map_err(|m| Violation::invalid(at("name"), m))?;
-        if i as u64 >= self.limits.max_signature {
-            return Err(Violation::limit(
-                At::Inputs,
-                "max_signature",
-                self.limits.max_signature,
-                i as u64 + 1,
-                "too many inputs",
-            ));
-        }
+        check_count(
+            At::Inputs,
+            "max_signature",
+            self.limits.max_signature,
+            i,
+            "too many inputs",
+        )?;
         if self.arena.node_count() > 0 {
             return Err(Violation::invalid(
                 at("type"),
@@ -187,15 +185,13 @@ impl GraphBuilder {
         label: &str,
     ) -> Result<ValueId, Violation> {
         let node = self.arena.node_count();
-        if node as u64 >= self.limits.max_nodes {
-            return Err(Violation::limit(
-                At::Nodes,
-                "max_nodes",
-                self.limits.max_nodes,
-                node as u64 + 1,
-                "too many nodes",
-            ));
-        }
+        check_count(
+            At::Nodes,
+            "max_nodes",
+            self.limits.max_nodes,
+            node,
+            "too many nodes",
+        )?;
         let field = attributes.field();
         let at = |place| At::Node {
             node,
@@ -225,15 +221,13 @@ impl GraphBuilder {
     /// Names a value as a result of the graph.
     pub fn output(&mut self, name: &str, value: ValueId) -> Result<(), Violation> {
         let i = self.outputs.len();
-        if i as u64 >= self.limits.max_signature {
-            return Err(Violation::limit(
-                At::Outputs,
-                "max_signature",
-                self.limits.max_signature,
-                i as u64 + 1,
-                "too many outputs",
-            ));
-        }
+        check_count(
+            At::Outputs,
+            "max_signature",
+            self.limits.max_signature,
+            i,
+            "too many outputs",
+        )?;
         check_name(name, &mut self.output_names)
             .map_err(|m| Violation::invalid(At::Output(i, "name"), m))?;
         if value.index() >= self.arena.len() {
@@ -305,6 +299,20 @@ impl GraphBuilder {
             ));
         }
         Ok(())
+    }
+}
+
+/// Checks that one more than there are already stays within a limit.
+fn check_count(
+    at: At,
+    name: &'static str,
+    limit: u64,
+    there: usize,
+    what: &str,
+) -> Result<(), Violation> {
+    match there as u64 {
+        there if there >= limit => Err(Violation::limit(at, name, limit, there + 1, what)),
+        _ => Ok(()),
     }
 }
 

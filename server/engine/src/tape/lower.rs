@@ -35,6 +35,7 @@ pub fn lower(
             instructions: Vec::new(),
             structural: Vec::new(),
             sections: Vec::new(),
+            costs: Vec::new(),
             parameters: Vec::new(),
             roots: Vec::new(),
             sizes: Sizes::default(),
@@ -154,12 +155,14 @@ impl Lowering<'_> {
             }
         }
         let arena = self.arena;
+        let mut cost = 0u64;
         for node in arena.nodes() {
             let i = node.result.index();
             if !needed[i] || self.class[i] != section {
                 continue;
             }
             self.node(node, varying)?;
+            cost = cost.saturating_add(arena.cost(node));
             for (k, &v) in node.operands.iter().enumerate() {
                 let dies =
                     self.last_use[v.index()] == node.id.0 && self.class[v.index()] == section;
@@ -172,6 +175,7 @@ impl Lowering<'_> {
         }
         let end = self.tape.instructions.len();
         self.tape.sections.push(begin..end);
+        self.tape.costs.push(cost);
         Ok(())
     }
 

@@ -100,6 +100,8 @@ pub struct Tape {
     pub structural: Vec<Structural>,
     /// Section 0 is uniform; section g + 1 belongs to group g.
     pub sections: Vec<Range<usize>>,
+    /// Elementary operations of each section for one lane, priced as the planner prices them.
+    pub costs: Vec<u64>,
     /// Where parameters are put, as given to [`lower`]; `None` for those nobody reads.
     pub parameters: Vec<Option<Place>>,
     /// Where results are read, as given to [`lower`].

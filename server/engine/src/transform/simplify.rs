@@ -245,12 +245,6 @@ impl Emit for Workspace {
 }
 
 impl Workspace {
-    /// Zeros of a value's type.
-    pub fn zeros_like(&mut self, value: ValueId) -> ValueId {
-        let ty = self.arena.ty(value).clone();
-        self.emitter().full(&ty, 0.0)
-    }
-
     /// A scalar constant.
     pub fn scalar(&mut self, dtype: DType, value: f64) -> ValueId {
         self.emitter().scalar(dtype, value)

@@ -1,0 +1,86 @@
+//! Gradients and Jacobians: forward or reverse, whichever is cheaper.
+
+use super::{BlockSource, DerivedProduct, Deriver, Way};
+use crate::error::Error;
+use crate::op::ValueId;
+use crate::plan::Mode;
+use crate::plan::mode::{choose, plan, reason, worth_pricing};
+use crate::transform::{jvp, vjp};
+
+impl Deriver<'_> {
+    pub(super) fn jacobian(
+        &mut self,
+        outputs: &[u32],
+        wrt: &[u32],
+    ) -> Result<DerivedProduct, Error> {
+        let ys: Vec<ValueId> = outputs.iter().map(|&o| self.output(o)).collect();
+        let live = self.live(&ys, wrt);
+        let (n, m) = (live.elements, self.elements(&ys));
+        let nothing = n == 0 || m == 0;
+        let (forward, reverse) = match nothing {
+            true => (None, None),
+            false => {
+                let (forward, reverse) = worth_pricing(self.options.mode, n, m, self.is_large());
+                let forward = forward.then(|| self.forward(&ys, &live.values));
+                let reverse = reverse
+                    .then(|| self.reverse(&ys, &live.values))
+                    .transpose()?;
+                (forward, reverse)
+            }
+        };
+        let candidate = |way: &Option<Way>| way.as_ref().map(|w| w.candidate.clone());
+        let candidates = choose(candidate(&forward), candidate(&reverse));
+        let forced = self.options.mode.is_some();
+        let why = reason(&candidates, forced, n, m);
+        let chosen = match candidates.first().map(|c| c.mode) {
+            Some(Mode::Reverse) => reverse,
+            _ => forward,
+        };
+        let columns = chosen
+            .as_ref()
+            .is_some_and(|w| w.candidate.mode == Mode::Forward);
+        let mut blocks = Vec::with_capacity(outputs.len() * wrt.len());
+        let mut row = 0;
+        for (i, &o) in outputs.iter().enumerate() {
+            let of = self.ty(ys[i]);
+            for (&w, place) in wrt.iter().zip(&live.places) {
+                let by = self.ty(self.input(w));
+                let value = place
+                    .zip(chosen.as_ref())
+                    .and_then(|(place, way)| way.values[if columns { i } else { place.at }]);
+                let first = match columns {
+                    true => place.map_or(0, |place| place.first),
+                    false => row,
+                };
+                let block = BlockSource::matrix(value, &of, &by, first, columns);
+                blocks.push(block.at(Some(o), Some(w), None));
+            }
+            row += of.elements();
+        }
+        // The gradient of a scalar has one lane, whose seed is the constant 1, and needs no group.
+        let group = chosen
+            .filter(|way| !way.seeds.is_empty())
+            .map(|way| self.group(&way));
+        Ok(DerivedProduct {
+            group,
+            blocks,
+            plan: plan(candidates, why, n, m, 0),
+        })
+    }
+
+    fn forward(&mut self, ys: &[ValueId], xs: &[ValueId]) -> Way {
+        let (pairs, seeds, lanes) = self.units(xs);
+        let values = jvp(self.cx(), ys, &pairs);
+        self.way(values, seeds, lanes, Mode::Forward, None)
+    }
+
+    fn reverse(&mut self, ys: &[ValueId], xs: &[ValueId]) -> Result<Way, Error> {
+        let (pairs, seeds, lanes) = match *ys {
+            // One scalar: its only direction is the constant 1, and everything is lane-independent.
+            [y] if self.ty(y).shape.is_empty() => (vec![(y, self.one(y))], vec![], 1),
+            _ => self.units(ys),
+        };
+        let values = vjp(self.cx(), &pairs, xs)?;
+        Ok(self.way(values, seeds, lanes, Mode::Reverse, None))
+    }
+}

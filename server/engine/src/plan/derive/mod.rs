@@ -1,0 +1,390 @@
+mod jacobian;
+mod second_order;
+
+use super::BlockSource;
+use super::mode::{plan, price, sweeps};
+use super::{Candidate, HvpMode, Layout, Mode, NonFinite, NonSmooth, Options, Plan, Product};
+use crate::error::Error;
+use crate::graph::Graph;
+use crate::op::ValueId;
+use crate::tensor::TensorType;
+use crate::transform::{Workspace, jvp, vjp};
+
+/// Above this many nodes only one of two ways is written down.
+const BOTH_BELOW: usize = 100_000;
+
+/// What a lane of a group holds in a seed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SeedSource {
+    /// Lane `offset + e` is the unit vector of element `e`.
+    Unit {
+        /// The seed's first lane.
+        offset: u64,
+    },
+    /// The client's tensor: one a lane.
+    Given {
+        /// Position among the product's seeds.
+        index: usize,
+    },
+}
+
+/// A parameter that carries directions.
+#[derive(Clone, Copy, Debug)]
+pub struct Seed {
+    /// The parameter.
+    pub parameter: ValueId,
+    /// What it holds.
+    pub source: SeedSource,
+}
+
+/// Directions that are swept together, one a lane.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Number of directions.
+    pub lanes: u64,
+    /// What carries them.
+    pub seeds: Vec<Seed>,
+    /// The product they belong to.
+    pub product: usize,
+}
+
+/// A product as values of the workspace.
+#[derive(Clone, Debug)]
+pub struct DerivedProduct {
+    /// Its directions; `None` where it needs none.
+    pub group: Option<usize>,
+    /// Its blocks.
+    pub blocks: Vec<BlockSource>,
+    /// How it was planned.
+    pub plan: Plan,
+}
+
+/// All products of a request as values of one workspace: what they share is there once.
+pub struct Derivation {
+    /// The values.
+    pub workspace: Workspace,
+    /// The graph's inputs.
+    pub inputs: Vec<ValueId>,
+    /// Directions.
+    pub groups: Vec<Group>,
+    /// The products, in order.
+    pub products: Vec<DerivedProduct>,
+}
+
+/// Writes the products' derivatives down, choosing modes.
+pub fn derive(graph: &Graph, products: &[Product], options: &Options) -> Result<Derivation, Error> {
+    if options.mode == Some(Mode::Mixed) {
+        return Err(Error::Unimplemented("MODE_MIXED".into()));
+    }
+    let (workspace, inputs, outputs) = Workspace::of(graph);
+    let mut deriver = Deriver {
+        graph,
+        options,
+        outputs,
+        derivation: Derivation {
+            workspace,
+            inputs,
+            groups: Vec::new(),
+            products: Vec::new(),
+        },
+        product: 0,
+    };
+    for (i, product) in products.iter().enumerate() {
+        deriver.product = i;
+        let derived = deriver.product(product)?;
+        deriver.derivation.products.push(derived);
+    }
+    Ok(deriver.derivation)
+}
+
+struct Deriver<'a> {
+    graph: &'a Graph,
+    options: &'a Options,
+    outputs: Vec<ValueId>,
+    derivation: Derivation,
+    product: usize,
+}
+
+/// The inputs of a `wrt` list that matter.
+#[derive(Default)]
+struct Live {
+    /// Them, in order.
+    values: Vec<ValueId>,
+    /// For each input of the list where it stands among them; `None` if it does not matter.
+    places: Vec<Option<LivePlace>>,
+    /// n: their elements.
+    elements: u64,
+}
+
+#[derive(Clone, Copy)]
+struct LivePlace {
+    /// Position among the live inputs.
+    at: usize,
+    /// Elements of the live inputs before it: the first of its lanes.
+    first: u64,
+}
+
+/// One way to compute a product: its values, its seeds, its price.
+struct Way {
+    values: Vec<Option<ValueId>>,
+    seeds: Vec<Seed>,
+    lanes: u64,
+    candidate: Candidate,
+}
+
+impl Deriver<'_> {
+    fn cx(&mut self) -> &mut Workspace {
+        &mut self.derivation.workspace
+    }
+
+    fn ty(&self, value: ValueId) -> TensorType {
+        self.derivation.workspace.arena().ty(value).clone()
+    }
+
+    fn input(&self, i: u32) -> ValueId {
+        self.derivation.inputs[i as usize]
+    }
+
+    fn output(&self, i: u32) -> ValueId {
+        self.outputs[i as usize]
+    }
+
+    fn product(&mut self, product: &Product) -> Result<DerivedProduct, Error> {
+        let policy = match self.options.non_smooth {
+            NonSmooth::Standard => None,
+            NonSmooth::Jax => Some("NON_SMOOTH_JAX"),
+            NonSmooth::PyTorch => Some("NON_SMOOTH_PYTORCH"),
+            NonSmooth::Strict => Some("NON_SMOOTH_STRICT"),
+        };
+        if let Some(policy) = policy.filter(|_| !matches!(product, Product::Value { .. })) {
+            return Err(Error::Unimplemented(policy.into()));
+        }
+        if self.options.non_finite == NonFinite::Error {
+            return Err(Error::Unimplemented("NON_FINITE_ERROR".into()));
+        }
+        match product {
+            Product::Value { outputs } => Ok(self.value(outputs)),
+            Product::Gradient { output, wrt } => {
+                self.scalar(
+                    "gradient.output",
+                    *output,
+                    "ask for a Jacobian, or reduce it to a scalar first",
+                )?;
+                self.jacobian(&[*output], wrt)
+            }
+            Product::Jacobian {
+                outputs,
+                wrt,
+                layout,
+            } => {
+                dense(*layout)?;
+                self.jacobian(outputs, wrt)
+            }
+            Product::Jvp { directions } => self.directional(Mode::Forward, *directions),
+            Product::Vjp { directions } => self.directional(Mode::Reverse, *directions),
+            Product::Hessian {
+                output,
+                wrt,
+                layout,
+            } => {
+                dense(*layout)?;
+                self.scalar("hessian.output", *output, "reduce it to a scalar first")?;
+                self.hessian(*output, wrt)
+            }
+            Product::Hvp {
+                output,
+                wrt,
+                directions,
+            } => {
+                self.scalar(
+                    "hessian_vector_product.output",
+                    *output,
+                    "reduce it to a scalar first",
+                )?;
+                self.hvp(*output, wrt, *directions)
+            }
+        }
+    }
+
+    fn is_large(&self) -> bool {
+        self.derivation.workspace.arena().node_count() > BOTH_BELOW
+    }
+
+    fn scalar(&self, field: &'static str, output: u32, repair: &str) -> Result<(), Error> {
+        let ty = self.graph.output_type(output as usize);
+        if ty.shape.is_empty() && ty.dtype.is_float() {
+            return Ok(());
+        }
+        let name = &self.graph.outputs()[output as usize].name;
+        Err(Error::Product {
+            product: self.product,
+            field,
+            message: format!("output {name:?} is {ty}, not a floating-point scalar; {repair}"),
+        })
+    }
+
+    /// The inputs of `wrt` that the outputs depend on.
+    fn live(&self, outputs: &[ValueId], wrt: &[u32]) -> Live {
+        let arena = self.derivation.workspace.arena();
+        let needed = arena.needed(outputs.iter().copied());
+        let mut live = Live::default();
+        for &w in wrt {
+            let x = self.input(w);
+            live.places.push(needed[x.index()].then_some(LivePlace {
+                at: live.values.len(),
+                first: live.elements,
+            }));
+            if needed[x.index()] {
+                live.values.push(x);
+                live.elements += arena.ty(x).elements();
+            }
+        }
+        live
+    }
+
+    fn elements(&self, values: &[ValueId]) -> u64 {
+        let arena = self.derivation.workspace.arena();
+        values.iter().map(|&v| arena.ty(v).elements()).sum()
+    }
+
+    fn group(&mut self, way: &Way) -> usize {
+        self.derivation.groups.push(Group {
+            lanes: way.lanes,
+            seeds: way.seeds.clone(),
+            product: self.product,
+        });
+        self.derivation.groups.len() - 1
+    }
+
+    /// A fresh parameter for each value, holding what `source` says of its position and of the elements before it.
+    fn seeds(
+        &mut self,
+        values: &[ValueId],
+        source: impl Fn(usize, u64) -> SeedSource,
+    ) -> (Vec<(ValueId, ValueId)>, Vec<Seed>, u64) {
+        let mut before = 0;
+        let mut pairs = Vec::with_capacity(values.len());
+        let mut seeds = Vec::with_capacity(values.len());
+        for (index, &value) in values.iter().enumerate() {
+            let ty = self.ty(value);
+            let elements = ty.elements();
+            let parameter = self.cx().parameter(ty);
+            let source = source(index, before);
+            pairs.push((value, parameter));
+            seeds.push(Seed { parameter, source });
+            before += elements;
+        }
+        (pairs, seeds, before)
+    }
+
+    /// Unit directions that follow one another, one for each element.
+    fn units(&mut self, values: &[ValueId]) -> (Vec<(ValueId, ValueId)>, Vec<Seed>, u64) {
+        self.seeds(values, |_, offset| SeedSource::Unit { offset })
+    }
+
+    /// The client's directions.
+    fn given(&mut self, values: &[ValueId]) -> (Vec<(ValueId, ValueId)>, Vec<Seed>) {
+        let (pairs, seeds, _) = self.seeds(values, |index, _| SeedSource::Given { index });
+        (pairs, seeds)
+    }
+
+    /// Prices values that were written down.
+    fn way(
+        &self,
+        values: Vec<Option<ValueId>>,
+        seeds: Vec<Seed>,
+        lanes: u64,
+        mode: Mode,
+        hvp_mode: Option<HvpMode>,
+    ) -> Way {
+        let parameters: Vec<ValueId> = seeds.iter().map(|s| s.parameter).collect();
+        let arena = self.derivation.workspace.arena();
+        let (still, moving) = price(arena, values.iter().copied().flatten(), &parameters);
+        Way {
+            values,
+            seeds,
+            lanes,
+            candidate: Candidate {
+                mode,
+                hvp_mode,
+                sweeps: sweeps(lanes),
+                operations: still.saturating_add(moving.saturating_mul(lanes)),
+            },
+        }
+    }
+
+    fn value(&mut self, outputs: &[u32]) -> DerivedProduct {
+        let blocks = outputs
+            .iter()
+            .map(|&o| {
+                let value = self.output(o);
+                BlockSource::plain(Some(value), self.ty(value)).at(Some(o), None, None)
+            })
+            .collect();
+        let values = outputs.iter().map(|&o| self.output(o));
+        let (cost, _) = price(self.derivation.workspace.arena(), values, &[]);
+        let ys: Vec<ValueId> = outputs.iter().map(|&o| self.output(o)).collect();
+        let m = self.elements(&ys);
+        DerivedProduct {
+            group: None,
+            blocks,
+            plan: plan(vec![], "no derivative asked for".into(), 0, m, cost),
+        }
+    }
+
+    fn one(&mut self, scalar: ValueId) -> ValueId {
+        let dtype = self.ty(scalar).dtype;
+        self.cx().scalar(dtype, 1.0)
+    }
+
+    /// J·v and Jᵀ·c: the client's directions on one end, blocks on the other.
+    fn directional(&mut self, mode: Mode, directions: u32) -> Result<DerivedProduct, Error> {
+        let (wrt, outputs) = (self.graph.float_inputs(), self.graph.float_outputs());
+        let xs: Vec<ValueId> = wrt.iter().map(|&i| self.input(i)).collect();
+        let ys: Vec<ValueId> = outputs.iter().map(|&o| self.output(o)).collect();
+        let n = self.live(&ys, &wrt).elements;
+        let m = self.elements(&ys);
+        let forward = mode == Mode::Forward;
+        let (pairs, seeds) = self.given(if forward { &xs } else { &ys });
+        let values = match forward {
+            true => jvp(self.cx(), &ys, &pairs),
+            false => vjp(self.cx(), &pairs, &xs)?,
+        };
+        let way = self.way(values, seeds, lanes(directions), mode, None);
+        let (positions, ends) = if forward {
+            (&outputs, &ys)
+        } else {
+            (&wrt, &xs)
+        };
+        let blocks = positions.iter().zip(ends).zip(&way.values);
+        let blocks = blocks
+            .map(|((&position, &end), &value)| {
+                let block = BlockSource::stacked(value, &self.ty(end), directions);
+                match forward {
+                    true => block.at(Some(position), None, None),
+                    false => block.at(None, Some(position), None),
+                }
+            })
+            .collect();
+        let why = match forward {
+            true => "forward: a product with tangents is one sweep a direction",
+            false => "reverse: a product with cotangents is one sweep a direction",
+        };
+        Ok(DerivedProduct {
+            group: Some(self.group(&way)),
+            blocks,
+            plan: plan(vec![way.candidate], why.into(), n, m, 0),
+        })
+    }
+}
+
+fn lanes(directions: u32) -> u64 {
+    u64::from(directions).max(1)
+}
+
+fn dense(layout: Layout) -> Result<(), Error> {
+    match layout {
+        Layout::Sparse => Err(Error::Unimplemented("LAYOUT_SPARSE".into())),
+        Layout::Dense | Layout::Auto => Ok(()),
+    }
+}
