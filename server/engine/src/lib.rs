@@ -50,8 +50,9 @@ pub use error::{Culprit, Error, StopReason};
 pub use execute::{Arguments, Block, Program, Scratch, Stop, compile};
 pub use graph::{Graph, GraphBuilder, GraphId, Limits, Statistics, Violation};
 pub use op::{
-    Attributes, Direction, DotDimensions, GatherDimensions, Op, OpInfo, OutOfBounds,
-    ScatterDimensions, ValueId, ViolationKind, list_ops,
+    Attributes, ConvolutionDimensions, Direction, DotDimensions, Extrapolation, GatherDimensions,
+    InterpolationKind, NormKind, Op, OpInfo, OutOfBounds, PoolDimensions, ScatterDimensions,
+    SparsePattern, ValueId, ViolationKind, WindowDimensions, list_ops,
 };
 pub use plan::{
     Candidate, HvpMode, Layout, Mode, NonFinite, NonSmooth, Options, Plan, Product, Request,

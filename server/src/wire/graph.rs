@@ -7,12 +7,13 @@ use crate::{
     wire::names::Signature,
 };
 use gradient_engine::{
-    Attributes, Direction, DotDimensions, GatherDimensions, Graph, GraphBuilder, Limits, Op,
-    OutOfBounds, ScatterDimensions, ValueId,
+    Attributes, ConvolutionDimensions, Direction, DotDimensions, Extrapolation, GatherDimensions,
+    Graph, GraphBuilder, InterpolationKind, Limits, NormKind, Op, OutOfBounds, PoolDimensions,
+    ScatterDimensions, SparsePattern, ValueId, WindowDimensions,
 };
 use gradient_proto::v1 as pb;
 use pb::node::Attributes as Wire;
-use std::fmt::Display;
+use std::{fmt::Display, sync::Arc};
 
 /// Reads the graph that stands at `path` in the request.
 pub fn decode_graph(
@@ -149,6 +150,90 @@ fn decode_attributes(
             index_vector_dim: a.index_vector_dim,
             out_of_bounds: decode_bounds(a.out_of_bounds, &format_args!("{at}.scatter"))?,
         }),
+        Wire::IntegerPow(a) => Attributes::IntegerPow {
+            exponent: a.exponent,
+        },
+        Wire::Variance(a) => Attributes::Variance {
+            axes: a.axes,
+            keep_dims: a.keep_dims,
+            ddof: a.ddof,
+        },
+        Wire::Norm(a) => Attributes::Norm {
+            kind: decode_norm(a.kind, &format_args!("{at}.norm.kind"))?,
+            axes: a.axes,
+            keep_dims: a.keep_dims,
+        },
+        Wire::ArgReduce(a) => Attributes::ArgReduce {
+            axis: a.axis,
+            keep_dims: a.keep_dims,
+        },
+        Wire::Cumulative(a) => Attributes::Cumulative {
+            axis: a.axis,
+            reverse: a.reverse,
+        },
+        Wire::Softmax(a) => Attributes::Softmax { axis: a.axis },
+        Wire::Diagonal(a) => Attributes::Diagonal { offset: a.offset },
+        Wire::Einsum(a) => Attributes::Einsum {
+            equation: a.equation,
+        },
+        Wire::OneHot(a) => Attributes::OneHot {
+            depth: a.depth,
+            dtype: decode_dtype(a.dtype, &format_args!("{at}.one_hot.dtype"))?,
+        },
+        Wire::Tile(a) => Attributes::Tile { repeats: a.repeats },
+        Wire::Reverse(a) => Attributes::Reverse {
+            dimensions: a.dimensions,
+        },
+        Wire::DynamicSlice(a) => Attributes::DynamicSlice { sizes: a.sizes },
+        Wire::Sort(a) => Attributes::Sort {
+            axis: a.axis,
+            descending: a.descending,
+        },
+        Wire::TopK(a) => Attributes::TopK { k: a.k },
+        Wire::TriangularSolve(a) => Attributes::TriangularSolve {
+            lower: a.lower,
+            transpose_a: a.transpose_a,
+            unit_diagonal: a.unit_diagonal,
+        },
+        Wire::Solve(a) => Attributes::Solve {
+            transpose_a: a.transpose_a,
+        },
+        Wire::Windows(a) => Attributes::Windows(WindowDimensions {
+            sizes: a.sizes,
+            strides: a.strides,
+            dilations: a.dilations,
+            shape: a.shape,
+        }),
+        Wire::Convolution(a) => Attributes::Convolution(ConvolutionDimensions {
+            strides: a.strides,
+            low: a.low,
+            high: a.high,
+            dilations: a.dilations,
+            groups: a.groups,
+        }),
+        Wire::Pool(a) => Attributes::Pool(PoolDimensions {
+            sizes: a.sizes,
+            strides: a.strides,
+            low: a.low,
+            high: a.high,
+        }),
+        Wire::Fourier(a) => Attributes::Fourier { length: a.length },
+        Wire::Interpolate(a) => Attributes::Interpolate {
+            kind: decode_interpolation(a.kind, &format_args!("{at}.interpolate.kind"))?,
+            extrapolation: decode_extrapolation(
+                a.extrapolation,
+                &format_args!("{at}.interpolate.extrapolation"),
+            )?,
+        },
+        Wire::BSpline(a) => Attributes::BSpline { degree: a.degree },
+        Wire::SparsePattern(a) => Attributes::SparsePattern(Arc::new(SparsePattern {
+            row_count: a.row_count,
+            column_count: a.column_count,
+            rows: a.rows,
+            columns: a.columns,
+            transpose: a.transpose,
+        })),
+        Wire::SearchSorted(a) => Attributes::SearchSorted { right: a.right },
         Wire::Call(_) => return Err(bodies(at, "call")),
         Wire::Cond(_) => return Err(bodies(at, "cond")),
         Wire::While(_) => return Err(bodies(at, "while")),
@@ -186,6 +271,44 @@ fn decode_bounds(number: i32, at: &dyn Display) -> Result<OutOfBounds> {
         Err(_) => {
             let path = format_args!("{at}.out_of_bounds");
             let message = format!("unknown value {number}: set CLAMP or DROP");
+            Err(Error::invalid(path, message))
+        }
+    }
+}
+
+fn decode_norm(number: i32, path: &dyn Display) -> Result<NormKind> {
+    match pb::NormKind::try_from(number) {
+        Ok(pb::NormKind::One) => Ok(NormKind::One),
+        Ok(pb::NormKind::Unspecified | pb::NormKind::Two) => Ok(NormKind::Two),
+        Ok(pb::NormKind::Inf) => Ok(NormKind::Inf),
+        Ok(pb::NormKind::Fro) => Ok(NormKind::Fro),
+        Err(_) => {
+            let message = format!("unknown norm {number}: set ONE, TWO, INF or FRO");
+            Err(Error::invalid(path, message))
+        }
+    }
+}
+
+fn decode_interpolation(number: i32, path: &dyn Display) -> Result<InterpolationKind> {
+    use pb::InterpolationKind as K;
+    match K::try_from(number) {
+        Ok(K::Unspecified | K::Linear) => Ok(InterpolationKind::Linear),
+        Ok(K::Cubic) => Ok(InterpolationKind::Cubic),
+        Err(_) => {
+            let message = format!("unknown kind {number}: set LINEAR or CUBIC");
+            Err(Error::invalid(path, message))
+        }
+    }
+}
+
+fn decode_extrapolation(number: i32, path: &dyn Display) -> Result<Extrapolation> {
+    use pb::Extrapolation as E;
+    match E::try_from(number) {
+        Ok(E::Unspecified | E::Constant) => Ok(Extrapolation::Constant),
+        Ok(E::Extend) => Ok(Extrapolation::Extend),
+        Ok(E::Nan) => Ok(Extrapolation::Nan),
+        Err(_) => {
+            let message = format!("unknown value {number}: set CONSTANT, EXTEND or NAN");
             Err(Error::invalid(path, message))
         }
     }
@@ -290,7 +413,116 @@ fn encode_attributes(attributes: &Attributes) -> Option<Wire> {
             index_vector_dim: a.index_vector_dim,
             out_of_bounds: encode_bounds(a.out_of_bounds).into(),
         })),
+        Attributes::IntegerPow { exponent } => {
+            Wire::IntegerPow(Box::new(pb::IntegerPow { exponent }))
+        }
+        Attributes::Variance {
+            axes,
+            keep_dims,
+            ddof,
+        } => Wire::Variance(Box::new(pb::Variance {
+            axes,
+            keep_dims,
+            ddof,
+        })),
+        Attributes::Norm {
+            kind,
+            axes,
+            keep_dims,
+        } => Wire::Norm(Box::new(pb::Norm {
+            kind: encode_norm(kind).into(),
+            axes,
+            keep_dims,
+        })),
+        Attributes::ArgReduce { axis, keep_dims } => {
+            Wire::ArgReduce(Box::new(pb::ArgReduce { axis, keep_dims }))
+        }
+        Attributes::Cumulative { axis, reverse } => {
+            Wire::Cumulative(Box::new(pb::Cumulative { axis, reverse }))
+        }
+        Attributes::Softmax { axis } => Wire::Softmax(Box::new(pb::Softmax { axis })),
+        Attributes::Diagonal { offset } => Wire::Diagonal(Box::new(pb::Diagonal { offset })),
+        Attributes::Einsum { equation } => Wire::Einsum(Box::new(pb::Einsum { equation })),
+        Attributes::OneHot { depth, dtype } => Wire::OneHot(Box::new(pb::OneHot {
+            depth,
+            dtype: encode_dtype(dtype).into(),
+        })),
+        Attributes::Tile { repeats } => Wire::Tile(Box::new(pb::Tile { repeats })),
+        Attributes::Reverse { dimensions } => Wire::Reverse(Box::new(pb::Reverse { dimensions })),
+        Attributes::DynamicSlice { sizes } => {
+            Wire::DynamicSlice(Box::new(pb::DynamicSlice { sizes }))
+        }
+        Attributes::Sort { axis, descending } => {
+            Wire::Sort(Box::new(pb::Sort { axis, descending }))
+        }
+        Attributes::TopK { k } => Wire::TopK(Box::new(pb::TopK { k })),
+        Attributes::TriangularSolve {
+            lower,
+            transpose_a,
+            unit_diagonal,
+        } => Wire::TriangularSolve(Box::new(pb::TriangularSolve {
+            lower,
+            transpose_a,
+            unit_diagonal,
+        })),
+        Attributes::Solve { transpose_a } => Wire::Solve(Box::new(pb::Solve { transpose_a })),
+        Attributes::Windows(a) => Wire::Windows(Box::new(pb::Windows {
+            sizes: a.sizes,
+            strides: a.strides,
+            dilations: a.dilations,
+            shape: a.shape,
+        })),
+        Attributes::Convolution(a) => Wire::Convolution(Box::new(pb::Convolution {
+            strides: a.strides,
+            low: a.low,
+            high: a.high,
+            dilations: a.dilations,
+            groups: a.groups,
+        })),
+        Attributes::Pool(a) => Wire::Pool(Box::new(pb::Pool {
+            sizes: a.sizes,
+            strides: a.strides,
+            low: a.low,
+            high: a.high,
+        })),
+        Attributes::Fourier { length } => Wire::Fourier(Box::new(pb::Fourier { length })),
+        Attributes::Interpolate {
+            kind,
+            extrapolation,
+        } => Wire::Interpolate(Box::new(pb::Interpolate {
+            kind: match kind {
+                InterpolationKind::Linear => pb::InterpolationKind::Linear,
+                InterpolationKind::Cubic => pb::InterpolationKind::Cubic,
+            }
+            .into(),
+            extrapolation: match extrapolation {
+                Extrapolation::Constant => pb::Extrapolation::Constant,
+                Extrapolation::Extend => pb::Extrapolation::Extend,
+                Extrapolation::Nan => pb::Extrapolation::Nan,
+            }
+            .into(),
+        })),
+        Attributes::BSpline { degree } => Wire::BSpline(Box::new(pb::BSpline { degree })),
+        Attributes::SparsePattern(a) => Wire::SparsePattern(Box::new(pb::SparsePattern {
+            row_count: a.row_count,
+            column_count: a.column_count,
+            rows: a.rows.clone(),
+            columns: a.columns.clone(),
+            transpose: a.transpose,
+        })),
+        Attributes::SearchSorted { right } => {
+            Wire::SearchSorted(Box::new(pb::SearchSorted { right }))
+        }
     })
+}
+
+fn encode_norm(kind: NormKind) -> pb::NormKind {
+    match kind {
+        NormKind::One => pb::NormKind::One,
+        NormKind::Two => pb::NormKind::Two,
+        NormKind::Inf => pb::NormKind::Inf,
+        NormKind::Fro => pb::NormKind::Fro,
+    }
 }
 
 fn encode_direction(direction: Direction) -> pb::CompareDirection {

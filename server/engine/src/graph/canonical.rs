@@ -281,19 +281,12 @@ fn put_attributes(buffer: &mut Vec<u8>, attributes: &Attributes) {
             starts,
             limits,
             strides,
-        } => {
-            // A list of ones means the same as none.
-            let ones = strides.iter().all(|&s| s == 1);
-            lists(&[starts, limits, if ones { &[] } else { strides }]);
-        }
+        } => lists(&[starts, limits, unless_all(strides, 1)]),
         Attributes::Pad {
             low,
             high,
             interior,
-        } => {
-            let none = interior.iter().all(|&s| s == 0);
-            lists(&[low, high, if none { &[] } else { interior }]);
-        }
+        } => lists(&[low, high, unless_all(interior, 0)]),
         Attributes::DotGeneral(d) => lists(&[
             &wide(&d.lhs_contracting),
             &wide(&d.rhs_contracting),
@@ -313,6 +306,98 @@ fn put_attributes(buffer: &mut Vec<u8>, attributes: &Attributes) {
             &wide(&s.scatter_dims_to_operand_dims),
             &[s.index_vector_dim.into(), s.out_of_bounds as u64],
         ]),
+        Attributes::IntegerPow { exponent } => put(buffer, i64::from(*exponent) as u64),
+        Attributes::Variance {
+            axes,
+            keep_dims,
+            ddof,
+        } => {
+            let mut axes = wide(axes);
+            axes.sort_unstable();
+            lists(&[&axes, &[u64::from(*keep_dims), (*ddof).into()]]);
+        }
+        Attributes::Norm {
+            kind,
+            axes,
+            keep_dims,
+        } => {
+            let mut axes = wide(axes);
+            axes.sort_unstable();
+            lists(&[&axes, &[u64::from(*keep_dims), *kind as u64]]);
+        }
+        Attributes::ArgReduce { axis, keep_dims } => {
+            lists(&[&[(*axis).into(), u64::from(*keep_dims)]]);
+        }
+        Attributes::Cumulative { axis, reverse } => {
+            lists(&[&[(*axis).into(), u64::from(*reverse)]]);
+        }
+        Attributes::Softmax { axis } => put(buffer, (*axis).into()),
+        Attributes::Diagonal { offset } => put(buffer, i64::from(*offset) as u64),
+        Attributes::Einsum { equation } => put_bytes(buffer, equation.as_bytes()),
+        Attributes::OneHot { depth, .. } => put(buffer, *depth),
+        Attributes::Tile { repeats } => lists(&[repeats]),
+        Attributes::Reverse { dimensions } => {
+            let mut dimensions = wide(dimensions);
+            dimensions.sort_unstable();
+            lists(&[&dimensions]);
+        }
+        Attributes::DynamicSlice { sizes } => lists(&[sizes]),
+        Attributes::Sort { axis, descending } => {
+            lists(&[&[(*axis).into(), u64::from(*descending)]]);
+        }
+        Attributes::TopK { k } => put(buffer, *k),
+        Attributes::TriangularSolve {
+            lower,
+            transpose_a,
+            unit_diagonal,
+        } => lists(&[&[*lower, *transpose_a, *unit_diagonal].map(u64::from)]),
+        Attributes::Solve { transpose_a } => put(buffer, u64::from(*transpose_a)),
+        Attributes::Windows(w) => lists(&[
+            &w.sizes,
+            unless_all(&w.strides, 1),
+            unless_all(&w.dilations, 1),
+            &w.shape,
+        ]),
+        Attributes::Convolution(c) => lists(&[
+            unless_all(&c.strides, 1),
+            unless_all(&c.low, 0),
+            unless_all(&c.high, 0),
+            unless_all(&c.dilations, 1),
+            &[c.groups.max(1)],
+        ]),
+        Attributes::Pool(p) => {
+            let strides = if p.strides.is_empty() {
+                &p.sizes
+            } else {
+                &p.strides
+            };
+            lists(&[
+                &p.sizes,
+                strides,
+                unless_all(&p.low, 0),
+                unless_all(&p.high, 0),
+            ]);
+        }
+        Attributes::Fourier { length } => put(buffer, *length),
+        Attributes::Interpolate {
+            kind,
+            extrapolation,
+        } => lists(&[&[*kind as u64, *extrapolation as u64]]),
+        Attributes::BSpline { degree } => put(buffer, (*degree).into()),
+        Attributes::SparsePattern(s) => lists(&[
+            &[s.row_count, s.column_count, u64::from(s.transpose)],
+            &s.rows,
+            &s.columns,
+        ]),
+        Attributes::SearchSorted { right } => put(buffer, u64::from(*right)),
+    }
+}
+
+/// A list of nothing but the default means the same as none.
+fn unless_all(list: &[u64], default: u64) -> &[u64] {
+    match list.iter().all(|&n| n == default) {
+        true => &[],
+        false => list,
     }
 }
 

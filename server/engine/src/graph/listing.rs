@@ -69,5 +69,48 @@ pub(crate) fn attribute_words(attributes: &Attributes) -> String {
         ),
         Attributes::Gather(g) => format!("windows={:?}", g.slice_sizes),
         Attributes::Scatter(s) => format!("into={:?}", s.scatter_dims_to_operand_dims),
+        Attributes::IntegerPow { exponent } => format!("exponent={exponent}"),
+        Attributes::Variance { axes, ddof, .. } => format!("axes={axes:?}, ddof={ddof}"),
+        Attributes::Norm { kind, axes, .. } => format!("{kind:?}, axes={axes:?}"),
+        Attributes::ArgReduce { axis, .. } | Attributes::Softmax { axis } => {
+            format!("axis={axis}")
+        }
+        Attributes::Cumulative { axis, reverse } => format!("axis={axis}, reverse={reverse}"),
+        Attributes::Diagonal { offset } => format!("offset={offset}"),
+        Attributes::Einsum { equation } => format!("{equation:?}"),
+        Attributes::OneHot { depth, .. } => format!("depth={depth}"),
+        Attributes::Tile { repeats } => format!("repeats={repeats:?}"),
+        Attributes::Reverse { dimensions } => format!("dimensions={dimensions:?}"),
+        Attributes::DynamicSlice { sizes } => format!("sizes={sizes:?}"),
+        Attributes::Sort { axis, descending } => format!("axis={axis}, descending={descending}"),
+        Attributes::TopK { k } => format!("k={k}"),
+        Attributes::TriangularSolve {
+            lower,
+            transpose_a,
+            unit_diagonal,
+        } => format!("lower={lower}, transpose_a={transpose_a}, unit_diagonal={unit_diagonal}"),
+        Attributes::Solve { transpose_a } => format!("transpose_a={transpose_a}"),
+        Attributes::Windows(w) => format!(
+            "sizes={:?}, strides={:?}, dilations={:?}",
+            w.sizes, w.strides, w.dilations
+        ),
+        Attributes::Convolution(c) => format!(
+            "strides={:?}, low={:?}, high={:?}, dilations={:?}, groups={}",
+            c.strides, c.low, c.high, c.dilations, c.groups
+        ),
+        Attributes::Pool(p) => format!("sizes={:?}, strides={:?}", p.sizes, p.strides),
+        Attributes::Fourier { length } => format!("length={length}"),
+        Attributes::Interpolate {
+            kind,
+            extrapolation,
+        } => format!("{kind:?}, beyond: {extrapolation:?}"),
+        Attributes::BSpline { degree } => format!("degree={degree}"),
+        Attributes::SparsePattern(s) => format!(
+            "{} x {}, {} entries",
+            s.row_count,
+            s.column_count,
+            s.rows.len()
+        ),
+        Attributes::SearchSorted { right } => format!("right={right}"),
     }
 }

@@ -25,7 +25,8 @@ impl Graph {
         let arena = self.arena();
         let needed = arena.needed(self.outputs().iter().map(|o| o.value));
         let live = || arena.nodes().filter(|n| needed[n.result.index()]);
-        let mut counts = vec![0u64; usize::from(u8::MAX) + 1];
+        let last = Op::ALL.iter().map(|&op| op as usize).max().unwrap_or(0);
+        let mut counts = vec![0u64; last + 1];
         live().for_each(|node| counts[node.op as usize] += 1);
         let mut op_counts: Vec<(Op, u64)> = Op::ALL
             .iter()

@@ -50,6 +50,81 @@ pub enum Attributes {
     DotGeneral(DotDimensions),
     Gather(GatherDimensions),
     Scatter(ScatterDimensions),
+    IntegerPow {
+        exponent: i32,
+    },
+    Variance {
+        axes: Vec<u32>,
+        keep_dims: bool,
+        ddof: u32,
+    },
+    Norm {
+        kind: NormKind,
+        axes: Vec<u32>,
+        keep_dims: bool,
+    },
+    ArgReduce {
+        axis: u32,
+        keep_dims: bool,
+    },
+    Cumulative {
+        axis: u32,
+        reverse: bool,
+    },
+    Softmax {
+        axis: u32,
+    },
+    Diagonal {
+        offset: i32,
+    },
+    Einsum {
+        equation: String,
+    },
+    OneHot {
+        depth: u64,
+        dtype: DType,
+    },
+    Tile {
+        repeats: Vec<u64>,
+    },
+    Reverse {
+        dimensions: Vec<u32>,
+    },
+    DynamicSlice {
+        sizes: Vec<u64>,
+    },
+    Sort {
+        axis: u32,
+        descending: bool,
+    },
+    TopK {
+        k: u64,
+    },
+    TriangularSolve {
+        lower: bool,
+        transpose_a: bool,
+        unit_diagonal: bool,
+    },
+    Solve {
+        transpose_a: bool,
+    },
+    Windows(WindowDimensions),
+    Convolution(ConvolutionDimensions),
+    Pool(PoolDimensions),
+    Fourier {
+        length: u64,
+    },
+    Interpolate {
+        kind: InterpolationKind,
+        extrapolation: Extrapolation,
+    },
+    BSpline {
+        degree: u32,
+    },
+    SparsePattern(Arc<SparsePattern>),
+    SearchSorted {
+        right: bool,
+    },
 }
 
 impl Attributes {
@@ -71,6 +146,30 @@ impl Attributes {
             Attributes::DotGeneral(_) => "dot_general",
             Attributes::Gather(_) => "gather",
             Attributes::Scatter(_) => "scatter",
+            Attributes::IntegerPow { .. } => "integer_pow",
+            Attributes::Variance { .. } => "variance",
+            Attributes::Norm { .. } => "norm",
+            Attributes::ArgReduce { .. } => "arg_reduce",
+            Attributes::Cumulative { .. } => "cumulative",
+            Attributes::Softmax { .. } => "softmax",
+            Attributes::Diagonal { .. } => "diagonal",
+            Attributes::Einsum { .. } => "einsum",
+            Attributes::OneHot { .. } => "one_hot",
+            Attributes::Tile { .. } => "tile",
+            Attributes::Reverse { .. } => "reverse",
+            Attributes::DynamicSlice { .. } => "dynamic_slice",
+            Attributes::Sort { .. } => "sort",
+            Attributes::TopK { .. } => "top_k",
+            Attributes::TriangularSolve { .. } => "triangular_solve",
+            Attributes::Solve { .. } => "solve",
+            Attributes::Windows(_) => "windows",
+            Attributes::Convolution(_) => "convolution",
+            Attributes::Pool(_) => "pool",
+            Attributes::Fourier { .. } => "fourier",
+            Attributes::Interpolate { .. } => "interpolate",
+            Attributes::BSpline { .. } => "b_spline",
+            Attributes::SparsePattern(_) => "sparse_pattern",
+            Attributes::SearchSorted { .. } => "search_sorted",
         }
     }
 }
@@ -152,4 +251,82 @@ pub struct ScatterDimensions {
     pub scatter_dims_to_operand_dims: Vec<u32>,
     pub index_vector_dim: u32,
     pub out_of_bounds: OutOfBounds,
+}
+
+/// Which vector norm.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum NormKind {
+    /// Sum of absolute values.
+    One,
+    /// Square root of the sum of squares.
+    #[default]
+    Two,
+    /// Largest absolute value.
+    Inf,
+    /// As [`NormKind::Two`]; without axes over the last two dimensions.
+    Fro,
+}
+
+/// Windows over the last dimensions; see `Windows` in the wire contract.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[allow(missing_docs, reason = "fields are those of the wire contract")]
+pub struct WindowDimensions {
+    pub sizes: Vec<u64>,
+    pub strides: Vec<u64>,
+    pub dilations: Vec<u64>,
+    pub shape: Vec<u64>,
+}
+
+/// A convolution; see `Convolution` in the wire contract.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[allow(missing_docs, reason = "fields are those of the wire contract")]
+pub struct ConvolutionDimensions {
+    pub strides: Vec<u64>,
+    pub low: Vec<u64>,
+    pub high: Vec<u64>,
+    pub dilations: Vec<u64>,
+    pub groups: u64,
+}
+
+/// Pooling windows; see `Pool` in the wire contract.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[allow(missing_docs, reason = "fields are those of the wire contract")]
+pub struct PoolDimensions {
+    pub sizes: Vec<u64>,
+    pub strides: Vec<u64>,
+    pub low: Vec<u64>,
+    pub high: Vec<u64>,
+}
+
+/// How values between knots are found.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum InterpolationKind {
+    /// Straight between knots.
+    #[default]
+    Linear,
+    /// The natural cubic spline.
+    Cubic,
+}
+
+/// What happens beyond the knots.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Extrapolation {
+    /// The value at the nearest end.
+    #[default]
+    Constant,
+    /// The piece at the nearest end goes on.
+    Extend,
+    /// NaN.
+    Nan,
+}
+
+/// Where a sparse matrix has entries; see `SparsePattern` in the wire contract.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[allow(missing_docs, reason = "fields are those of the wire contract")]
+pub struct SparsePattern {
+    pub row_count: u64,
+    pub column_count: u64,
+    pub rows: Vec<u64>,
+    pub columns: Vec<u64>,
+    pub transpose: bool,
 }

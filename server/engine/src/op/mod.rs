@@ -21,7 +21,9 @@ mod strided;
 mod table;
 
 pub use attributes::{
-    Attributes, Direction, DotDimensions, GatherDimensions, OutOfBounds, ScatterDimensions,
+    Attributes, ConvolutionDimensions, Direction, DotDimensions, Extrapolation, GatherDimensions,
+    InterpolationKind, NormKind, OutOfBounds, PoolDimensions, ScatterDimensions, SparsePattern,
+    WindowDimensions,
 };
 pub use dot::DotPlan;
 pub use emit::{E, Emit, Partial, ValueId};
