@@ -204,6 +204,81 @@ fn describe(attributes: &Attributes) -> String {
             );
             field("index_vector_dim", &scatter.index_vector_dim, false);
         }
+        Attributes::IntegerPow(power) => field("exponent", &power.exponent, false),
+        Attributes::Variance(variance) => {
+            field("axes", &variance.axes, variance.axes.is_empty());
+            field("keep_dims", &variance.keep_dims, !variance.keep_dims);
+            field("ddof", &variance.ddof, variance.ddof == 0);
+        }
+        Attributes::Norm(norm) => {
+            field("kind", &norm.kind(), norm.kind == 0);
+            field("axes", &norm.axes, norm.axes.is_empty());
+            field("keep_dims", &norm.keep_dims, !norm.keep_dims);
+        }
+        Attributes::ArgReduce(reduce) => {
+            field("axis", &reduce.axis, false);
+            field("keep_dims", &reduce.keep_dims, !reduce.keep_dims);
+        }
+        Attributes::Cumulative(cumulative) => {
+            field("axis", &cumulative.axis, false);
+            field("reverse", &cumulative.reverse, !cumulative.reverse);
+        }
+        Attributes::Softmax(softmax) => field("axis", &softmax.axis, false),
+        Attributes::Diagonal(diagonal) => field("offset", &diagonal.offset, diagonal.offset == 0),
+        Attributes::Einsum(einsum) => field("equation", &einsum.equation, false),
+        Attributes::OneHot(one_hot) => field("depth", &one_hot.depth, false),
+        Attributes::Tile(tile) => field("repeats", &tile.repeats, false),
+        Attributes::Reverse(reverse) => field("dimensions", &reverse.dimensions, false),
+        Attributes::DynamicSlice(slice) => field("sizes", &slice.sizes, false),
+        Attributes::Sort(sort) => {
+            field("axis", &sort.axis, false);
+            field("descending", &sort.descending, !sort.descending);
+        }
+        Attributes::TopK(top) => field("k", &top.k, false),
+        Attributes::TriangularSolve(solve) => {
+            field("lower", &solve.lower, false);
+            field("transpose_a", &solve.transpose_a, !solve.transpose_a);
+            field("unit_diagonal", &solve.unit_diagonal, !solve.unit_diagonal);
+        }
+        Attributes::Solve(solve) => field("transpose_a", &solve.transpose_a, !solve.transpose_a),
+        Attributes::Windows(windows) => {
+            field("sizes", &windows.sizes, false);
+            field("strides", &windows.strides, windows.strides.is_empty());
+            field(
+                "dilations",
+                &windows.dilations,
+                windows.dilations.is_empty(),
+            );
+            field("shape", &windows.shape, windows.shape.is_empty());
+        }
+        Attributes::Convolution(convolution) => {
+            let c = convolution;
+            field("strides", &c.strides, c.strides.is_empty());
+            field("low", &c.low, c.low.is_empty());
+            field("high", &c.high, c.high.is_empty());
+            field("dilations", &c.dilations, c.dilations.is_empty());
+            field("groups", &c.groups, c.groups < 2);
+        }
+        Attributes::Pool(pool) => {
+            field("sizes", &pool.sizes, false);
+            field("strides", &pool.strides, pool.strides.is_empty());
+            field("low", &pool.low, pool.low.is_empty());
+            field("high", &pool.high, pool.high.is_empty());
+        }
+        Attributes::Fourier(fourier) => field("length", &fourier.length, false),
+        Attributes::Interpolate(interpolate) => {
+            field("kind", &interpolate.kind(), interpolate.kind == 0);
+            let beyond = interpolate.extrapolation();
+            field("extrapolation", &beyond, interpolate.extrapolation == 0);
+        }
+        Attributes::BSpline(spline) => field("degree", &spline.degree, false),
+        Attributes::SparsePattern(pattern) => {
+            field("row_count", &pattern.row_count, false);
+            field("column_count", &pattern.column_count, false);
+            field("entries", &pattern.rows.len(), false);
+            field("transpose", &pattern.transpose, !pattern.transpose);
+        }
+        Attributes::SearchSorted(search) => field("right", &search.right, !search.right),
         Attributes::Call(call) => field("function", &call.function, false),
         Attributes::Cond(cond) => field("branches", &cond.branches, false),
         Attributes::While(r#while) => {
