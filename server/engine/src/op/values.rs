@@ -37,7 +37,45 @@ pub(super) fn logaddexp(a: f64, b: f64) -> f64 {
         return a + LN_2;
     }
     let (low, high) = if a < b { (a, b) } else { (b, a) };
-    high + libm::log1p(libm::exp(low - high))
+    let sum = high + libm::log1p(libm::exp(low - high));
+    if high < 0.0 && sum.abs() < 0.5 {
+        // Both parts nearly cancel: e^a + e^b - 1 in twice the precision does not.
+        let ((a, a_rest), (b, b_rest)) = (exp_twice(low), exp_twice(high));
+        let (below, below_rest) = two_sum(b, -1.0);
+        let (excess, rest) = two_sum(below, a);
+        let rest = rest + (a_rest + b_rest + below_rest);
+        let excess_rounded = excess + rest;
+        let lost = (excess - excess_rounded) + rest;
+        return libm::log1p(excess_rounded) + lost / (1.0 + excess_rounded);
+    }
+    sum
+}
+
+/// eˣ in two parts: the series at x / 2ᵐ, squared m times.
+fn exp_twice(x: f64) -> (f64, f64) {
+    if x < -80.0 {
+        return (libm::exp(x), 0.0);
+    }
+    let (mut x, mut squarings) = (x, 0);
+    while x.abs() > 0.5 {
+        x *= 0.5;
+        squarings += 1;
+    }
+    // Horner's scheme of Σ xᵏ / k!; the 26th term is below 2^-110.
+    let (mut sum, mut rest) = (1.0, 0.0);
+    for k in (1..=25).rev() {
+        let k = f64::from(k);
+        let (product, lost) = two_product(sum, x);
+        let quotient = product / k;
+        let lost = (f64::mul_add(-quotient, k, product) + (lost + rest * x)) / k;
+        (sum, rest) = two_sum(1.0, quotient);
+        rest += lost;
+    }
+    for _ in 0..squarings {
+        let (square, lost) = two_product(sum, sum);
+        (sum, rest) = two_sum(square, lost + 2.0 * sum * rest);
+    }
+    (sum, rest)
 }
 
 /// x / (1 + e^-x); subnormal results are kept.
@@ -85,7 +123,7 @@ pub(super) fn sinc(x: f64) -> f64 {
 /// x sinc(x) = sin(πx) / π; near 0, where that cancels, by the series
 /// Σ (-1)^k π^2k x^(2k-n) / ((2k + 1) (2k - n)!) over 2k >= n.
 pub(super) fn sinc_derivative(n: f64, x: f64) -> f64 {
-    if !(n >= 0.0 && n <= 64.0 && n == libm::floor(n)) {
+    if !(0.0..=64.0).contains(&n) || n != libm::floor(n) {
         return f64::NAN;
     }
     if n == 0.0 {
