@@ -3,6 +3,7 @@
 mod assemble;
 mod dot;
 mod elementwise;
+mod explain;
 mod interpret;
 mod memory;
 mod program;
