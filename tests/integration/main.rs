@@ -4,4 +4,6 @@ mod architecture;
 mod identity;
 mod malformed;
 mod products;
+mod references;
 mod rules;
+mod special_points;

@@ -177,6 +177,18 @@ impl<'a> E<'a> {
         self.wrap(id)
     }
 
+    /// `self * factor + term`, rounded once.
+    pub fn mul_add(self, factor: Self, term: f64) -> Self {
+        self.ternary(Op::Fma, factor, self.number(term))
+    }
+
+    /// An operation of three operands.
+    pub fn ternary(self, op: Op, second: Self, third: Self) -> Self {
+        let operands = [self.id, second.id, third.id];
+        let id = self.cx.borrow_mut().emit_plain(op, &operands);
+        self.wrap(id)
+    }
+
     /// A number of this value's element type.
     pub fn number(self, value: f64) -> Self {
         let mut cx = self.cx.borrow_mut();
@@ -239,12 +251,12 @@ impl<'a> E<'a> {
         self.wrap(id)
     }
 
-    /// 1 where the comparison holds, else 0.
-    pub fn indicator(self, direction: Direction, other: Self) -> Self {
-        let (zero, one) = (self.number(0.0), self.number(1.0));
+    /// `then` where self is above 0, else `otherwise`.
+    pub fn where_positive(self, then: Self, otherwise: Self) -> Self {
+        let zero = self.number(0.0);
         let mut cx = self.cx.borrow_mut();
-        let wins = cx.compare(direction, self.id, other.id);
-        let id = cx.select(wins, one.id, zero.id);
+        let above = cx.compare(Direction::Gt, self.id, zero.id);
+        let id = cx.select(above, then.id, otherwise.id);
         drop(cx);
         self.wrap(id)
     }

@@ -1,5 +1,6 @@
 //! Floor 1: the op table. Every operation once: type rule, derivative, transpose, kernel, cost.
 
+mod activation;
 mod attributes;
 mod compare;
 mod concatenate;
@@ -9,9 +10,11 @@ mod dot;
 mod emit;
 mod gather;
 mod info;
+mod integer_pow;
 pub mod kernels;
 mod logical;
 mod matmul;
+mod normal;
 mod pad;
 mod policy;
 mod problem;
@@ -21,6 +24,7 @@ mod shape_ops;
 mod slice;
 mod strided;
 mod table;
+mod values;
 
 pub use attributes::{
     Attributes, ConvolutionDimensions, Direction, DotDimensions, Extrapolation, GatherDimensions,
