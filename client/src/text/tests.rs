@@ -54,7 +54,10 @@ fn call(graph: &proto::Graph, value: u32) -> String {
         .unwrap();
     let several = results(node.op()) > 1;
     let result = index + results(node.op()) - first;
-    let which = several.then(|| format!("#{result}")).unwrap_or_default();
+    let which = match several {
+        true => format!("#{result}"),
+        false => String::new(),
+    };
     let op = node
         .op()
         .as_str_name()
