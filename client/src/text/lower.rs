@@ -132,9 +132,6 @@ impl Lowering<'_> {
                 2.0 => base.square(),
                 3.0 => base.square() * base,
                 4.0 => base.square().square(),
-                _ if base.dtype().is_float() && f64::from(exponent as i32) == exponent => {
-                    base.powi(exponent as i32)
-                }
                 _ => base.pow(exponent),
             });
         }

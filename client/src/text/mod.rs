@@ -58,8 +58,8 @@
 //! logdet cholesky cholesky_solve(L, b) solve(A, b) lstsq(A, b) expm eigvalsh svdvals`; `logdet` is log|det A|.
 //! `reshape(x, [2, 3])`.
 //!
-//! **Powers** with a constant exponent −1, ½, 1, 2, 3 or 4 become products and roots, with another whole exponent
-//! `integer_pow`, `e^x` the exponential function; all others are `power`.
+//! **Powers** with a constant exponent −1, ½, 1, 2, 3 or 4 become products and roots, `e^x` the exponential
+//! function; all others are `power`, whose derivative with a constant integer exponent holds for negative bases, too.
 //!
 //! A line goes on after an operator and within brackets; `#` begins a comment. Nesting is bounded to 200 levels.
 

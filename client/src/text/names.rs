@@ -101,14 +101,11 @@ pub(super) const FUNCTIONS: &[(&[&str], Function)] = &[
     (&["where", "select"], Select),
     (&["sum"], Reduction(|x, axes| x.sum_over(axes))),
     (&["prod"], Reduction(|x, axes| x.prod_over(axes))),
-    (&["mean"], Reduction(|x, axes| x.mean_over(axes))),
+    (&["mean"], Reduction(mean)),
     (&["var", "variance"], Reduction(variance)),
     (&["std"], Reduction(|x, axes| variance(x, axes).sqrt())),
     (&["logsumexp"], Reduction(|x, axes| x.logsumexp_over(axes))),
-    (
-        &["norm2", "norm"],
-        Reduction(|x, axes| norm(x, axes, NormKind::Two)),
-    ),
+    (&["norm2", "norm"], Reduction(norm2)),
     (
         &["norm1"],
         Reduction(|x, axes| norm(x, axes, NormKind::One)),
@@ -152,6 +149,18 @@ pub(super) const FUNCTIONS: &[(&[&str], Function)] = &[
     (&["outer"], Pair(|a, b| a.outer(b))),
     (&["kron"], Pair(|a, b| a.kron(b))),
 ];
+
+fn mean(x: &Expr, axes: Vec<usize>) -> Expr {
+    let shape = x.shape();
+    let elements: f64 = axes.iter().map(|&d| shape[d] as f64).product();
+    x.sum_over(axes) / elements
+}
+
+fn norm2(x: &Expr, axes: Vec<usize>) -> Expr {
+    let squares = x.square().sum_over(axes);
+    // At the origin the root has no derivative, the norm's is taken to be 0.
+    squares.gt(0.0).select(squares.sqrt(), &squares)
+}
 
 fn variance(x: &Expr, axes: Vec<usize>) -> Expr {
     x.variance_with(Variance {
