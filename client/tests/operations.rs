@@ -148,9 +148,9 @@ const CASES: &[(&str, Build)] = &[
     ("logic", |i| {
         let (p, x, s) = (&i.p, &i.x, &i.s);
         vec![
-            p & p,
-            p | p,
-            p ^ p,
+            p & &x.gt(0.3),
+            p | &x.gt(0.3),
+            p ^ &x.gt(0.3),
             !p,
             p.select(x, s),
             x.ge(s),
