@@ -1,6 +1,7 @@
 //! One integration binary.
 
 mod architecture;
+mod client_inference;
 mod identity;
 mod malformed;
 mod products;
