@@ -111,8 +111,17 @@ pub enum Infer {
     /// Of an operation with one result.
     One(fn(Op, &Attributes, &[&TensorType]) -> Result<TensorType, Problem>),
     /// Of an operation with several.
-    Many(fn(Op, &Attributes, &[&TensorType]) -> Result<Vec<TensorType>, Problem>),
+    Many(InferMany),
 }
+
+/// See [`Infer::Many`].
+pub type InferMany = fn(Op, &Attributes, &[&TensorType]) -> Result<Vec<TensorType>, Problem>;
+
+/// See [`Jvp::One`].
+pub type JvpOne = fn(&mut dyn Emit, &Application<'_>, &[Option<ValueId>]) -> Option<ValueId>;
+
+/// See [`Jvp::Many`].
+pub type JvpMany = fn(&mut dyn Emit, &Application<'_>, &[Option<ValueId>]) -> Vec<Option<ValueId>>;
 
 /// Writes the results' tangents from the operands' tangents (`None`: zero; at least one is there). Tangents have
 /// the type of what they belong to.
@@ -121,9 +130,9 @@ pub enum Jvp {
     /// Differentiation passes by: no result moves.
     None,
     /// For an operation with one result.
-    One(fn(&mut dyn Emit, &Application<'_>, &[Option<ValueId>]) -> Option<ValueId>),
+    One(JvpOne),
     /// For an operation with several.
-    Many(fn(&mut dyn Emit, &Application<'_>, &[Option<ValueId>]) -> Vec<Option<ValueId>>),
+    Many(JvpMany),
 }
 
 /// Writes the cotangent of one operand, by position, from the result's.
