@@ -146,6 +146,8 @@ pub enum Partial<'a> {
     TimesNoNan(E<'a>),
     /// The tangent is divided by it.
     Over(E<'a>),
+    /// There is one, but no formula for it: asking for it is answered UNIMPLEMENTED, naming the operation.
+    Unavailable,
 }
 
 impl<'a> E<'a> {
@@ -167,6 +169,13 @@ impl<'a> E<'a> {
     /// An operation of two operands.
     pub fn binary(self, op: Op, other: Self) -> Self {
         let id = self.cx.borrow_mut().binary(op, self.id, other.id);
+        self.wrap(id)
+    }
+
+    /// An operation of three operands.
+    pub fn ternary(self, op: Op, second: Self, third: Self) -> Self {
+        let operands = [self.id, second.id, third.id];
+        let id = self.cx.borrow_mut().emit_plain(op, &operands);
         self.wrap(id)
     }
 

@@ -14,9 +14,20 @@ pub struct Workspace {
     numbers: Vec<bool>,
     /// Types of the node being written.
     types: Vec<TypeId>,
+    lacking: Option<Op>,
 }
 
 impl Workspace {
+    /// Notes that a derivative was asked for that an operation does not have: what is written is wrong.
+    pub fn lacks_derivative_of(&mut self, op: Op) {
+        self.lacking.get_or_insert(op);
+    }
+
+    /// The first operation whose derivative was asked for and is not there.
+    pub fn lacking(&self) -> Option<Op> {
+        self.lacking
+    }
+
     /// The live part of a graph, simplified. Gives the values of its inputs and outputs.
     pub fn of(graph: &Graph) -> (Self, Vec<ValueId>, Vec<ValueId>) {
         let from = graph.arena();
@@ -28,6 +39,7 @@ impl Workspace {
             sharing: HashTable::with_capacity(room),
             numbers: Vec::with_capacity(room),
             types: Vec::new(),
+            lacking: None,
         };
         let mut to = vec![ValueId(u32::MAX); from.len()];
         let inputs: Vec<ValueId> = graph
