@@ -4,4 +4,5 @@ mod architecture;
 mod identity;
 mod malformed;
 mod products;
+mod references;
 mod rules;
