@@ -102,13 +102,21 @@ pub fn all() -> Vec<Scenario> {
                 row.domain.iter().copied().filter(is_variable).collect();
             for shape in [&[][..], &[3]] {
                 all.push(scenario(op, "elementwise", &variables, |g| {
-                    let mut operands = Vec::new();
-                    for (domain, name) in row.domain.iter().zip(names) {
-                        operands.push(match is_variable(domain) {
-                            true => g.input(name, shape),
-                            false => g.constant(Tensor::scalar(DType::F64, domain.0)),
-                        });
+                    let mut operands = vec![None; row.domain.len()];
+                    for (i, domain) in row.domain.iter().enumerate() {
+                        if is_variable(domain) {
+                            operands[i] = Some(g.input(names[i], shape));
+                        }
                     }
+                    let mut operand = |(value, domain): (Option<ValueId>, &(f64, f64))| {
+                        let constant = || Tensor::scalar(DType::F64, domain.0);
+                        value.unwrap_or_else(|| g.constant(constant()))
+                    };
+                    let operands: Vec<ValueId> = operands
+                        .into_iter()
+                        .zip(row.domain)
+                        .map(&mut operand)
+                        .collect();
                     g.op(op, &operands)
                 }));
             }

@@ -6,3 +6,4 @@ mod malformed;
 mod products;
 mod references;
 mod rules;
+mod special_points_special;

@@ -218,6 +218,19 @@ fn betainc_score<'a>(log: E<'a>, a: E<'a>, b: E<'a>) -> E<'a> {
     log - a.number(0.0).ternary(Op::PolygammaDifference, a, b)
 }
 
+/// The second derivative in a of the beta density over the density, for its log x: p² - psi'(a) + psi'(a + b) with the
+/// score p. Of a small a the two large terms would cancel: there psi(a) is psi(a + 1) - 1 / a.
+fn betainc_bend<'a>(log: E<'a>, a: E<'a>, b: E<'a>) -> E<'a> {
+    let one = a.number(1.0);
+    let plain = betainc_score(log, a, b).square() - one.ternary(Op::PolygammaDifference, a, b);
+    let (next, sum) = (a + 1.0, a + b);
+    let l = log - next.unary(Op::Digamma) + sum.unary(Op::Digamma);
+    let trigamma = |x: E<'a>| one.binary(Op::Polygamma, x);
+    let shifted = l.square() + 2.0 * l / a - trigamma(next) + trigamma(sum);
+    let is_small = a.share(Lt, one) * a.share(Lt, b);
+    is_small * shifted + (1.0 - is_small) * plain
+}
+
 /// What a row leaves out.
 const PLAIN: Elementwise = Elementwise {
     partials: &[],
@@ -356,7 +369,7 @@ ops! {
             |x, _| Times((x[0] + 1.0).ternary(Op::ZetaDerivative, x[1], x[2])),
             |x, _| {
                 let s = x[1] + 1.0;
-                Times(-(x[1] * x[0].ternary(Op::ZetaDerivative, s, x[2])) - x[0] * (x[0] - 1.0).ternary(Op::ZetaDerivative, s, x[2]))
+                Times(-(x[1] * x[0].ternary(Op::ZetaDerivative, s, x[2])) - (x[0] - 1.0).ternary(Op::ZetaDerivative, s, x[2]).times_no_nan(x[0]))
             }
         ], domain: [(1.0, 1.0), (1.5, 4.0), (0.5, 3.0)], cost: 2000 }
         BesselJnDerivative = 249 "bessel_jn_derivative" { value: bessel::jn_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselJnDerivative, x[1], x[2]))], domain: [(1.0, 1.0), (2.0, 2.0), (0.5, 6.0)], cost: 600 }
@@ -400,7 +413,7 @@ ops! {
         BetaincGradAa = 257 "betainc_grad_aa" { value: |a, b, x| incomplete_beta::derivative(In::AA, a, b, x), d: [
             |_, _| Unavailable,
             |_, _| Unavailable,
-            |x, _| { let p = betainc_score(x[2].unary(Op::Log), x[0], x[1]); Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * (p.square() - x[0].number(1.0).ternary(Op::PolygammaDifference, x[0], x[1]))) }
+            |x, _| { Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_bend(x[2].unary(Op::Log), x[0], x[1])) }
         ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
         BetaincGradAb = 258 "betainc_grad_ab" { value: |a, b, x| incomplete_beta::derivative(In::AB, a, b, x), d: [
             |_, _| Unavailable,
@@ -410,7 +423,7 @@ ops! {
         BetaincGradBb = 259 "betainc_grad_bb" { value: |a, b, x| incomplete_beta::derivative(In::BB, a, b, x), d: [
             |_, _| Unavailable,
             |_, _| Unavailable,
-            |x, _| { let q = betainc_score((-x[2]).unary(Op::Log1p), x[1], x[0]); Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * (q.square() - x[0].number(1.0).ternary(Op::PolygammaDifference, x[1], x[0]))) }
+            |x, _| { Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_bend((-x[2]).unary(Op::Log1p), x[1], x[0])) }
         ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
     }
     structural {

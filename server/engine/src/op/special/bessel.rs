@@ -3,7 +3,7 @@
 //!
 //! J by backward recurrence (Miller's algorithm, DLMF 3.6(vi)) below x = 40 or where the order is larger than x, else
 //! by Hankel's asymptotic expansion (DLMF 10.17.3) and forward recurrence; Y_0 and Y_1 below 40 by Neumann's series
-//! (Abramowitz and Stegun 9.1.88, 9.1.89); I as J, by backward recurrence or DLMF 10.40.1.
+//! (Abramowitz and Stegun 9.1.89, and its derivative); I as J, by backward recurrence or DLMF 10.40.1.
 
 use super::bessel_i_table as table;
 use super::dd::{Dd, EULER, LN_2, PI, remainder_pi_2};
@@ -12,6 +12,8 @@ use super::dd::{Dd, EULER, LN_2, PI, remainder_pi_2};
 pub const ORDERS: f64 = 1e5;
 /// Derivatives of higher order than this give NaN.
 const DERIVATIVES: f64 = 50.0;
+/// Below, the ascending series is its first term in 31 digits.
+const TINY: f64 = 1e-17;
 /// From here on Hankel's expansion has 31 digits.
 const LARGE: f64 = 40.0;
 
@@ -130,7 +132,7 @@ fn j_orders(top: usize, x: f64) -> Vec<Dd> {
         out[0] = if x == 0.0 { Dd::ONE } else { Dd::ZERO };
         return out;
     }
-    if x < 1e-150 {
+    if x < TINY {
         // The leading terms: recurrence factors would leave the range.
         let half = Dd::from(0.5 * x);
         let mut out = vec![Dd::ONE; top + 1];
@@ -154,7 +156,7 @@ fn y_orders(top: usize, x: f64) -> Vec<Dd> {
         return forward(top, x, hankel(0, x).1, hankel(1, x).1);
     }
     let terms = 2 * (x as usize + 60);
-    let j = if x < 1e-150 {
+    let j = if x < TINY {
         j_orders(terms, x)
     } else {
         j_backward(terms, x)
@@ -168,7 +170,7 @@ fn y_orders(top: usize, x: f64) -> Vec<Dd> {
         odd = odd + j[2 * k + 1] * (sign * (2.0 * k1 + 1.0)) / (k1 * (k1 + 1.0));
     }
     let y0 = (log * j[0] - even.scale(2.0)).scale(2.0) / PI;
-    let y1 = ((log - 1.0) * j[1] - j[0] / x - odd.scale(2.0)).scale(2.0) / PI;
+    let y1 = ((log - 1.0) * j[1] - j[0] / x - odd).scale(2.0) / PI;
     forward(top, x, y0, y1)
 }
 
@@ -340,7 +342,7 @@ fn ine_positive(k: i32, n: i32, x: f64) -> f64 {
     }
     // 2^-k δ^(2k), the central difference over orders.
     let top = (n + k) as usize;
-    let f = if x < 1e-150 {
+    let f = if x < TINY {
         j_orders(top, x)
     } else {
         i_backward(top, x)
@@ -358,7 +360,9 @@ fn ine_positive(k: i32, n: i32, x: f64) -> f64 {
 /// e^-|x| I_0(x).
 pub fn i0e(x: f64) -> f64 {
     let x = x.abs();
-    if x <= 8.0 {
+    if x < 1e-9 {
+        1.0 - x
+    } else if x <= 8.0 {
         clenshaw(&table::I0_SMALL, 0.25 * x - 1.0)
     } else {
         clenshaw(&table::I0_LARGE, 16.0 / x - 1.0) / libm::sqrt(x)

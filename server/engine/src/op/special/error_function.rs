@@ -45,8 +45,9 @@ pub fn erfcx(x: f64) -> f64 {
 }
 
 /// The n-th derivative of erfcx, n = 0, 1, 2, … up to 100 (else NaN): (-2)^n n! e^(x²) i^n erfc(x), DLMF 7.18.4.
-/// For x < 0 forward by 7.18.7; for x >= 0 its continued fraction, 7.18.? in the ratio of neighbours, backward
-/// recurrence (Gautschi, "Efficient computation of the complex error function", 1970, §5), no term negative.
+/// For x < 0 forward by the recurrence 7.18.7, for small x by Taylor's series, else by the same recurrence backward as
+/// a continued fraction for the ratio of neighbours (Gautschi, "Efficient computation of the complex error function",
+/// 1970): no term is negative.
 pub fn erfcx_derivative(n: f64, x: f64) -> f64 {
     let Some(n) = order(n, 100.0) else {
         return f64::NAN;
@@ -65,24 +66,28 @@ pub fn erfcx_derivative(n: f64, x: f64) -> f64 {
     if x < 0.5 {
         return taylor(n, x);
     }
-    // y_k = e^(x²) i^k erfc(x): y_(k - 1) = 2 x y_k + 2 (k + 1) y_(k + 1), y_(-1) = 2/√π.
+    let ratios = ratios(n, x);
+    let slopes = (1..=n).zip(&ratios[1..]);
+    // The small factor last: one rounding where the result is subnormal.
+    slopes.fold(FRAC_2_SQRT_PI * ratios[0], |f, (k, r)| {
+        f * (-2.0 * f64::from(k)) * r
+    })
+}
+
+/// y_k / y_(k - 1) for k = 0, …, n, of y_k = e^(x²) i^k erfc(x), y_(-1) = 2/√π, at x >= 0.5: by
+/// y_(k - 1) = 2 x y_k + 2 (k + 1) y_(k + 1).
+fn ratios(n: u32, x: f64) -> Vec<f64> {
     let root = libm::sqrt(f64::from(n)) + 30.0 / x;
     let start = (root * root) as u32 + 20;
+    let mut ratios = vec![0.0; n as usize + 1];
     let mut ratio = 0.0;
-    let mut below = 1.0;
     for k in (0..=start).rev() {
-        // y_k / y_(k - 1).
         ratio = 1.0 / (2.0 * x + 2.0 * (f64::from(k) + 1.0) * ratio);
         if k <= n {
-            below *= ratio
-                * if k == 0 {
-                    FRAC_2_SQRT_PI
-                } else {
-                    -2.0 * f64::from(k)
-                };
+            ratios[k as usize] = ratio;
         }
     }
-    below
+    ratios
 }
 
 /// Derivatives at 0 are (-1)^n n! / gamma(n / 2 + 1); their Taylor series in double-double, since it alternates.
@@ -121,7 +126,7 @@ pub fn norm_cdf(x: f64) -> f64 {
 /// log(norm_cdf(x)).
 pub fn log_ndtr(x: f64) -> f64 {
     if x > -1.0 || x.is_nan() {
-        return libm::log1p(-0.5 * libm::erfc(x * FRAC_1_SQRT_2).min(2.0));
+        return libm::log1p(-norm_cdf(-x));
     }
     libm::log(0.5 * erfcx(-x * FRAC_1_SQRT_2)) - 0.5 * x * x
 }
@@ -148,13 +153,19 @@ pub fn log_ndtr_derivative(n: f64, x: f64) -> f64 {
         if n == 1 {
             return FRAC_2_SQRT_PI * FRAC_1_SQRT_2 / erfcx(u);
         }
-        // d^k/dx^k erfcx(u) / k!, relative to erfcx(u).
-        let f = erfcx(u);
-        let mut factor = 1.0;
+        // d^k/dx^k erfcx(u) / k!, relative to erfcx(u); by ratios, which do not underflow far out.
         let mut c = vec![1.0; n + 1];
-        for (k, c) in c.iter_mut().enumerate().skip(1) {
-            factor *= -FRAC_1_SQRT_2 / k as f64;
-            *c = erfcx_derivative(k as f64, u) / f * factor;
+        if u < 0.5 {
+            let f = erfcx(u);
+            let mut factor = 1.0;
+            for (k, c) in c.iter_mut().enumerate().skip(1) {
+                factor *= -FRAC_1_SQRT_2 / k as f64;
+                *c = erfcx_derivative(k as f64, u) / f * factor;
+            }
+        } else {
+            for (k, r) in ratios(n as u32, u).iter().enumerate().skip(1) {
+                c[k] = c[k - 1] * r * SQRT_2;
+            }
         }
         // Coefficients of the logarithm: k c_k = Σ j l_j c_(k - j).
         let mut l = vec![0.0; n + 1];

@@ -322,7 +322,10 @@ pub fn lbeta(a: f64, b: f64) -> f64 {
     if a.is_infinite() || b.is_infinite() {
         return f64::NEG_INFINITY;
     }
-    lbeta_dd(a, b).value()
+    match (a, b) {
+        (1.0, p) | (p, 1.0) => -libm::log(p) + 0.0,
+        _ => lbeta_dd(a, b).value(),
+    }
 }
 
 /// log gamma(1 + x) for 0 <= x < 1, relatively accurate.

@@ -5,7 +5,7 @@
 //! integrate to 0 over (0, 1), and so each derivative of I is an integral over the tail that does not cancel.
 
 use super::dd::Dd;
-use super::gamma::{lbeta_dd, polygamma_difference_dd, polygamma_positive};
+use super::gamma::{digamma_positive, lbeta_dd, polygamma_difference_dd, polygamma_positive};
 use super::quadrature::exponential;
 
 /// A derivative in the parameters.
@@ -42,6 +42,7 @@ fn left(a: f64, b: f64, odds: f64, at_x: [f64; 2], w: impl Fn(f64, f64) -> f64) 
         let grown = libm::log1p(-odds * libm::expm1(-v));
         libm::exp((b - 1.0) * grown - a * v) * w(at_x[0] - v, at_x[1] + grown)
     })
+    .0
 }
 
 /// The integral of the derivative of g over a tail, and whether it is the left one.
@@ -50,11 +51,27 @@ fn tail(which: In, a: f64, b: f64, x: f64) -> (f64, bool) {
         polygamma_difference_dd(0, a, b),
         polygamma_difference_dd(0, b, a),
     );
-    let la = (Dd::from(x).ln() - da).value();
-    let lb = ((-Dd::from(x)).ln_1p() - db).value();
+    let (log_x, log_y, sum) = (Dd::from(x).ln(), (-Dd::from(x)).ln_1p(), Dd::sum(a, b));
+    let (mut la, mut lb, mut pole) = (log_x - da, log_y - db, 0.0);
+    let (is_left_of_a, is_left_of_b) = (la.hi < 0.0, lb.hi > 0.0);
+    // Of a small parameter p the square of the logarithm and psi'(p) would cancel: psi(p) = psi(p + 1) - 1 / p.
+    let small = |p: f64, other: f64| p < 1.0 && p < other;
+    let second = |p: f64, other: f64| match small(p, other) {
+        true => polygamma_positive(1, sum) - polygamma_positive(1, Dd::sum(p, 1.0)),
+        false => -polygamma_difference_dd(1, p, other),
+    };
+    if which == In::AA && small(a, b) {
+        la = log_x - digamma_positive(Dd::sum(a, 1.0)) + digamma_positive(sum);
+        pole = 1.0 / a;
+    }
+    if which == In::BB && small(b, a) {
+        lb = log_y - digamma_positive(Dd::sum(b, 1.0)) + digamma_positive(sum);
+        pole = 1.0 / b;
+    }
+    let (la, lb) = (la.value(), lb.value());
     let constant = match which {
-        In::AA => -polygamma_difference_dd(1, a, b).value(),
-        In::BB => -polygamma_difference_dd(1, b, a).value(),
+        In::AA => second(a, b).value(),
+        In::BB => second(b, a).value(),
         In::AB => polygamma_positive(1, Dd::sum(a, b)).value(),
         _ => 0.0,
     };
@@ -62,8 +79,8 @@ fn tail(which: In, a: f64, b: f64, x: f64) -> (f64, bool) {
         In::Nothing => 1.0,
         In::A => p,
         In::B => q,
-        In::AA => p * p + constant,
-        In::BB => q * q + constant,
+        In::AA => p * p + p * 2.0 * pole + constant,
+        In::BB => q * q + q * 2.0 * pole + constant,
         In::AB => p * q + constant,
     };
     let by_a = match which {
@@ -71,7 +88,7 @@ fn tail(which: In, a: f64, b: f64, x: f64) -> (f64, bool) {
         In::B | In::BB => false,
         In::Nothing | In::AB => a < b,
     };
-    let is_left = if by_a { la < 0.0 } else { lb > 0.0 };
+    let is_left = if by_a { is_left_of_a } else { is_left_of_b };
     let front = front(a, b, x);
     let y = 1.0 - x;
     if is_left {

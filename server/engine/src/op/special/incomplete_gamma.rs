@@ -7,7 +7,7 @@
 
 use super::dd::Dd;
 use super::gamma::{digamma, digamma_positive, lgamma_1p, lgamma_dd, order, polygamma_positive};
-use super::quadrature::exponential;
+use super::quadrature::{exponential, exponential_dd};
 
 const ORDERS: f64 = 20.0;
 
@@ -21,10 +21,10 @@ fn front(a: f64, x: f64) -> Dd {
 }
 
 /// 0, -psi'(a), -psi''(a), …: what B_k needs beside l.
-fn cumulants(k: usize, a: f64) -> Vec<f64> {
+fn cumulants(k: usize, a: Dd) -> Vec<f64> {
     let mut c = vec![0.0; k.max(1)];
     for (i, c) in c.iter_mut().enumerate().skip(1) {
-        *c = -polygamma_positive(i as u32, Dd::from(a)).value();
+        *c = -polygamma_positive(i as u32, a).value();
     }
     c
 }
@@ -47,6 +47,52 @@ fn bell(k: usize, l: f64, c: &[f64]) -> f64 {
             }
             b[k]
         }
+    }
+}
+
+/// The k-th derivative of the density in a over the density, as a function of log t - log x.
+///
+/// For a < 1 that of a t^(a - 1) e^-t / gamma(1 + a), since psi(a)² and psi'(a) would cancel.
+struct Weight {
+    k: usize,
+    /// 1 / a where a < 1, else 0.
+    pole: f64,
+    l: Dd,
+    cumulants: Vec<f64>,
+    trigamma: Dd,
+}
+
+impl Weight {
+    fn new(k: usize, a: f64, x: f64) -> Self {
+        let (pole, shifted) = match a < 1.0 {
+            true => (1.0 / a, Dd::sum(a, 1.0)),
+            false => (0.0, Dd::from(a)),
+        };
+        let l = Dd::from(x).ln() - digamma_positive(shifted);
+        let cumulants = cumulants(k, shifted);
+        let trigamma = polygamma_positive(1, shifted);
+        Self {
+            k,
+            pole,
+            l,
+            cumulants,
+            trigamma,
+        }
+    }
+
+    /// The second derivative's in double-double.
+    fn second_at(&self, moved: Dd) -> Dd {
+        let l = self.l + moved;
+        l.square() + l * (2.0 * self.pole) - self.trigamma
+    }
+
+    fn at(&self, moved: f64) -> f64 {
+        let l = (self.l + moved).value();
+        let whole = bell(self.k, l, &self.cumulants);
+        if self.pole == 0.0 || self.k == 0 {
+            return whole;
+        }
+        whole + self.k as f64 * self.pole * bell(self.k - 1, l, &self.cumulants)
     }
 }
 
@@ -79,27 +125,49 @@ fn beyond_linear_log(u: f64) -> f64 {
     u * z - 2.0 * sum
 }
 
+/// Whether a second derivative stands so near a zero of its own that f64 has lost digits.
+fn cancels(k: usize, integral: f64, size: f64) -> bool {
+    k == 2 && integral.abs() < 1e-2 * size
+}
+
 /// The integral of the k-th derivative of f over a tail, and whether it is the left one.
 fn tail(k: usize, a: f64, x: f64) -> (f64, bool) {
-    let l = (Dd::from(x).ln() - digamma_positive(Dd::from(a))).value();
-    let c = cumulants(k, a);
+    let weight = Weight::new(k, a, x);
     let front = front(a, x).value();
     if x < libm::exp(digamma(a)) {
         // t = x e^-v.
         let d = a - x;
         let scale = 2.0 / (d + libm::sqrt(d * d + 2.0 * x));
-        let integral = exponential(scale, |v| {
-            libm::exp(-d * v - x * beyond_linear_exp(v)) * bell(k, l - v, &c)
+        let (mut integral, size) = exponential(scale, |v| {
+            libm::exp(-d * v - x * beyond_linear_exp(v)) * weight.at(-v)
         });
+        if cancels(k, integral, size) {
+            integral = exponential_dd(scale, |v| {
+                (-(v * a) - (-v).exp_m1() * x).exp() * weight.second_at(-v)
+            })
+            .value();
+        }
         (front * integral, true)
     } else {
         // t = x (1 + u).
         let (d, e) = ((x - a) + 1.0, a - 1.0);
         let scale = 2.0 / (d + libm::sqrt(d * d + 2.0 * e.max(0.0)));
-        let integral = exponential(scale, |u| {
+        // Far out -d u and e u would cancel.
+        let exponent = |u: f64, grown: f64| match u > 0.5 {
+            true => e * grown - x * u,
+            false => -d * u - e * beyond_linear_log(u),
+        };
+        let (mut integral, size) = exponential(scale, |u| {
             let grown = libm::log1p(u);
-            libm::exp(-d * u - e * beyond_linear_log(u)) * bell(k, l + grown, &c)
+            libm::exp(exponent(u, grown)) * weight.at(grown)
         });
+        if cancels(k, integral, size) {
+            integral = exponential_dd(scale, |u| {
+                let grown = u.ln_1p();
+                (grown * a - grown - u * x).exp() * weight.second_at(grown)
+            })
+            .value();
+        }
         (front * integral, false)
     }
 }
@@ -177,10 +245,10 @@ pub fn grad_x(k: f64, a: f64, x: f64) -> f64 {
     if k == 0 {
         return density.value();
     }
-    let k = k as usize;
-    let l = Dd::from(x).ln() - digamma_positive(Dd::from(a));
-    if k == 2 {
+    if k == 2 && a >= 1.0 {
+        // Its zeros depend on a and x alone: 31 digits of the difference.
+        let l = Dd::from(x).ln() - digamma_positive(Dd::from(a));
         return (density * (l.square() - polygamma_positive(1, Dd::from(a)))).value();
     }
-    density.value() * bell(k, l.value(), &cumulants(k, a))
+    (density * Weight::new(k as usize, a, x).at(0.0)).value()
 }

@@ -1,6 +1,12 @@
 //! Special functions of f64: values of the op table's rows. Where FreeBSD's functions (`libm`) are accurate enough
 //! the rows use them; what is here is what they lack. Every function gives NaN outside of its domain.
 
+#![allow(
+    clippy::neg_cmp_op_on_partial_ord,
+    clippy::excessive_precision,
+    reason = "NaN goes the way of what is outside; coefficients stand as published"
+)]
+
 pub mod bessel;
 mod bessel_i_table;
 mod dd;
