@@ -277,6 +277,19 @@ def density_in_a_at(k, a, x, bits):
         return [plain(k), plain(k + 1), once(k), plain(k + 2), once(k + 1), twice]
 
 
+def p_in_a(k, a, x):
+    """The k-th derivative of P in a, k up to 3, by central differences."""
+    return p_in_a_at(int(k), a, x, mp.prec)
+
+
+@functools.lru_cache(maxsize=16)
+def p_in_a_at(k, a, x, p):
+    with mp.workprec(3 * p + 300):
+        h = min(a, 1) * mpf(2) ** -(p // 2)
+        weights = [{0: 1}, {1: 1, -1: -1}, {1: 1, 0: -2, -1: 1}, {2: 1, 1: -2, -1: 2, -2: -1}][k]
+        return mp.fsum(w * lower(a + i * h, x) for i, w in weights.items()) / (h**k * [1, 2, 1, 2][k])
+
+
 def beta_lower(a, b, x):
     term = total = 1 / a
     k = 0
@@ -515,6 +528,9 @@ ENTRIES = [
     Entry("igamma_grad_x", lambda k, a, x: density_in_a(int(k), a, x)[0],
           gamma_orders(Draw("igamma_grad_x")), fixed=(0,),
           first=lambda k, a, x: density_in_a(int(k), a, x)[1:3], second=lambda k, a, x: density_in_a(int(k), a, x)[3:]),
+    Entry("igamma_grad_a", p_in_a, gamma_orders(Draw("igamma_grad_a")) + [(1, 2.5, 2.0 + k) for k in range(10)], fixed=(0,),
+          first=lambda k, a, x: [p_in_a(k + 1, a, x), density_in_a(int(k), a, x)[0]],
+          second=lambda k, a, x: [p_in_a(k + 2, a, x), *density_in_a(int(k), a, x)[1:3]]),
     beta_entry("betainc_grad_a", 1, 0, triples(Draw("betainc_grad_a"))),
     beta_entry("betainc_grad_b", 0, 1, triples(Draw("betainc_grad_b"))),
     beta_entry("betainc_grad_aa", 2, 0, triples(Draw("betainc_grad_aa"))),
