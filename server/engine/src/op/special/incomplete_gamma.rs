@@ -220,8 +220,11 @@ pub fn grad_a(k: f64, a: f64, x: f64) -> f64 {
 }
 
 /// The k-th derivative in a of the density x^(a - 1) e^-x / gamma(a), for a > 0, x >= 0 and k = 0, 1, 2, … up
-/// to 20; NaN elsewhere.
+/// to 20; 0 for negative integers k, which derivatives multiply by 0; NaN elsewhere.
 pub fn grad_x(k: f64, a: f64, x: f64) -> f64 {
+    if k < 0.0 && k == libm::floor(k) && !a.is_nan() && !x.is_nan() {
+        return 0.0;
+    }
     let Some(k) = order(k, ORDERS) else {
         return f64::NAN;
     };

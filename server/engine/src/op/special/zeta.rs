@@ -8,9 +8,13 @@ pub fn zeta(s: f64, q: f64) -> f64 {
     derivative(0.0, s, q)
 }
 
-/// The m-th derivative of zeta(s, q) in s, m = 0, 1, 2, … up to 30 (else NaN): Euler-Maclaurin summation (DLMF
+/// The m-th derivative of zeta(s, q) in s, m = 0, 1, 2, … up to 30 (0 for negative integers, which
+/// derivatives multiply by 0; else NaN): Euler-Maclaurin summation (DLMF
 /// 25.11.5) in truncated power series of s, in double-double.
 pub fn derivative(m: f64, s: f64, q: f64) -> f64 {
+    if m < 0.0 && m == libm::floor(m) && !s.is_nan() && !q.is_nan() {
+        return 0.0;
+    }
     let Some(m) = order(m, 30.0) else {
         return f64::NAN;
     };
