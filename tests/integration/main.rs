@@ -8,3 +8,4 @@ mod products;
 mod references;
 mod rules;
 mod special_points;
+mod special_points_special;

@@ -153,6 +153,8 @@ pub enum Partial<'a> {
     TimesNoNan(E<'a>),
     /// The tangent is divided by it.
     Over(E<'a>),
+    /// There is one, but no formula for it: asking for it is answered UNIMPLEMENTED, naming the operation.
+    Unavailable,
 }
 
 impl<'a> E<'a> {

@@ -22,6 +22,7 @@ mod reduce;
 mod select;
 mod shape_ops;
 mod slice;
+pub mod special;
 mod strided;
 mod table;
 mod values;

@@ -35,8 +35,15 @@ pub fn jvp(
         operands.extend_from_slice(node.operands);
         let (op, results) = (node.op, node.results());
         if let Some(row) = op.elementwise() {
-            tangents[result.index()] =
-                elementwise(cx, row, &operands, result, &given, guarded[result.index()]);
+            tangents[result.index()] = elementwise(
+                cx,
+                op,
+                row,
+                &operands,
+                result,
+                &given,
+                guarded[result.index()],
+            );
         } else if let Some(rule) = op.rule() {
             let attributes = node.attributes.clone();
             let application = Application {
@@ -94,6 +101,7 @@ fn guarded(cx: &mut Workspace, needed: &[bool]) -> Vec<bool> {
 /// an implicit broadcast.
 fn elementwise(
     cx: &mut Workspace,
+    op: Op,
     row: &Elementwise,
     operands: &[ValueId],
     result: ValueId,
@@ -108,12 +116,17 @@ fn elementwise(
         let cell = RefCell::new(cx.emitter());
         let x = [0, 1, 2].map(|i| E::new(*operands.get(i).unwrap_or(&result), &cell));
         let partial = partial(&x, E::new(result, &cell));
-        if matches!(partial, Partial::Zero) {
-            continue;
+        match partial {
+            Partial::Zero => continue,
+            Partial::Unavailable => {
+                cx.lacks_derivative_of(op);
+                continue;
+            }
+            _ => {}
         }
         let t = E::new(cell.borrow_mut().spread(tangent, &shape), &cell);
         let term = match partial {
-            Partial::Zero => continue,
+            Partial::Zero | Partial::Unavailable => continue,
             Partial::One => t,
             Partial::MinusOne => -t,
             Partial::Times(p) if careful => p.times_no_nan(t),

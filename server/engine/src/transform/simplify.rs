@@ -17,9 +17,20 @@ pub struct Workspace {
     types: Vec<TypeId>,
     policy: NonSmooth,
     pub(super) watch: Option<Box<Watch>>,
+    lacking: Option<Op>,
 }
 
 impl Workspace {
+    /// Notes that a derivative was asked for that an operation does not have: what is written is wrong.
+    pub fn lacks_derivative_of(&mut self, op: Op) {
+        self.lacking.get_or_insert(op);
+    }
+
+    /// The first operation whose derivative was asked for and is not there.
+    pub fn lacking(&self) -> Option<Op> {
+        self.lacking
+    }
+
     /// The live part of a graph, simplified. Gives the values of its inputs and outputs.
     pub fn of(graph: &Graph) -> (Self, Vec<ValueId>, Vec<ValueId>) {
         Self::checked(graph, NonSmooth::Standard, false)
@@ -42,6 +53,7 @@ impl Workspace {
             types: Vec::new(),
             policy,
             watch: Watch::wanted(policy, finite),
+            lacking: None,
         };
         let mut to = vec![ValueId(u32::MAX); from.len()];
         let inputs: Vec<ValueId> = graph

@@ -93,6 +93,10 @@ pub fn derive(graph: &Graph, products: &[Product], options: &Options) -> Result<
     for (i, product) in products.iter().enumerate() {
         deriver.product = i;
         let derived = deriver.product(product)?;
+        if let Some(op) = deriver.derivation.workspace.lacking() {
+            let what = format!("a derivative of this order of {}", op.name());
+            return Err(Error::Unimplemented(what));
+        }
         deriver.derivation.products.push(derived);
     }
     Ok(deriver.derivation)
