@@ -3,5 +3,6 @@
 mod architecture;
 mod identity;
 mod malformed;
+mod methods;
 mod products;
 mod rules;
