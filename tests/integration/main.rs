@@ -1,6 +1,7 @@
 //! One integration binary.
 
 mod architecture;
+mod check;
 mod identity;
 mod malformed;
 mod methods;

@@ -302,6 +302,7 @@ impl Block {
             );
         }
         let complex = match self.complex.is_finite() {
+            true if self.complex == 0.0 => "; to the last bit with the complex step".into(),
             true => format!("; to {:.1e} with the complex step", self.complex),
             false => String::new(),
         };

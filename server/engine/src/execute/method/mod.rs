@@ -60,7 +60,7 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
     }
     if method == Method::Dual && request.options.non_smooth != NonSmooth::Standard {
         return Err(Error::Unimplemented(
-            "NON_SMOOTH_JAX, _PYTORCH or _STRICT with METHOD_DUAL".into(),
+            "METHOD_DUAL with NON_SMOOTH_JAX, _PYTORCH or _STRICT".into(),
         ));
     }
     let point_bytes = blocks.point_bytes(graph);
