@@ -164,9 +164,20 @@ fn the_complex_step_is_exact_or_says_that_it_means_nothing() {
 
 #[test]
 fn kinks_are_told() {
-    for (op, x, sides) in [(Op::Abs, 0.0, "-1.000000 and 1.000000")] {
-        let graph = unary(op);
-        let certificate = certify(&graph, &everything(&graph), &[scalar(x)]).expect("checked");
+    let shifted = {
+        // max(x, 2x): slopes 2 and 1 at 0.
+        let mut g = Draft::new("max");
+        let x = g.input("x", &[]);
+        let twice = g.op(Op::Add, &[x, x]);
+        let y = g.op(Op::Maximum, &[x, twice]);
+        g.finish(y)
+    };
+    let cases = [
+        (unary(Op::Abs), "slopes -1.000000 and 1.000000"),
+        (shifted, "slopes 1.000000 and 2.000000"),
+    ];
+    for (graph, sides) in cases {
+        let certificate = certify(&graph, &everything(&graph), &[scalar(0.0)]).expect("checked");
         let reason = &certificate.verdicts[0].reason;
         assert!(certificate.passed, "{reason}");
         assert!(

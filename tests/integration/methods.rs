@@ -156,13 +156,18 @@ fn disagreements(
     wrong
 }
 
-/// What the evaluator on dual numbers does not have, and says so.
-const LACKING: &[Op] = &[Op::Eigh, Op::Svd];
+/// What the evaluator on dual numbers does not have, and says so: decompositions without a textbook algorithm in
+/// rational arithmetic and roots.
+const LACKING: &[&str] = &["eigh", "svd"];
+
+fn is_there(scenario: &Scenario) -> bool {
+    !LACKING.contains(&scenario.op.name())
+}
 
 #[test]
 fn dual_numbers_equal_the_exact_derivatives() {
     let scenarios = all();
-    let there = scenarios.iter().filter(|s| !LACKING.contains(&s.op));
+    let there = scenarios.iter().filter(|s| is_there(s));
     let wrong: Vec<String> = there
         .flat_map(|s| disagreements(s, Method::Dual, [1e-12, 1e-11], |x| x))
         .collect();
@@ -193,7 +198,7 @@ fn differences_agree_within_their_accuracy() {
 /// A rule whose results are off by a millionth of a millionth would be noticed.
 #[test]
 fn a_wrong_rule_would_be_noticed() {
-    for scenario in all().iter().filter(|s| !LACKING.contains(&s.op)) {
+    for scenario in all().iter().filter(|s| is_there(s)) {
         let mut random = Random(0xd0a1 ^ u64::from(scenario.op.number()));
         let x = scenario.point(&mut random);
         let (product, seeds) = first_order(&scenario.graph, &mut random).swap_remove(2);

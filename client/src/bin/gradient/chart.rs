@@ -70,10 +70,10 @@ pub fn draw(curves: &[Curve]) -> String {
         for pair in points.windows(2) {
             let ((s0, e0), (s1, e1)) = (pair[0], pair[1]);
             let (from, to) = (column(s0), column(s1));
-            for c in from..=to {
-                let t = (c - from) as f64 / (to - from).max(1) as f64;
+            for k in 0..=to - from {
+                let t = k as f64 / (to - from).max(1) as f64;
                 let log = e0.log10() + t * (e1.log10() - e0.log10());
-                cells[row(10f64.powf(log))][c] = '·';
+                cells[row(10f64.powf(log))][from + k] = '·';
             }
         }
     }

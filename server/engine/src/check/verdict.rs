@@ -301,17 +301,18 @@ impl Block {
                 ),
             );
         }
+        let to = |error: f64| match error {
+            0.0 => "to the last bit".to_owned(),
+            error => format!("to {error:.1e}"),
+        };
         let complex = match self.complex.is_finite() {
-            true if self.complex == 0.0 => "; to the last bit with the complex step".into(),
-            true => format!("; to {:.1e} with the complex step", self.complex),
+            true => format!("; {} with the complex step", to(self.complex)),
             false => String::new(),
         };
+        let (differences, step) = (to(best.error), best.step);
         (
             true,
-            format!(
-                "agrees to {:.1e} with differences of step {:e}{complex}",
-                best.error, best.step
-            ),
+            format!("agrees {differences} with differences of step {step:e}{complex}"),
         )
     }
 }

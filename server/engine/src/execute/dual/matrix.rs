@@ -323,7 +323,11 @@ fn determinant<N: Number>(a: &Matrix<N>) -> N {
             .collect();
     }
     let last = polynomial.last().copied().unwrap_or(N::constant(1.0));
-    if a.rows % 2 == 0 { last } else { -last }
+    if a.rows.is_multiple_of(2) {
+        last
+    } else {
+        -last
+    }
 }
 
 fn cholesky<N: Number>(a: &Matrix<N>) -> Matrix<N> {
@@ -424,4 +428,98 @@ fn tridiagonal<N: Number>(x: &[&Value<N>], types: &[TensorType]) -> Option<Vec<V
         write(&mut result, i, batch, Out::Floats(solve(&full, &b).data));
     }
     Some(vec![result])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::execute::dual::elementwise;
+    use num_dual::Dual64;
+
+    const N: usize = 4;
+
+    fn number(i: usize, j: usize, seed: f64) -> f64 {
+        elementwise::apply(Op::Sin, &[Dual64::new(seed + (5 * i + 3 * j) as f64, 0.0)])
+            .map_or(0.0, |x| x.re)
+    }
+
+    /// A + t·B at t = 0, well conditioned.
+    fn moving() -> Matrix<Dual64> {
+        Matrix::from_fn(N, N, |i, j| {
+            let diagonal = if i == j { 3.0 } else { 0.0 };
+            Dual64::new(diagonal + number(i, j, 0.3), number(i, j, 1.7))
+        })
+    }
+
+    fn close(a: &Matrix<Dual64>, b: &Matrix<Dual64>, what: &str) {
+        for (x, y) in a.data.iter().zip(&b.data) {
+            for (x, y) in [(x.re, y.re), (x.eps, y.eps)] {
+                assert!(
+                    x.is_finite() && (x - y).abs() <= 1e-13 * y.abs().max(1.0),
+                    "{what}: {x} against {y}"
+                );
+            }
+        }
+    }
+
+    fn floats(op: Op, attributes: &Attributes, a: &Matrix<Dual64>) -> Vec<Vec<Dual64>> {
+        let out = one(op, attributes, a, None).expect("there");
+        let data = out.into_iter().map(|o| match o {
+            Out::Floats(v) => v,
+            Out::Integers(v) => v.iter().map(|&k| Dual64::new(k as f64, 0.0)).collect(),
+        });
+        data.collect()
+    }
+
+    /// What factors multiply back to, value and derivative.
+    #[test]
+    fn factors_and_inverses_multiply_back() {
+        let (a, identity, none) = (moving(), Matrix::identity(N), Attributes::None);
+        let square = |data: &[Dual64]| Matrix::new(N, N, data);
+        let inverse = square(&floats(Op::Inverse, &none, &a)[0]);
+        close(&a.times(&inverse), &identity, "inverse");
+
+        let qr = floats(Op::Qr, &none, &a);
+        let (q, r) = (square(&qr[0]), square(&qr[1]));
+        close(&q.times(&r), &a, "qr");
+        close(&q.transposed().times(&q), &identity, "orthogonal");
+
+        let lu = floats(Op::Lu, &none, &a);
+        let permuted = Matrix::from_fn(N, N, |i, j| a.at(lu[0][i].re as usize, j));
+        close(&square(&lu[1]).times(&square(&lu[2])), &permuted, "lu");
+
+        let symmetric = a.times(&a.transposed());
+        let l = square(&floats(Op::Cholesky, &none, &symmetric)[0]);
+        close(&l.times(&l.transposed()), &symmetric, "cholesky");
+
+        let negative = a.scaled(-1.0);
+        let [e, back] = [&a, &negative].map(|a| square(&floats(Op::Expm, &none, a)[0]));
+        let scale = 1.0 / e.data.iter().fold(1.0f64, |s, x| s.max(x.re.abs()));
+        close(
+            &e.times(&back).scaled(scale),
+            &identity.scaled(scale),
+            "expm",
+        );
+    }
+
+    /// Jacobi: d det A = det A · tr(A⁻¹ dA); at a singular matrix by its adjugate.
+    #[test]
+    fn determinants_follow_jacobi() {
+        let (a, none) = (moving(), Attributes::None);
+        let inverse = solve(&a, &Matrix::identity(N));
+        let moved = Matrix::from_fn(N, N, |i, j| Dual64::new(a.at(i, j).eps, 0.0));
+        let product = inverse.times(&moved);
+        let trace: f64 = (0..N).map(|i| product.at(i, i).re).sum();
+        let det = floats(Op::Determinant, &none, &a)[0][0];
+        assert!((det.eps - det.re * trace).abs() <= 1e-12 * det.eps.abs());
+        let slogdet = floats(Op::Slogdet, &none, &a);
+        assert_eq!(slogdet[0][0].re, det.re.signum());
+        assert!((slogdet[1][0].re - det.re.abs().ln()).abs() < 1e-13);
+        assert!((slogdet[1][0].eps - trace).abs() < 1e-12);
+        // [[1, 2], [2, 4 + t]] has the determinant t; its minor 1 is the slope.
+        let numbers = [(1.0, 0.0), (2.0, 0.0), (2.0, 0.0), (4.0, 1.0)];
+        let singular = Matrix::new(2, 2, &numbers.map(|(x, d)| Dual64::new(x, d)));
+        let det = determinant(&singular);
+        assert_eq!((det.re, det.eps), (0.0, 1.0));
+    }
 }

@@ -22,17 +22,17 @@ pub struct Program(Body);
 
 #[derive(Debug)]
 enum Body {
-    Exact(program::Program),
-    Numerical {
-        blocks: Blocks,
-        differences: Differences,
-        cost: Cost,
-    },
-    Dual {
-        blocks: Blocks,
-        evaluator: Box<Evaluator>,
-        cost: Cost,
-    },
+    Exact(Box<program::Program>),
+    Numerical(Box<Along<Differences>>),
+    Dual(Box<Along<Evaluator>>),
+}
+
+/// A method that evaluates along directions.
+#[derive(Debug)]
+struct Along<W> {
+    blocks: Blocks,
+    way: W,
+    cost: Cost,
 }
 
 /// What a method that evaluates along directions costs.
@@ -50,7 +50,9 @@ struct Cost {
 pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
     let method = request.options.method;
     if method == Method::Exact {
-        return Ok(Program(Body::Exact(program::compile(graph, request)?)));
+        return Ok(Program(Body::Exact(Box::new(program::compile(
+            graph, request,
+        )?))));
     }
     let blocks = Blocks::new(graph, request)?;
     if request.options.non_finite == NonFinite::Error {
@@ -66,7 +68,7 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
     let point_bytes = blocks.point_bytes(graph);
     Ok(Program(match method {
         Method::Dual => {
-            let evaluator = Box::new(Evaluator::new(graph));
+            let evaluator = Evaluator::new(graph);
             // A dual number is two or four plain ones, and so are its operations.
             let each = evaluator.operations();
             let plans = request.products.iter().map(|product| {
@@ -84,11 +86,11 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
             // Hyper-dual numbers, the widest, take 32 bytes.
             let bytes = evaluator.peak_elements().saturating_mul(32);
             let cost = Cost::new(plans, bytes, point_bytes);
-            Body::Dual {
+            Body::Dual(Box::new(Along {
                 blocks,
-                evaluator,
+                way: evaluator,
                 cost,
-            }
+            }))
         }
         _ => {
             let differences = Differences::new(graph, Steps::of(request.options.step()))?;
@@ -103,11 +105,11 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
             });
             let plans: Vec<Plan> = plans.collect();
             let cost = Cost::new(plans, differences.bytes(), point_bytes);
-            Body::Numerical {
+            Body::Numerical(Box::new(Along {
                 blocks,
-                differences,
+                way: differences,
                 cost,
-            }
+            }))
         }
     }))
 }
@@ -154,7 +156,8 @@ impl Program {
     fn cost(&self) -> Result<&Cost, &program::Program> {
         match &self.0 {
             Body::Exact(program) => Err(program),
-            Body::Numerical { cost, .. } | Body::Dual { cost, .. } => Ok(cost),
+            Body::Numerical(along) => Ok(&along.cost),
+            Body::Dual(along) => Ok(&along.cost),
         }
     }
 
@@ -185,8 +188,8 @@ impl Program {
     pub fn code_bytes(&self) -> u64 {
         match &self.0 {
             Body::Exact(program) => program.code_bytes(),
-            Body::Numerical { differences, .. } => differences.code_bytes(),
-            Body::Dual { evaluator, .. } => evaluator.bytes(),
+            Body::Numerical(along) => along.way.code_bytes(),
+            Body::Dual(along) => along.way.bytes(),
         }
     }
 
@@ -194,8 +197,8 @@ impl Program {
     pub fn listing(&self) -> String {
         match &self.0 {
             Body::Exact(program) => program.listing(),
-            Body::Numerical { differences, .. } => differences.listing(),
-            Body::Dual { .. } => String::new(),
+            Body::Numerical(along) => along.way.listing(),
+            Body::Dual(_) => String::new(),
         }
     }
 
@@ -208,14 +211,14 @@ impl Program {
     ) -> Result<Vec<Vec<Block>>, Error> {
         match &self.0 {
             Body::Exact(program) => program.evaluate(arguments, scratch, stop),
-            Body::Numerical {
-                blocks,
-                differences,
-                ..
-            } => blocks.evaluate(arguments, &mut differences.at_work(scratch, stop)),
-            Body::Dual {
-                blocks, evaluator, ..
-            } => blocks.evaluate(arguments, &mut Duals::new(evaluator, stop)),
+            Body::Numerical(along) => {
+                let mut at_work = along.way.at_work(scratch, stop);
+                along.blocks.evaluate(arguments, &mut at_work)
+            }
+            Body::Dual(along) => {
+                let mut duals = Duals::new(&along.way, stop);
+                along.blocks.evaluate(arguments, &mut duals)
+            }
         }
     }
 }
