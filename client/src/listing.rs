@@ -138,7 +138,7 @@ fn nodes(
 }
 
 /// What is not the default, as `field=value`.
-fn describe(attributes: &Attributes) -> String {
+pub(crate) fn describe(attributes: &Attributes) -> String {
     let mut text = Vec::new();
     let mut field = |name: &str, list: &dyn fmt::Debug, default: bool| {
         if !default {

@@ -1,9 +1,11 @@
 //! One integration binary.
 
 mod architecture;
+mod check;
 mod client_inference;
 mod identity;
 mod malformed;
+mod methods;
 mod products;
 mod references;
 mod rules;

@@ -24,6 +24,30 @@ pub struct Options {
     pub non_smooth: NonSmooth,
     /// What infinities and NaN mean.
     pub non_finite: NonFinite,
+    /// By which method.
+    pub method: Method,
+    /// Bits of the absolute step of numerical differences, as `f64::to_bits`, so that it can be a key. 0: chosen
+    /// for each input element.
+    pub step_bits: u64,
+}
+
+impl Options {
+    /// The absolute step of numerical differences; 0: chosen for each input element.
+    pub fn step(&self) -> f64 {
+        f64::from_bits(self.step_bits)
+    }
+}
+
+/// How derivatives are found. The others are for comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Method {
+    /// Algorithmic differentiation by graph transformation.
+    #[default]
+    Exact,
+    /// Central differences.
+    Numerical,
+    /// An independent evaluation on dual numbers.
+    Dual,
 }
 
 /// Direction of differentiation.
