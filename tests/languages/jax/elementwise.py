@@ -64,6 +64,18 @@ def _(primals, tangents):
     return y, (2.0 * x * y - 2.0 / math.sqrt(math.pi)) * dx
 
 
+# JAX has no derivative. In s there is none in closed form; the generator stops it.
+@jax.custom_jvp
+def zeta(s, q):
+    return lax.zeta(s, q)
+
+
+@zeta.defjvp
+def _(primals, tangents):
+    s, q = primals
+    return zeta(s, q), -s * zeta(s + 1.0, q) * tangents[1]
+
+
 @jax.custom_jvp
 def hypot(a, b):
     return lax.sqrt(a * a + b * b)
@@ -190,7 +202,7 @@ BINARY = {
     # Where JAX has no second derivative the generator stops the gradient: the operand is marked by "stop".
     "igamma": (lax.igamma, (0.5, 5, "stop"), (0.2, 8)),
     "igammac": (lax.igammac, (0.5, 5, "stop"), (0.2, 8)),
-    "zeta": (lax.zeta, (1.5, 6, "stop"), (0.5, 5)),
+    "zeta": (zeta, (1.5, 6, "stop"), (0.5, 5)),
     "xlogy": (lambda x, y: x * lax.log(y), WIDE, (0.2, 5)),
     "xlog1py": (lambda x, y: x * lax.log1p(y), WIDE, (-0.7, 5)),
 }
@@ -304,7 +316,7 @@ def _polygamma(n, x):
     order = int(np.asarray(n).reshape(-1)[0]) if n.size else 1
     if order == 0:
         return lax.digamma(x)
-    return (-1.0) ** (order + 1) * math.factorial(order) * lax.zeta(constant(x, order + 1.0), x)
+    return (-1.0) ** (order + 1) * math.factorial(order) * zeta(constant(x, order + 1.0), x)
 
 
 _ordered("polygamma", 0, _polygamma, (0.6, 6))

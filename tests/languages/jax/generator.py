@@ -19,6 +19,8 @@ SHAPE_WEIGHTS = SHAPE_WEIGHTS / SHAPE_WEIGHTS.sum()
 # Larger values would only show how ill-conditioned the graph is.
 LARGEST = 1e3
 MOST_ELEMENTS = 64
+# Their derivative is 0.
+STILL = {"stop_gradient", "floor", "ceil", "sign", "round_nearest_even", "round_nearest_afz", "trunc"}
 
 
 @dataclass
@@ -68,6 +70,8 @@ class Generator:
         self.singles = self.chance(0.25)
         self.case.special = self.chance(0.03)
         self.case.hvp_mode = 1 + number % 2
+        # Of each value, whether it moves with an input.
+        self.moving = []
 
     # --- Drawing ---
 
@@ -116,6 +120,9 @@ class Generator:
         return tuple(self.new_shape())
 
     def _recent(self, have):
+        # Those that an input reaches: otherwise derivatives are mostly zero.
+        if self.chance(0.9):
+            have = [i for i in have if self.moving[i]] or have
         if self.chance(0.6):
             have = have[-6:]
         return have[self.integers(0, len(have))]
@@ -143,6 +150,7 @@ class Generator:
         self.case.inputs.append((name, dtype, data.shape))
         self.case.point[name] = data
         self.case.values.append(data)
+        self.moving.append(data.dtype.kind == "f")
 
     def constant_attributes(self, dtype, shape, array=None):
         if array is None:
@@ -171,6 +179,8 @@ class Generator:
         self.case.nodes.append(Node(op, list(operands), field, attributes))
         first = len(self.case.values)
         self.case.values.extend(results)
+        moving = op not in STILL and any(self.moving[i] for i in operands)
+        self.moving.extend(moving and r.dtype.kind == "f" for r in results)
         return first
 
     def operand(self, dtype, shape, low, high):
@@ -180,7 +190,7 @@ class Generator:
         have = self._of(dtype, shape)
         if have and self.chance(0.93):
             value = self._recent(have)
-        elif self.chance(0.6):
+        elif self.chance(0.8):
             value = self._connect(dtype, shape)
         else:
             value = self.constant(dtype, shape)
@@ -263,7 +273,7 @@ class Generator:
                 if len(case.nodes) > 54:
                     raise Reject
             except Reject:
-                del case.nodes[mark[0] :], case.values[mark[1] :]
+                del case.nodes[mark[0] :], case.values[mark[1] :], self.moving[mark[1] :]
         self._outputs()
         self._directions()
         return case
