@@ -42,7 +42,8 @@ FACTOR = 16
 SAMPLES = 4
 # A bound wider than this decides nothing: counted as undecided, reported, and not many may be.
 WIDEST = {False: 1e-6, True: 2e-2}
-KINDS = ("value", "jvp", "vjp", "hvp")
+# Compiled primitives take megabytes each; after so many graphs a process forgets them.
+GRAPHS_BETWEEN_CLEARING = 200
 
 
 def error(got, want):
@@ -163,7 +164,9 @@ def work(address, seed, numbers, names, verbose=False):
         waiting.append((case, stub.Evaluate.future(client.request(case), timeout=60)))
         if len(waiting) > 4:
             finish()
-        if tally.graphs % 500 == 0:
+        if tally.graphs % GRAPHS_BETWEEN_CLEARING == 0:
+            jax.clear_caches()
+        if tally.graphs % 100 == 0:
             print(f"{tally.graphs} graphs: {dict(tally.outcome)}, {tally.failures}", file=sys.stderr, flush=True)
     while waiting:
         finish()

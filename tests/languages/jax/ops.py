@@ -33,6 +33,7 @@ def op(name, run, exact=False, weight=1.0):
 
 def load():
     """Fills the registry. In a function: the modules import this one."""
+    import derivative_ops  # noqa: F401
     import elementwise  # noqa: F401
     import linalg_ops  # noqa: F401
     import shape_ops  # noqa: F401
