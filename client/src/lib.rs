@@ -49,12 +49,17 @@ pub mod tensor;
 pub mod text;
 
 pub use gradient_proto::v1 as proto;
-pub use gradient_proto::v1::{HvpMode, Layout, Method, Mode, NonFinite, NonSmooth};
+pub use gradient_proto::v1::{
+    Extrapolation, HvpMode, InterpolationKind, Layout, Method, Mode, NonFinite, NonSmooth, NormKind,
+};
 
 pub use client::{Client, ConnectOptions, Registered, Stub};
 pub use closed_form::{ClosedForm, TooLarge};
 pub use error::{Error, RpcError, Violation};
-pub use expr::{BuildError, Expr, GraphBuilder, Operand};
+pub use expr::{
+    BuildError, Convolution, Expr, GraphBuilder, Interpolation, Norm, Operand, Pool, Triangular,
+    Variance,
+};
 pub use graph::Graph;
 pub use session::{
     ALL, Answer, Block, BlockData, Derivative, Plan, PlanAnswer, Product, ProductResult, Request,

@@ -313,11 +313,48 @@ fn plan_and_ops_tell_without_computing() {
         (&log1p["number"], &log1p["implemented"]),
         (&33.into(), &true.into())
     );
-    assert!(
-        stdout(&["ops", "log"])
-            .lines()
-            .all(|line| line.contains("log") || line.starts_with("number"))
+    let listed = stdout(&["ops", "log"]);
+    let (table, footer) = listed.trim_end().split_once("\n\n").unwrap();
+    let mut lines = table.lines();
+    let header: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
+    assert_eq!(header[..4], ["name", "number", "operands", "attributes"]);
+    assert!(lines.clone().count() > 3 && lines.all(|line| line.contains("log")));
+    assert!(footer.contains(" of them elementwise"), "{footer}");
+}
+
+/// The line that the README quotes counts what the JSON says.
+#[test]
+fn ops_are_counted_and_filtered() {
+    let ops = json(&["ops", "--implemented"]);
+    let ops = ops.as_array().unwrap();
+    let of_kind = |kind: &str| ops.iter().filter(|op| op["kind"] == kind).count();
+    let kinds = [
+        "elementwise",
+        "shape",
+        "reduction",
+        "linear-algebra",
+        "signal",
+        "control",
+    ];
+    assert_eq!(kinds.map(of_kind).iter().sum::<usize>(), ops.len());
+    let counted = format!(
+        "\n{} operations, {} of them elementwise",
+        ops.len(),
+        of_kind("elementwise")
     );
+    let listed = stdout(&["ops"]);
+    assert!(listed.contains(&counted), "{counted} in {listed}");
+    let products = json(&["ops", "--kind", "linear-algebra"]);
+    let names: Vec<&Value> = products
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|op| &op["name"])
+        .collect();
+    for name in ["matmul", "svd", "einsum"] {
+        assert!(names.contains(&&name.into()), "{name} in {names:?}");
+    }
+    assert!(!names.contains(&&"fft".into()) && !names.contains(&&"erf".into()));
 }
 
 /// One row a mistake: arguments, exit code, what standard error must say.

@@ -1,6 +1,7 @@
 //! What the integration tests share: scenarios as data, and the engine as plain functions.
 
 pub mod engine;
+pub mod references;
 pub mod scenarios;
 pub mod server;
 pub mod wire;

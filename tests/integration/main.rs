@@ -2,8 +2,12 @@
 
 mod architecture;
 mod check;
+mod client_inference;
 mod identity;
 mod malformed;
 mod methods;
 mod products;
+mod references;
 mod rules;
+mod special_points;
+mod special_points_special;

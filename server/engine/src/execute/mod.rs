@@ -4,6 +4,7 @@ mod assemble;
 mod dot;
 mod dual;
 mod elementwise;
+mod explain;
 mod interpret;
 mod memory;
 mod method;

@@ -5,16 +5,23 @@
 //! smooth. A structural operation is one file with a [`Rule`]; its row here gives number, name and file. A
 //! [`Composite`] is written in other operations before anything else sees it.
 
+use super::special::{
+    self, bessel, error_function, gamma,
+    incomplete_beta::{self, In},
+    incomplete_gamma, zeta,
+};
 use super::{
     Composite,
     Direction::{Gt, Lt},
     E,
-    Partial::{self, MinusOne, One, Over, Times, TimesNoNan, Zero},
-    Rule, compare, concatenate, constant, convert, dot, gather, kernels, logical, matmul, pad,
-    reduce, select, shape_ops, slice,
+    Partial::{self, MinusOne, One, Over, Times, TimesNoNan, Unavailable, Zero},
+    Rule, activation,
+    activation::over_root_of_radius,
+    compare, concatenate, constant, convert, dot, gather, integer_pow, kernels, logical, matmul,
+    normal, pad, reduce, select, shape_ops, slice, values,
 };
 use std::cell::Cell;
-use std::f64::consts::{LN_2, LN_10};
+use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
 /// One row of an elementwise operation. Operands and result have one element type.
 pub struct Elementwise {
@@ -205,6 +212,27 @@ macro_rules! ops {
     (@has $e:expr) => { true };
 }
 
+/// 1 / √(2π).
+const FRAC_1_SQRT_2PI: f64 = 0.398_942_280_401_432_7;
+
+/// log x - psi(a) + psi(a + b): the logarithmic derivative in a of the beta density, for its log x.
+fn betainc_score<'a>(log: E<'a>, a: E<'a>, b: E<'a>) -> E<'a> {
+    log - a.number(0.0).ternary(Op::PolygammaDifference, a, b)
+}
+
+/// The second derivative in a of the beta density over the density, for its log x: p² - psi'(a) + psi'(a + b) with the
+/// score p. Of a small a the two large terms would cancel: there psi(a) is psi(a + 1) - 1 / a.
+fn betainc_bend<'a>(log: E<'a>, a: E<'a>, b: E<'a>) -> E<'a> {
+    let one = a.number(1.0);
+    let plain = betainc_score(log, a, b).square() - one.ternary(Op::PolygammaDifference, a, b);
+    let (next, sum) = (a + 1.0, a + b);
+    let l = log - next.unary(Op::Digamma) + sum.unary(Op::Digamma);
+    let trigamma = |x: E<'a>| one.binary(Op::Polygamma, x);
+    let shifted = l.square() + 2.0 * l / a - trigamma(next) + trigamma(sum);
+    let is_small = a.share(Lt, one) * a.share(Lt, b);
+    is_small * shifted + (1.0 - is_small) * plain
+}
+
 /// What a row leaves out.
 const PLAIN: Elementwise = Elementwise {
     partials: &[],
@@ -223,61 +251,142 @@ ops! {
         Square = 11 "square" { value: |x| x * x, int: |x| x.wrapping_mul(x), d: |x, _| Times(x + x), domain: (-2.0, 2.0), cost: 1 }
         // y + 0 turns -0 into +0: the slope at -0 is +inf as well.
         Sqrt = 12 "sqrt" { value: libm::sqrt, d: |_, y| Times(0.5 / (y + 0.0)), domain: (0.1, 4.0), cost: 4, singular: true, non_smooth: "+inf at 0" }
-        Rsqrt = 13 "rsqrt" { value: |x| 1.0 / libm::sqrt(x), d: |x, y| Times(-0.5 * y / x), domain: (0.1, 4.0), cost: 8 }
+        Rsqrt = 13 "rsqrt" { value: |x| 1.0 / libm::sqrt(x), d: |x, y| Times(-0.5 * y / x), domain: (0.1, 4.0), cost: 8, singular: true }
         Cbrt = 14 "cbrt" { value: libm::cbrt, d: |_, y| Times((3.0 * y.square()).recip()), domain: (0.1, 4.0), cost: 12, singular: true, non_smooth: "+inf at 0" }
-        Reciprocal = 15 "reciprocal" { value: |x| 1.0 / x, d: |_, y| Times(-y.square()), domain: (0.5, 3.0), cost: 4 }
+        Reciprocal = 15 "reciprocal" { value: |x| 1.0 / x, d: |_, y| Times(-y.square()), domain: (0.5, 3.0), cost: 4, singular: true }
 
         Exp = 30 "exp" { value: libm::exp, d: |_, y| Times(y), domain: (-3.0, 3.0), cost: 10 }
-        Expm1 = 31 "expm1" { value: libm::expm1, d: |_, y| Times(y + 1.0), domain: (-3.0, 3.0), cost: 14 }
+        // Not y + 1, which cancels for negative x.
+        Expm1 = 31 "expm1" { value: libm::expm1, d: |x, _| Times(x.unary(Op::Exp)), domain: (-3.0, 3.0), cost: 14 }
         Log = 32 "log" { value: libm::log, d: |x, _| Over(x), domain: (0.1, 5.0), cost: 10 }
         Log1p = 33 "log1p" { value: libm::log1p, d: |x, _| Over(x + 1.0), domain: (-0.8, 4.0), cost: 14 }
         Exp2 = 34 "exp2" { value: libm::exp2, d: |_, y| Times(y * LN_2), domain: (-3.0, 3.0), cost: 10 }
-        Log2 = 35 "log2" { value: libm::log2, d: |x, _| Over(x * LN_2), domain: (0.1, 5.0), cost: 10 }
-        Log10 = 36 "log10" { value: libm::log10, d: |x, _| Over(x * LN_10), domain: (0.1, 5.0), cost: 10 }
-        // y (1 - y), without the cancellation of 1 - y.
-        Logistic = 37 "logistic" { value: |x| 1.0 / (1.0 + libm::exp(-x)), d: |x, y| Times(y * (-x).unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 14 }
+        Log2 = 35 "log2" { value: libm::log2, d: |x, _| Times(LOG2_E / x), domain: (0.1, 5.0), cost: 10, singular: true }
+        Log10 = 36 "log10" { value: libm::log10, d: |x, _| Times(LOG10_E / x), domain: (0.1, 5.0), cost: 10, singular: true }
+        // y (1 - y) = (sech(x / 2) / 2)², which cancels at no order.
+        Logistic = 37 "logistic" { value: values::logistic, d: |x, _| Times((0.5 * (0.5 * x).unary(Op::Sech)).square()), domain: (-4.0, 4.0), cost: 14 }
+        Softplus = 39 "softplus" { value: values::softplus, d: |x, _| Times(x.unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 24 }
+        LogSigmoid = 40 "log_sigmoid" { value: |x| -values::softplus(-x), d: |x, _| Times((-x).unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 24 }
 
         Sin = 50 "sin" { value: libm::sin, d: |x, _| Times(x.unary(Op::Cos)), domain: (-4.0, 4.0), cost: 12 }
         Cos = 51 "cos" { value: libm::cos, d: |x, _| Times(-x.unary(Op::Sin)), domain: (-4.0, 4.0), cost: 12 }
         Tan = 52 "tan" { value: libm::tan, d: |_, y| Times(1.0 + y.square()), domain: (-1.2, 1.2), cost: 16 }
-        // (1 - x)(1 + x): 1 - x² would cancel near the ends.
-        Asin = 53 "asin" { value: libm::asin, d: |x, _| Times(((1.0 - x) * (1.0 + x)).unary(Op::Rsqrt)), domain: (-0.9, 0.9), cost: 14, singular: true, non_smooth: "+inf at -1 and 1" }
-        Acos = 54 "acos" { value: libm::acos, d: |x, _| Times(-((1.0 - x) * (1.0 + x)).unary(Op::Rsqrt)), domain: (-0.9, 0.9), cost: 14, singular: true, non_smooth: "-inf at -1 and 1" }
-        Atan = 55 "atan" { value: libm::atan, d: |x, _| Over(1.0 + x.square()), domain: (-3.0, 3.0), cost: 14 }
+        // 1 - x², rounded once: it does not cancel near the ends, and its own derivative -2x not near 0.
+        Asin = 53 "asin" { value: libm::asin, d: |x, _| Times(x.mul_add(-x, 1.0).unary(Op::Rsqrt)), domain: (-0.9, 0.9), cost: 14, singular: true, non_smooth: "+inf at -1 and 1" }
+        Acos = 54 "acos" { value: libm::acos, d: |x, _| Times(-x.mul_add(-x, 1.0).unary(Op::Rsqrt)), domain: (-0.9, 0.9), cost: 14, singular: true, non_smooth: "-inf at -1 and 1" }
+        // Through hypot, as below: x² could overflow.
+        Atan = 55 "atan" { value: libm::atan, d: |x, _| Times(x.binary(Op::Hypot, x.number(1.0)).recip().square()), domain: (-3.0, 3.0), cost: 14 }
         Sinh = 57 "sinh" { value: libm::sinh, d: |x, _| Times(x.unary(Op::Cosh)), domain: (-3.0, 3.0), cost: 16 }
         Cosh = 58 "cosh" { value: libm::cosh, d: |x, _| Times(x.unary(Op::Sinh)), domain: (-3.0, 3.0), cost: 16 }
-        Tanh = 59 "tanh" { value: libm::tanh, d: |_, y| Times(1.0 - y.square()), domain: (-2.0, 2.0), cost: 16 }
-        Asinh = 60 "asinh" { value: libm::asinh, d: |x, _| Times((x.square() + 1.0).unary(Op::Rsqrt)), domain: (-3.0, 3.0), cost: 18 }
-        Acosh = 61 "acosh" { value: libm::acosh, d: |x, _| Times(((x - 1.0) * (x + 1.0)).unary(Op::Rsqrt)), domain: (1.2, 4.0), cost: 18, singular: true, non_smooth: "+inf at 1" }
-        Atanh = 62 "atanh" { value: libm::atanh, d: |x, _| Over((1.0 - x) * (1.0 + x)), domain: (-0.9, 0.9), cost: 18 }
+        // Not 1 - y², which cancels.
+        Tanh = 59 "tanh" { value: libm::tanh, d: |x, _| Times(x.unary(Op::Sech).square()), domain: (-2.0, 2.0), cost: 16 }
+        Asinh = 60 "asinh" { value: libm::asinh, d: |x, _| Over(x.binary(Op::Hypot, x.number(1.0))), domain: (-3.0, 3.0), cost: 18 }
+        Acosh = 61 "acosh" { value: libm::acosh, d: |x, _| Times((x - 1.0).unary(Op::Rsqrt) * (x + 1.0).unary(Op::Rsqrt)), domain: (1.2, 4.0), cost: 18, singular: true, non_smooth: "+inf at 1" }
+        Atanh = 62 "atanh" { value: libm::atanh, d: |x, _| Over(x.mul_add(-x, 1.0)), domain: (-0.9, 0.9), cost: 18 }
+
+        Sinc = 63 "sinc" { value: values::sinc, d: |x, _| Times(x.number(1.0).binary(Op::SincDerivative, x)), domain: (-2.0, 2.0), cost: 20 }
+        Sech = 64 "sech" { value: values::sech, d: |x, y| Times(-(y * x.unary(Op::Tanh))), domain: (-2.0, 2.0), cost: 16 }
+
+        Relu = 70 "relu" { value: |x| if x > 0.0 || x.is_nan() { x } else { 0.0 }, d: |x, _| Times(x.where_positive(x.number(1.0), x.number(0.0))), domain: (0.1, 2.0), cost: 1, non_smooth: "0 at 0" }
+        Gelu = 73 "gelu" { value: normal::gelu, d: |x, _| Times(x.unary(Op::GeluSlope)), domain: (-3.0, 3.0), cost: 40 }
+        GeluTanh = 74 "gelu_tanh" { value: values::gelu_tanh, d: |x, _| Times(activation::gelu_tanh_slope(x)), domain: (-3.0, 3.0), cost: 30 }
+        Silu = 75 "silu" { value: values::silu, d: |x, _| Times(activation::silu_slope(x)), domain: (-3.0, 3.0), cost: 14 }
+        GeluSlope = 76 "gelu_slope" { value: normal::gelu_slope, d: |x, _| Times(activation::gelu_curvature(x)), domain: (-3.0, 3.0), cost: 50 }
 
         Floor = 87 "floor" { value: libm::floor, d: |_, _| Zero, domain: (0.1, 0.9), cost: 1, non_smooth: "0" }
         Ceil = 88 "ceil" { value: libm::ceil, d: |_, _| Zero, domain: (0.1, 0.9), cost: 1, non_smooth: "0" }
         RoundNearestEven = 89 "round_nearest_even" { value: libm::rint, d: |_, _| Zero, domain: (-0.4, 0.4), cost: 1, non_smooth: "0" }
+        Trunc = 90 "trunc" { value: libm::trunc, d: |_, _| Zero, domain: (0.1, 0.9), cost: 1, non_smooth: "0" }
+        RoundNearestAfz = 91 "round_nearest_afz" { value: libm::round, d: |_, _| Zero, domain: (-0.4, 0.4), cost: 1, non_smooth: "0" }
+
+        Erf = 220 "erf" { value: libm::erf, d: |x, _| Times((-x.square()).unary(Op::Exp) * FRAC_2_SQRT_PI), domain: (-3.0, 3.0), cost: 20 }
+        Erfc = 221 "erfc" { value: libm::erfc, d: |x, _| Times((-x.square()).unary(Op::Exp) * -FRAC_2_SQRT_PI), domain: (-3.0, 3.0), cost: 20 }
+        ErfInv = 222 "erf_inv" { value: error_function::erf_inv, d: |_, y| Times(y.square().unary(Op::Exp) * (1.0 / FRAC_2_SQRT_PI)), domain: (-0.9, 0.9), cost: 30, singular: true, non_smooth: "+inf at -1 and 1" }
+        Erfcx = 223 "erfcx" { value: error_function::erfcx, d: |x, _| Times(x.number(1.0).binary(Op::ErfcxDerivative, x)), domain: (-1.5, 4.0), cost: 30 }
+        Lgamma = 224 "lgamma" { value: gamma::lgamma, d: |x, _| Times(x.unary(Op::Digamma)), domain: (0.2, 5.0), cost: 40 }
+        Digamma = 225 "digamma" { value: gamma::digamma, d: |x, _| Times(x.number(1.0).binary(Op::Polygamma, x)), domain: (0.3, 5.0), cost: 40 }
+        BesselI0e = 231 "bessel_i0e" { value: bessel::i0e, d: |x, _| Times(x.number(1.0).ternary(Op::BesselIneDerivative, x.number(0.0), x)), domain: (0.2, 5.0), cost: 40, non_smooth: "0 at 0" }
+        BesselI1e = 232 "bessel_i1e" { value: bessel::i1e, d: |x, _| Times(x.number(1.0).ternary(Op::BesselIneDerivative, x.number(1.0), x)), domain: (0.2, 5.0), cost: 40, non_smooth: "the second derivative is 0 at 0" }
+        BesselJ0 = 233 "bessel_j0" { value: bessel::j0, d: |x, _| Times(-x.unary(Op::BesselJ1)), domain: (-5.0, 5.0), cost: 60 }
+        BesselJ1 = 234 "bessel_j1" { value: bessel::j1, d: |x, _| Times(x.number(1.0).ternary(Op::BesselJnDerivative, x.number(1.0), x)), domain: (-5.0, 5.0), cost: 60 }
+        BesselY0 = 236 "bessel_y0" { value: bessel::y0, d: |x, _| Times(-x.unary(Op::BesselY1)), domain: (0.5, 5.0), cost: 60 }
+        BesselY1 = 237 "bessel_y1" { value: bessel::y1, d: |x, _| Times(x.number(1.0).ternary(Op::BesselYnDerivative, x.number(1.0), x)), domain: (0.5, 5.0), cost: 60 }
+        NormCdf = 239 "norm_cdf" { value: error_function::norm_cdf, d: |x, _| Times((x.square() * -0.5).unary(Op::Exp) * FRAC_1_SQRT_2PI), domain: (-3.0, 3.0), cost: 30 }
+        NormPpf = 240 "norm_ppf" { value: error_function::norm_ppf, d: |_, y| Times((y.square() * 0.5).unary(Op::Exp) * (1.0 / FRAC_1_SQRT_2PI)), domain: (0.1, 0.9), cost: 30, singular: true, non_smooth: "+inf at 0 and 1" }
+        LogNdtr = 241 "log_ndtr" { value: error_function::log_ndtr, d: |x, _| Times(x.number(1.0).binary(Op::LogNdtrDerivative, x)), domain: (-3.0, 3.0), cost: 40 }
     }
     binary {
         Add = 1 "add" { value: |a, b| a + b, int: i64::wrapping_add, d: [|_, _, _| One, |_, _, _| One], domain: [(-2.0, 2.0), (-2.0, 2.0)], cost: 1 }
         Subtract = 2 "subtract" { value: |a, b| a - b, int: i64::wrapping_sub, d: [|_, _, _| One, |_, _, _| MinusOne], domain: [(-2.0, 2.0), (-2.0, 2.0)], cost: 1 }
         Multiply = 3 "multiply" { value: |a, b| a * b, int: i64::wrapping_mul, d: [|_, b, _| Times(b), |a, _, _| Times(a)], domain: [(-2.0, 2.0), (-2.0, 2.0)], cost: 1 }
-        Divide = 4 "divide" { value: |a, b| a / b, int: |a, b| if b == 0 { 0 } else { a.wrapping_div(b) }, d: [|_, b, _| Over(b), |_, b, y| Times(-(y / b))], domain: [(-2.0, 2.0), (0.5, 3.0)], cost: 4 }
+        // y / b can overflow where y does not: a denominator that does not move contributes 0 all the same.
+        Divide = 4 "divide" { value: |a, b| a / b, int: |a, b| if b == 0 { 0 } else { a.wrapping_div(b) }, d: [|_, b, _| Over(b), |_, b, y| TimesNoNan(-(y / b))], domain: [(-2.0, 2.0), (0.5, 3.0)], cost: 4 }
         Maximum = 8 "maximum" { value: kernels::maximum, int: std::cmp::Ord::max, d: [|a, b, _| Times(a.share(Gt, b)), |a, b, _| Times(b.share(Gt, a))], domain: [(-2.0, 0.0), (0.1, 2.0)], cost: 1, non_smooth: "ties share equally" }
         Minimum = 9 "minimum" { value: kernels::minimum, int: std::cmp::Ord::min, d: [|a, b, _| Times(a.share(Lt, b)), |a, b, _| Times(b.share(Lt, a))], domain: [(-2.0, 0.0), (0.1, 2.0)], cost: 1, non_smooth: "ties share equally" }
-        // Exponent 0 gives slope 0 even at base 0; base 0 gives slope 0 in a positive exponent.
+        // Exponent 0 gives slope 0 even at base 0; base 0 gives slope 0 in a positive exponent. Both slopes are again
+        // powers with a factor, and so are theirs.
         Power = 10 "power" { value: libm::pow, d: [
-            |a, b, _| Times(a.binary(Op::Power, b - 1.0).times_no_nan(b)),
-            |a, _, y| Times(a.unary(Op::Log).times_no_nan(y))
+            |a, b, _| Times(a.ternary(Op::ScaledPower, b - 1.0, b)),
+            |a, b, _| Times(a.ternary(Op::ScaledPower, b, a.unary(Op::Log)))
         ], domain: [(0.2, 3.0), (-2.0, 2.0)], cost: 24, singular: true, non_smooth: "d/da a^0 = 0" }
         Remainder = 16 "remainder" { value: libm::fmod, int: |a, b| if b == 0 { 0 } else { a.wrapping_rem(b) }, d: [
             |_, _, _| One,
             |a, b, y| Times(((y - a) / b).unary(Op::RoundNearestEven))
-        ], domain: [(2.2, 2.6), (0.9, 1.05)], cost: 10, non_smooth: "that of the piece" }
+        ], domain: [(2.2, 2.6), (0.9, 1.05)], cost: 10, singular: true, non_smooth: "that of the piece" }
         MultiplyNoNan = 17 "multiply_no_nan" { value: |a, b| if a == 0.0 || b == 0.0 { 0.0 } else { a * b }, d: [|_, b, _| TimesNoNan(b), |a, _, _| TimesNoNan(a)], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 1 }
-        Hypot = 18 "hypot" { value: libm::hypot, d: [|a, _, y| Times(y.where_equals(0.0, 0.0, a / y)), |_, b, y| Times(y.where_equals(0.0, 0.0, b / y))], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 12, non_smooth: "0 at the origin" }
-        // Divided by the radius twice: its square could overflow.
+        Hypot = 18 "hypot" { value: libm::hypot, d: [|a, b, _| Times(a.binary(Op::Direction, b)), |a, b, _| Times(b.binary(Op::Direction, a))], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 12, non_smooth: "0 at the origin" }
+        Copysign = 21 "copysign" { value: f64::copysign, d: [|a, b, _| Times(a.unary(Op::Sign) * a.number(1.0).binary(Op::Copysign, b)), |_, _, _| Zero], domain: [(0.1, 2.0), (0.1, 2.0)], cost: 1, non_smooth: "0 in a at 0, 0 in b" }
+        // With (u, v) the unit vector along (a, b) and r its length: v² / r and -u v / r.
+        Direction = 24 "direction" { value: values::direction, d: [
+            |a, b, _| { let v = over_root_of_radius(b, a); Times(v.square()) },
+            |a, b, _| Times(-(over_root_of_radius(a, b) * over_root_of_radius(b, a)))
+        ], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 16, singular: true, non_smooth: "0 at the origin" }
+        // (b² - a²) / r⁴ as (b - a)(b + a), which cancels only as exactly as its operands; -2 a b / r⁴.
+        OverNormSquared = 25 "over_norm_squared" { value: values::over_norm_squared, d: [
+            |a, b, _| { let r = a.binary(Op::Hypot, b); Times(((b - a) / r / r) * ((b + a) / r / r)) },
+            |a, b, y| Times(-2.0 * y * b.binary(Op::OverNormSquared, a))
+        ], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 20, singular: true }
+        Logaddexp = 38 "logaddexp" { value: values::logaddexp, d: [|a, b, _| Times((a - b).unary(Op::Logistic)), |a, b, _| Times((b - a).unary(Op::Logistic))], domain: [(-3.0, 3.0), (-3.0, 3.0)], cost: 26 }
         Atan2 = 56 "atan2" { value: libm::atan2, d: [
-            |a, b, _| { let r = a.binary(Op::Hypot, b); Times(b / r / r) },
-            |a, b, _| { let r = a.binary(Op::Hypot, b); Times(-(a / r / r)) }
-        ], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 20 }
+            |a, b, _| Times(b.binary(Op::OverNormSquared, a)),
+            |a, b, _| Times(-a.binary(Op::OverNormSquared, b))
+        ], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 20, singular: true }
+        // The order comes first, as in polygamma; it is not differentiated.
+        SincDerivative = 65 "sinc_derivative" { value: values::sinc_derivative, d: [|_, _, _| Zero, |n, x, _| Times((n + 1.0).binary(Op::SincDerivative, x))], domain: [(1.0, 1.0), (-2.0, 2.0)], cost: 30 }
+        LeakyRelu = 71 "leaky_relu" { value: |x, slope| if x > 0.0 { x } else { slope * x }, d: [
+            |x, slope, _| Times(x.where_positive(x.number(1.0), slope)),
+            |x, _, _| Times(x.where_positive(x.number(0.0), x))
+        ], domain: [(-2.0, -0.1), (0.1, 0.5)], cost: 2, non_smooth: "the slope at 0" }
+        Elu = 72 "elu" { value: |x, alpha| if x > 0.0 { x } else { alpha * libm::expm1(x) }, d: [
+            |x, alpha, _| Times(x.where_positive(x.number(1.0), alpha * x.unary(Op::Exp))),
+            |x, _, _| Times(x.where_positive(x.number(0.0), x.unary(Op::Expm1)))
+        ], domain: [(-2.0, -0.1), (0.5, 1.5)], cost: 16, non_smooth: "alpha at 0" }
+
+        Polygamma = 226 "polygamma" { value: gamma::polygamma, d: [|_, _, _| Zero, |n, x, _| Times((n + 1.0).binary(Op::Polygamma, x))], domain: [(2.0, 2.0), (0.7, 4.0)], cost: 400 }
+        // The sum a + b is not written as a node: it would round.
+        Lbeta = 227 "lbeta" { value: gamma::lbeta, d: [
+            |a, b, _| Times(a.number(0.0).ternary(Op::PolygammaDifference, a, b)),
+            |a, b, _| Times(a.number(0.0).ternary(Op::PolygammaDifference, b, a))
+        ], domain: [(0.5, 4.0), (0.5, 4.0)], cost: 600 }
+        Igamma = 228 "igamma" { value: incomplete_gamma::igamma, d: [
+            |a, x, _| Times(a.number(1.0).ternary(Op::IgammaGradA, a, x)),
+            |a, x, _| Times(a.number(0.0).ternary(Op::IgammaGradX, a, x))
+        ], domain: [(0.5, 4.0), (0.5, 5.0)], cost: 1000 }
+        Igammac = 229 "igammac" { value: incomplete_gamma::igammac, d: [
+            |a, x, _| Times(-a.number(1.0).ternary(Op::IgammaGradA, a, x)),
+            |a, x, _| Times(-a.number(0.0).ternary(Op::IgammaGradX, a, x))
+        ], domain: [(0.5, 4.0), (0.5, 5.0)], cost: 1000 }
+        BesselJn = 235 "bessel_jn" { value: bessel::jn, d: [|_, _, _| Zero, |n, x, _| Times(x.number(1.0).ternary(Op::BesselJnDerivative, n, x))], domain: [(3.0, 3.0), (0.5, 6.0)], cost: 400 }
+        BesselYn = 238 "bessel_yn" { value: bessel::yn, d: [|_, _, _| Zero, |n, x, _| Times(x.number(1.0).ternary(Op::BesselYnDerivative, n, x))], domain: [(2.0, 2.0), (1.0, 6.0)], cost: 400 }
+        // x first: 0 / 0 is 0 where x is 0.
+        Xlogy = 242 "xlogy" { value: special::xlogy, d: [|_, y, _| Times(y.unary(Op::Log)), |x, y, _| Times(y.recip().times_no_nan(x))], domain: [(0.2, 3.0), (0.2, 3.0)], cost: 12, singular: true, non_smooth: "in y 0 at x = 0" }
+        Xlog1py = 243 "xlog1py" { value: special::xlog1py, d: [|_, y, _| Times(y.unary(Op::Log1p)), |x, y, _| Times((y + 1.0).recip().times_no_nan(x))], domain: [(0.2, 3.0), (-0.5, 3.0)], cost: 16, singular: true, non_smooth: "in y 0 at x = 0" }
+        Zeta = 244 "zeta" { value: zeta::zeta, d: [
+            |s, q, _| Times(s.number(1.0).ternary(Op::ZetaDerivative, s, q)),
+            |s, q, _| Times(-(s * (s + 1.0).binary(Op::Zeta, q)))
+        ], domain: [(1.5, 4.0), (0.5, 3.0)], cost: 2000 }
+        ErfcxDerivative = 245 "erfcx_derivative" { value: error_function::erfcx_derivative, d: [|_, _, _| Zero, |n, x, _| Times((n + 1.0).binary(Op::ErfcxDerivative, x))], domain: [(2.0, 2.0), (-1.0, 4.0)], cost: 200 }
+        LogNdtrDerivative = 246 "log_ndtr_derivative" { value: error_function::log_ndtr_derivative, d: [|_, _, _| Zero, |n, x, _| Times((n + 1.0).binary(Op::LogNdtrDerivative, x))], domain: [(1.0, 1.0), (-3.0, 3.0)], cost: 300 }
     }
     ternary {
         // min(max(x, low), high); x[0] is low, x[1] the operand, x[2] high.
@@ -288,6 +397,80 @@ ops! {
         ], domain: [(-2.0, -1.0), (-0.9, 0.9), (1.0, 2.0)], cost: 2, non_smooth: "at a bound half" }
         // Rounded once, as the hardware does.
         Fma = 22 "fma" { value: f64::mul_add, d: [|x, _| Times(x[1]), |x, _| Times(x[0]), |_, _| One], domain: [(-2.0, 2.0), (-2.0, 2.0), (-2.0, 2.0)], cost: 2 }
+        ScaledPower = 23 "scaled_power" { value: values::scaled_power, d: [
+            |x, _| Times(x[0].ternary(Op::ScaledPower, x[1] - 1.0, x[1] * x[2])),
+            |x, _| Times(x[0].ternary(Op::ScaledPower, x[1], x[0].unary(Op::Log).times_no_nan(x[2]))),
+            |x, _| Times(x[0].binary(Op::Power, x[1]))
+        ], domain: [(0.2, 3.0), (-2.0, 2.0), (-2.0, 2.0)], cost: 26, singular: true, non_smooth: "d/da a^0 = 0" }
+
+        // Orders first: ψ_n(a) - ψ_n(a + b).
+        PolygammaDifference = 247 "polygamma_difference" { value: gamma::polygamma_difference, d: [
+            |_, _| Zero,
+            |x, _| Times((x[0] + 1.0).ternary(Op::PolygammaDifference, x[1], x[2])),
+            |x, _| Times(-(x[0] + 1.0).binary(Op::Polygamma, x[1] + x[2]))
+        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 4.0)], cost: 800 }
+        // The derivative of (q + k)^-s in q lowers the exponent and brings down -s, whose own derivative is the second term.
+        ZetaDerivative = 248 "zeta_derivative" { value: zeta::derivative, d: [
+            |_, _| Zero,
+            |x, _| Times((x[0] + 1.0).ternary(Op::ZetaDerivative, x[1], x[2])),
+            |x, _| {
+                let s = x[1] + 1.0;
+                Times(-(x[1] * x[0].ternary(Op::ZetaDerivative, s, x[2])) - (x[0] - 1.0).ternary(Op::ZetaDerivative, s, x[2]).times_no_nan(x[0]))
+            }
+        ], domain: [(1.0, 1.0), (1.5, 4.0), (0.5, 3.0)], cost: 2000 }
+        BesselJnDerivative = 249 "bessel_jn_derivative" { value: bessel::jn_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselJnDerivative, x[1], x[2]))], domain: [(1.0, 1.0), (2.0, 2.0), (0.5, 6.0)], cost: 600 }
+        BesselYnDerivative = 250 "bessel_yn_derivative" { value: bessel::yn_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselYnDerivative, x[1], x[2]))], domain: [(1.0, 1.0), (1.0, 1.0), (1.0, 6.0)], cost: 600 }
+        BesselIneDerivative = 251 "bessel_ine_derivative" { value: bessel::ine_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselIneDerivative, x[1], x[2]))], domain: [(1.0, 1.0), (1.0, 1.0), (0.2, 5.0)], cost: 600, non_smooth: "0 at 0" }
+        IgammaGradA = 252 "igamma_grad_a" { value: incomplete_gamma::grad_a, d: [
+            |_, _| Zero,
+            |x, _| Times((x[0] + 1.0).ternary(Op::IgammaGradA, x[1], x[2])),
+            |x, _| Times(x[0].ternary(Op::IgammaGradX, x[1], x[2]))
+        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 5.0)], cost: 2000 }
+        // x f' = (a - 1 - x) f for the density f, differentiated k times in a.
+        IgammaGradX = 253 "igamma_grad_x" { value: incomplete_gamma::grad_x, d: [
+            |_, _| Zero,
+            |x, _| Times((x[0] + 1.0).ternary(Op::IgammaGradX, x[1], x[2])),
+            |x, y| {
+                let [k, a, x] = [x[0], x[1], x[2]];
+                let before = (k - 1.0).ternary(Op::IgammaGradX, a, x);
+                Times((y * ((a - x) - 1.0) + before.times_no_nan(k)) / x)
+            }
+        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 5.0)], cost: 600 }
+        Betainc = 230 "betainc" { value: incomplete_beta::betainc, d: [
+            |x, _| Times(x[0].ternary(Op::BetaincGradA, x[1], x[2])),
+            |x, _| Times(x[0].ternary(Op::BetaincGradB, x[1], x[2])),
+            |x, _| Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]))
+        ], domain: [(0.5, 4.0), (0.5, 4.0), (0.1, 0.9)], cost: 2000 }
+        BetaincGradX = 254 "betainc_grad_x" { value: incomplete_beta::grad_x, d: [
+            |x, y| Times(y * betainc_score(x[2].unary(Op::Log), x[0], x[1])),
+            |x, y| Times(y * betainc_score((-x[2]).unary(Op::Log1p), x[1], x[0])),
+            |x, y| Times(y * ((x[0] - 1.0) * (1.0 - x[2]) - (x[1] - 1.0) * x[2]) / (x[2] * (1.0 - x[2])))
+        ], domain: [(0.5, 4.0), (0.5, 4.0), (0.1, 0.9)], cost: 800 }
+        BetaincGradA = 255 "betainc_grad_a" { value: |a, b, x| incomplete_beta::derivative(In::A, a, b, x), d: [
+            |x, _| Times(x[0].ternary(Op::BetaincGradAa, x[1], x[2])),
+            |x, _| Times(x[0].ternary(Op::BetaincGradAb, x[1], x[2])),
+            |x, _| Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_score(x[2].unary(Op::Log), x[0], x[1]))
+        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
+        BetaincGradB = 256 "betainc_grad_b" { value: |a, b, x| incomplete_beta::derivative(In::B, a, b, x), d: [
+            |x, _| Times(x[0].ternary(Op::BetaincGradAb, x[1], x[2])),
+            |x, _| Times(x[0].ternary(Op::BetaincGradBb, x[1], x[2])),
+            |x, _| Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_score((-x[2]).unary(Op::Log1p), x[1], x[0]))
+        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
+        BetaincGradAa = 257 "betainc_grad_aa" { value: |a, b, x| incomplete_beta::derivative(In::AA, a, b, x), d: [
+            |_, _| Unavailable,
+            |_, _| Unavailable,
+            |x, _| { Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_bend(x[2].unary(Op::Log), x[0], x[1])) }
+        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
+        BetaincGradAb = 258 "betainc_grad_ab" { value: |a, b, x| incomplete_beta::derivative(In::AB, a, b, x), d: [
+            |_, _| Unavailable,
+            |_, _| Unavailable,
+            |x, _| { let (p, q) = (betainc_score(x[2].unary(Op::Log), x[0], x[1]), betainc_score((-x[2]).unary(Op::Log1p), x[1], x[0])); Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * (p * q + x[0].number(1.0).binary(Op::Polygamma, x[0] + x[1]))) }
+        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
+        BetaincGradBb = 259 "betainc_grad_bb" { value: |a, b, x| incomplete_beta::derivative(In::BB, a, b, x), d: [
+            |_, _| Unavailable,
+            |_, _| Unavailable,
+            |x, _| { Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_bend((-x[2]).unary(Op::Log1p), x[1], x[0])) }
+        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
     }
     structural {
         Compare = 80 "compare" => compare::COMPARE;
@@ -297,6 +480,8 @@ ops! {
         Xor = 84 "xor" => logical::BINARY;
         Not = 85 "not" => logical::NOT;
         IsFinite = 86 "is_finite" => logical::IS_FINITE;
+        IsNan = 92 "is_nan" => logical::IS_FINITE;
+        IsInf = 93 "is_inf" => logical::IS_FINITE;
         Constant = 120 "constant" => constant::CONSTANT;
         Iota = 121 "iota" => constant::IOTA;
         Convert = 122 "convert" => convert::CONVERT;
@@ -315,25 +500,10 @@ ops! {
         DotGeneral = 170 "dot_general" => dot::DOT_GENERAL;
     }
     composite {
+        IntegerPow = 19 "integer_pow" => integer_pow::INTEGER_POW;
         Matmul = 171 "matmul" => matmul::MATMUL;
     }
     declared {
-        IntegerPow = 19 "integer_pow";
-        Copysign = 21 "copysign";
-        Logaddexp = 38 "logaddexp";
-        Softplus = 39 "softplus";
-        LogSigmoid = 40 "log_sigmoid";
-        Sinc = 63 "sinc";
-        Relu = 70 "relu";
-        LeakyRelu = 71 "leaky_relu";
-        Elu = 72 "elu";
-        Gelu = 73 "gelu";
-        GeluTanh = 74 "gelu_tanh";
-        Silu = 75 "silu";
-        Trunc = 90 "trunc";
-        RoundNearestAfz = 91 "round_nearest_afz";
-        IsNan = 92 "is_nan";
-        IsInf = 93 "is_inf";
         Scatter = 132 "scatter";
         DynamicSlice = 133 "dynamic_slice";
         DynamicUpdateSlice = 134 "dynamic_update_slice";
@@ -367,31 +537,6 @@ ops! {
         Trace = 174 "trace";
         Diag = 175 "diag";
         Einsum = 176 "einsum";
-        Erf = 220 "erf";
-        Erfc = 221 "erfc";
-        ErfInv = 222 "erf_inv";
-        Erfcx = 223 "erfcx";
-        Lgamma = 224 "lgamma";
-        Digamma = 225 "digamma";
-        Polygamma = 226 "polygamma";
-        Lbeta = 227 "lbeta";
-        Igamma = 228 "igamma";
-        Igammac = 229 "igammac";
-        Betainc = 230 "betainc";
-        BesselI0e = 231 "bessel_i0e";
-        BesselI1e = 232 "bessel_i1e";
-        BesselJ0 = 233 "bessel_j0";
-        BesselJ1 = 234 "bessel_j1";
-        BesselJn = 235 "bessel_jn";
-        BesselY0 = 236 "bessel_y0";
-        BesselY1 = 237 "bessel_y1";
-        BesselYn = 238 "bessel_yn";
-        NormCdf = 239 "norm_cdf";
-        NormPpf = 240 "norm_ppf";
-        LogNdtr = 241 "log_ndtr";
-        Xlogy = 242 "xlogy";
-        Xlog1py = 243 "xlog1py";
-        Zeta = 244 "zeta";
         TriangularSolve = 280 "triangular_solve";
         Solve = 281 "solve";
         Cholesky = 282 "cholesky";

@@ -1,3 +1,4 @@
+pub use crate::op::NonSmooth;
 use std::time::Duration;
 
 /// Products compiled together, so that what they share is computed once. With a graph's id this is the key of
@@ -67,17 +68,6 @@ pub enum HvpMode {
     ReverseOverForward,
     /// The derivative of ∇f along v.
     ForwardOverReverse,
-}
-
-/// The derivative where there is none.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-#[allow(missing_docs, reason = "described in the wire contract")]
-pub enum NonSmooth {
-    #[default]
-    Standard,
-    Jax,
-    PyTorch,
-    Strict,
 }
 
 /// What infinities and NaN mean.
