@@ -10,6 +10,7 @@ mod emit;
 mod gather;
 mod info;
 pub mod kernels;
+mod linalg;
 mod logical;
 mod pad;
 mod problem;
