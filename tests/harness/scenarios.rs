@@ -95,7 +95,7 @@ pub fn all() -> Vec<Scenario> {
     let mut all = Vec::new();
     for &op in Op::ALL {
         if let Some(row) = op.elementwise() {
-            let names = ["a", "b"];
+            let names = ["a", "b", "c"];
             for shape in [&[][..], &[3]] {
                 all.push(scenario(op, "elementwise", row.domain, |g| {
                     let operands: Vec<ValueId> = row
@@ -240,7 +240,29 @@ fn structural(all: &mut Vec<Scenario>) {
         g.op(Op::Select, &[p, squared, y])
     }));
     dots(all);
+    matrix_products(all);
     windows(all);
+}
+
+/// NumPy's matrix product: vectors, matrices, batches that stretch.
+fn matrix_products(all: &mut Vec<Scenario>) {
+    let cases: [(&[u64], &[u64]); 9] = [
+        (&[3], &[3]),
+        (&[2, 3], &[3]),
+        (&[3], &[3, 2]),
+        (&[2, 3], &[3, 4]),
+        (&[5, 2, 3], &[3]),
+        (&[3], &[5, 3, 2]),
+        (&[2, 3], &[5, 3, 4]),
+        (&[5, 1, 2, 3], &[4, 3, 2]),
+        (&[2, 0], &[0, 3]),
+    ];
+    for (left, right) in cases {
+        all.push(scenario(Op::Matmul, "shapes", &[WIDE, WIDE], |g| {
+            let (a, b) = (g.input("a", left), g.input("b", right));
+            g.op(Op::Matmul, &[a, b])
+        }));
+    }
 }
 
 /// Name, both shapes, and the four lists of dimensions.

@@ -35,8 +35,8 @@ pub(super) fn run<T: Element>(
     plan: &DotPlan,
     ticker: &mut Ticker<'_>,
 ) -> Result<(), Error> {
-    let out = memory.at::<T>(step.result);
-    let lanes = memory.lanes_of(step.result.slot);
+    let out = memory.at::<T>(step.result());
+    let lanes = memory.lanes_of(step.result().slot);
     let [a, b] = [0, 1].map(|k| memory.at::<T>(step.operands[k]));
     let [a_lanes, b_lanes] = [0, 1].map(|k| memory.lanes_of(step.operands[k].slot));
     let batches = [offsets(&plan.batch[0]), offsets(&plan.batch[1])];

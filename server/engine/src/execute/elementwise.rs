@@ -4,7 +4,10 @@ use super::memory::{Element, Memory};
 use super::stop::Ticker;
 use crate::error::Error;
 use crate::op::kernels::{Float, Source, zip2};
-use crate::op::{Direction, Op, binary_floats, binary_integers, unary_floats, unary_integers};
+use crate::op::{
+    Direction, Op, binary_floats, binary_integers, ternary_floats, ternary_integers, unary_floats,
+    unary_integers,
+};
 use crate::tape::{Instruction, Slot};
 use crate::tensor::DType;
 use std::cell::Cell;
@@ -156,6 +159,9 @@ fn floats<T: Element + Float>(
         1 => for_rows::<T, T, T>(memory, i, 1, ticker, |out, a, _, _| {
             unary_floats(i.op, out, cells(a))
         }),
+        3 => for_rows::<T, T, T>(memory, i, 3, ticker, |out, a, b, c| {
+            ternary_floats(i.op, out, [a, b, c])
+        }),
         _ => for_rows::<T, T, T>(memory, i, 2, ticker, |out, a, b, _| {
             binary_floats(i.op, out, a, b)
         }),
@@ -166,6 +172,9 @@ fn integers(memory: Memory<'_>, i: &Instruction, ticker: &mut Ticker<'_>) -> Res
     match arity(i.op) {
         1 => for_rows::<i64, i64, i64>(memory, i, 1, ticker, |out, a, _, _| {
             unary_integers(i.op, out, cells(a))
+        }),
+        3 => for_rows::<i64, i64, i64>(memory, i, 3, ticker, |out, a, b, c| {
+            ternary_integers(i.op, out, [a, b, c])
         }),
         _ => for_rows::<i64, i64, i64>(memory, i, 2, ticker, |out, a, b, _| {
             binary_integers(i.op, out, a, b)
@@ -194,22 +203,16 @@ fn select<T: Element>(
     i: &Instruction,
     ticker: &mut Ticker<'_>,
 ) -> Result<(), Error> {
-    for_rows::<T, bool, T>(memory, i, 3, ticker, |out, p, a, b| {
-        let get = |source: Source<'_, T>, k: usize| match source {
-            Source::Row(row) => row[k].get(),
-            Source::Splat(value) => value,
-        };
-        match p {
-            Source::Splat(p) => {
-                let taken = if p { a } else { b };
-                out.iter()
-                    .enumerate()
-                    .for_each(|(k, o)| o.set(get(taken, k)));
-            }
-            Source::Row(p) => {
-                for (k, (o, p)) in out.iter().zip(p).enumerate() {
-                    o.set(get(if p.get() { a } else { b }, k));
-                }
+    for_rows::<T, bool, T>(memory, i, 3, ticker, |out, p, a, b| match p {
+        Source::Splat(p) => {
+            let taken = if p { a } else { b };
+            out.iter()
+                .enumerate()
+                .for_each(|(k, o)| o.set(taken.get(k)));
+        }
+        Source::Row(p) => {
+            for (k, (o, p)) in out.iter().zip(p).enumerate() {
+                o.set(if p.get() { a } else { b }.get(k));
             }
         }
     })

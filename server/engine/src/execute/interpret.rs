@@ -44,7 +44,8 @@ fn scalar(memory: Memory<'_>, i: &Instruction) -> bool {
         Op::Negate => -get(0),
         op => match op.elementwise() {
             Some(row) if row.partials.len() == 1 => op.value1(get(0)),
-            Some(_) => op.value2(get(0), get(1)),
+            Some(row) if row.partials.len() == 2 => op.value2(get(0), get(1)),
+            Some(_) => op.value3(get(0), get(1), get(2)),
             None => return false,
         },
     };

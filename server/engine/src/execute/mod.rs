@@ -6,6 +6,7 @@ mod elementwise;
 mod interpret;
 mod memory;
 mod program;
+mod routine;
 mod stop;
 mod structural;
 

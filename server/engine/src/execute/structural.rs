@@ -1,8 +1,8 @@
 //! Structural steps. Where lanes are there, every element is a row of them.
 
-use super::dot;
 use super::memory::{Element, Memory, for_dtype};
 use super::stop::Ticker;
+use super::{dot, routine};
 use crate::error::Error;
 use crate::op::{Kernel, OutOfBounds, Reduction, Strided, WindowPlan};
 use crate::tape::{Place, Structural};
@@ -18,7 +18,10 @@ pub(super) fn run(
     step: &Structural,
     ticker: &mut Ticker<'_>,
 ) -> Result<(), Error> {
-    for_dtype!(step.result.dtype, typed(memory, step, ticker))
+    if let Kernel::Routine { routine, batch } = &step.kernel {
+        return routine::run(memory, step, &**routine, *batch, ticker);
+    }
+    for_dtype!(step.result().dtype, typed(memory, step, ticker))
 }
 
 fn typed<T: Element>(
@@ -26,8 +29,8 @@ fn typed<T: Element>(
     step: &Structural,
     ticker: &mut Ticker<'_>,
 ) -> Result<(), Error> {
-    let out = memory.at::<T>(step.result);
-    let lanes = memory.lanes_of(step.result.slot);
+    let out = memory.at::<T>(step.result());
+    let lanes = memory.lanes_of(step.result().slot);
     ticker.tick(out.len())?;
     let operand = |k: usize| memory.at::<T>(step.operands[k]);
     match &step.kernel {
@@ -99,8 +102,9 @@ fn typed<T: Element>(
                 },
             );
         }
-        // Elementwise steps do not come here.
-        Kernel::Convert
+        // Elementwise steps and routines do not come here.
+        Kernel::Routine { .. }
+        | Kernel::Convert
         | Kernel::Compare(_)
         | Kernel::Select
         | Kernel::Logical

@@ -1,5 +1,5 @@
 use super::Interner;
-use crate::op::{Attributes, Emit, Op, Problem, ValueId, infer_elementwise};
+use crate::op::{Attributes, Emit, Infer, Op, Problem, ValueId, infer_elementwise};
 use crate::tensor::TensorType;
 
 /// A node's position in its arena.
@@ -15,9 +15,11 @@ const NO_NODE: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug)]
 struct Node {
     op: Op,
+    results: u16,
     attributes: u32,
     /// Where the operands begin; they end where the next node's begin.
     operands: u32,
+    /// The first result; the others follow it.
     result: ValueId,
 }
 
@@ -50,12 +52,23 @@ pub struct NodeRef<'a> {
     pub operands: &'a [ValueId],
     /// Its attributes.
     pub attributes: &'a Attributes,
-    /// Its result.
+    /// Its first result; the others are numbered after it.
     pub result: ValueId,
-    /// Type of the result.
+    /// How many results it has.
+    pub result_count: u16,
+    /// Type of the first result.
     pub ty: &'a TensorType,
     /// The client's name for it; empty if it has none.
     pub label: &'a str,
+}
+
+impl NodeRef<'_> {
+    /// Its results.
+    #[inline(always)]
+    pub fn results(&self) -> impl DoubleEndedIterator<Item = ValueId> + use<> {
+        let first = self.result.0;
+        (first..first + u32::from(self.result_count)).map(ValueId)
+    }
 }
 
 impl Default for Arena {
@@ -122,14 +135,16 @@ impl Arena {
         TypeId(self.types.intern(ty))
     }
 
-    /// Type of the result that a node would have, or what is wrong with it. The operands exist and their number
-    /// is right.
+    /// Types of the results that a node would have (into `types`), or what is wrong with it. The operands exist
+    /// and their number is right.
     pub fn infer(
         &mut self,
         op: Op,
         operands: &[ValueId],
         attributes: u32,
-    ) -> Result<TypeId, Problem> {
+        types: &mut Vec<TypeId>,
+    ) -> Result<(), Problem> {
+        types.clear();
         if let Some(row) = op.elementwise() {
             let first = self.type_id(operands[0]);
             let dtype = self.types.get(first.0).dtype;
@@ -137,31 +152,48 @@ impl Arena {
             if operands[1..].iter().all(|&v| self.type_id(v) == first)
                 && (dtype.is_float() || row.integer && dtype == crate::tensor::DType::I64)
             {
-                return Ok(first);
+                types.push(first);
+                return Ok(());
             }
-            let types: Vec<&TensorType> = operands.iter().map(|&v| self.ty(v)).collect();
-            let ty = infer_elementwise(row, &types)?;
-            return Ok(self.intern_type(ty));
+            let of: Vec<&TensorType> = operands.iter().map(|&v| self.ty(v)).collect();
+            let ty = infer_elementwise(row, &of)?;
+            types.push(self.intern_type(ty));
+            return Ok(());
         }
-        let Some(rule) = op.rule() else {
+        let Some(form) = op.form() else {
             return Err(Problem {
                 place: crate::op::Place::Node,
                 kind: crate::op::ViolationKind::Unimplemented,
                 message: format!("{} is not implemented by this server yet", op.name()),
             });
         };
-        let types: Vec<&TensorType> = operands.iter().map(|&v| self.ty(v)).collect();
-        let ty = (rule.infer)(op, self.attributes.get(attributes), &types)?;
-        Ok(self.intern_type(ty))
+        let of: Vec<&TensorType> = operands.iter().map(|&v| self.ty(v)).collect();
+        let attributes = self.attributes.get(attributes);
+        let inferred = match form.infer {
+            Infer::One(infer) => vec![infer(op, attributes, &of)?],
+            Infer::Many(infer) => infer(op, attributes, &of)?,
+        };
+        types.extend(inferred.into_iter().map(|ty| self.intern_type(ty)));
+        Ok(())
     }
 
-    /// Appends a node of a known result type.
+    /// Appends a node of known result types and gives its first result.
     #[inline(always)]
-    pub fn push(&mut self, op: Op, operands: &[ValueId], attributes: u32, ty: TypeId) -> ValueId {
+    pub fn push(
+        &mut self,
+        op: Op,
+        operands: &[ValueId],
+        attributes: u32,
+        types: &[TypeId],
+    ) -> ValueId {
         let node = self.nodes.len() as u32;
-        let result = self.push_value(ty, node);
+        let result = ValueId(self.values.len() as u32);
+        for &ty in types {
+            self.push_value(ty, node);
+        }
         self.nodes.push(Node {
             op,
+            results: types.len() as u16,
             attributes,
             operands: self.operands.len() as u32,
             result,
@@ -191,6 +223,7 @@ impl Arena {
             operands: &self.operands[node.operands as usize..end],
             attributes: self.attributes.get(node.attributes),
             result: node.result,
+            result_count: node.results,
             ty: self.ty(node.result),
             label: "",
         }
@@ -225,7 +258,7 @@ impl Arena {
         self.values[value.index()].ty
     }
 
-    /// Marks the values that any of these depend on, themselves included.
+    /// Marks the values that any of these depend on, themselves included; of a node that is needed, all results.
     pub fn needed(&self, roots: impl IntoIterator<Item = ValueId>) -> Vec<bool> {
         let mut needed = vec![false; self.len()];
         let mut last = 0;
@@ -239,6 +272,9 @@ impl Arena {
             {
                 for operand in node.operands {
                     needed[operand.index()] = true;
+                }
+                if node.result_count > 1 {
+                    node.results().for_each(|r| needed[r.index()] = true);
                 }
             }
         }
@@ -263,14 +299,27 @@ impl Arena {
     }
 }
 
+impl Arena {
+    /// Appends a well-typed node; gives its first result and their number.
+    fn append(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> (ValueId, u32) {
+        let attributes = self.intern_attributes(attributes);
+        let mut types = Vec::with_capacity(1);
+        self.infer(op, operands, attributes, &mut types)
+            .expect("rules write well-typed nodes");
+        let first = self.push(op, operands, attributes, &types);
+        (first, types.len() as u32)
+    }
+}
+
 /// Rules may write straight into an arena, without simplification.
 impl Emit for Arena {
     fn emit(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> ValueId {
-        let attributes = self.intern_attributes(attributes);
-        let ty = self
-            .infer(op, operands, attributes)
-            .expect("rules write well-typed nodes");
-        self.push(op, operands, attributes, ty)
+        self.append(op, operands, attributes).0
+    }
+
+    fn emit_all(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> Vec<ValueId> {
+        let (first, count) = self.append(op, operands, attributes);
+        (0..count).map(|i| ValueId(first.0 + i)).collect()
     }
 
     fn ty(&self, value: ValueId) -> &TensorType {

@@ -1,4 +1,4 @@
-use super::{Arena, Graph, Input, NodeId, Output};
+use super::{Arena, Graph, Input, NodeId, Output, TypeId};
 use crate::op::{Attributes, Op, Place, Problem, ValueId, ViolationKind};
 use crate::tensor::TensorType;
 use std::collections::{HashMap, HashSet};
@@ -125,6 +125,8 @@ pub struct GraphBuilder {
     input_names: HashSet<String>,
     output_names: HashSet<String>,
     labels: HashMap<NodeId, Box<str>>,
+    /// Types of the node being added.
+    types: Vec<TypeId>,
 }
 
 impl GraphBuilder {
@@ -145,6 +147,7 @@ impl GraphBuilder {
             input_names: HashSet::new(),
             output_names: HashSet::new(),
             labels: HashMap::new(),
+            types: Vec::new(),
         }
     }
 
@@ -205,12 +208,17 @@ impl GraphBuilder {
         check_attributes(op, &attributes).map_err(refuse)?;
         check_operands(op, operands, &self.arena).map_err(refuse)?;
         let attributes = self.arena.intern_attributes(attributes);
-        let ty = self.arena.infer(op, operands, attributes).map_err(refuse)?;
-        let result = self.arena.push(op, operands, attributes, ty);
-        // Checking sizes of scalars would cost more than the rest.
-        if !self.arena.ty(result).shape.is_empty() {
-            let ty = self.arena.ty(result).clone();
-            self.check_size(&ty, || at(Place::Node))?;
+        self.arena
+            .infer(op, operands, attributes, &mut self.types)
+            .map_err(refuse)?;
+        let result = self.arena.push(op, operands, attributes, &self.types);
+        for i in 0..self.types.len() as u32 {
+            let value = ValueId(result.0 + i);
+            // Checking sizes of scalars would cost more than the rest.
+            if !self.arena.ty(value).shape.is_empty() {
+                let ty = self.arena.ty(value).clone();
+                self.check_size(&ty, || at(Place::Node))?;
+            }
         }
         if !label.is_empty() {
             self.labels.insert(NodeId(node as u32), label.into());
@@ -332,7 +340,7 @@ fn check_name(name: &str, taken: &mut HashSet<String>) -> Result<(), String> {
 }
 
 fn check_attributes(op: Op, attributes: &Attributes) -> Result<(), Problem> {
-    let needs = op.rule().map_or("", |rule| rule.attribute);
+    let needs = op.form().map_or("", |form| form.attribute);
     let given = attributes.field();
     if needs == given || !op.is_implemented() {
         return Ok(());
@@ -351,17 +359,16 @@ fn check_attributes(op: Op, attributes: &Attributes) -> Result<(), Problem> {
 }
 
 fn check_operands(op: Op, operands: &[ValueId], arena: &Arena) -> Result<(), Problem> {
-    let (min, max) = match (op.elementwise(), op.rule()) {
-        (Some(row), _) => (row.partials.len() as u32, row.partials.len() as u32),
-        (_, Some(rule)) => rule.operands,
-        _ => return Ok(()),
+    let Some((min, max)) = op.arity() else {
+        return Ok(());
     };
     let given = operands.len();
     if given < min as usize || given > max as usize {
         let takes = match (min, max) {
             (1, 1) => "1 operand".to_string(),
             (min, max) if min == max => format!("{min} operands"),
-            (min, _) => format!("at least {min} operand"),
+            (min, u32::MAX) => format!("at least {min} operand"),
+            (min, max) => format!("{min} to {max} operands"),
         };
         return Err(Problem::operands(format!("takes {takes}, {given} given")));
     }

@@ -114,7 +114,9 @@ fn structural_hashes(graph: &Graph) -> Vec<u64> {
                 hash = mix(hash).wrapping_add(hashes[operand.index()]);
             }
         }
-        hashes[node.result.index()] = mix(hash);
+        for (i, result) in node.results().enumerate() {
+            hashes[result.index()] = mix(hash.wrapping_add(i as u64));
+        }
     }
     hashes
 }
@@ -204,9 +206,13 @@ impl Encoder<'_> {
                 continue;
             }
             stack.pop();
+            // A node is encoded whole, whichever of its results was asked for.
+            let value = node.result;
             let hash = self.hash(value);
             if let Some(&same) = self.sharing.find(hash, |&v| self.same(v, value)) {
-                self.numbers[value.index()] = self.numbers[same.index()];
+                for (i, result) in node.results().enumerate() {
+                    self.numbers[result.index()] = self.numbers[same.index() + i];
+                }
                 continue;
             }
             let numbers: Vec<u32> = operands.iter().map(|v| self.numbers[v.index()]).collect();
@@ -215,8 +221,10 @@ impl Encoder<'_> {
                 hasher.update(buffer);
                 buffer.clear();
             }
-            self.numbers[value.index()] = self.next;
-            self.next += 1;
+            for result in node.results() {
+                self.numbers[result.index()] = self.next;
+                self.next += 1;
+            }
             let mut sharing = std::mem::take(&mut self.sharing);
             sharing.insert_unique(hash, value, |&v| self.hash(v));
             self.sharing = sharing;

@@ -15,12 +15,17 @@ impl fmt::Display for Graph {
             name => name.into(),
         };
         for node in self.nodes() {
+            let results: Vec<String> = node.results().map(|v| format!("%{}", v.0)).collect();
+            let types: Vec<String> = node
+                .results()
+                .map(|v| self.arena().ty(v).to_string())
+                .collect();
             writeln!(
                 f,
-                "%{} = {} : {}",
-                node.result.0,
+                "{} = {} : {}",
+                results.join(", "),
                 expression(node, &name),
-                node.ty
+                types.join(", ")
             )?;
         }
         for output in self.outputs() {

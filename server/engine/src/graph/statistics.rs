@@ -60,12 +60,14 @@ impl Arena {
         if let Some(row) = node.op.elementwise() {
             return node.ty.elements().saturating_mul(row.cost.into());
         }
-        let Some(rule) = node.op.rule() else { return 0 };
+        let Some(form) = node.op.form() else { return 0 };
         let operands: Vec<&TensorType> = node.operands.iter().map(|&v| self.ty(v)).collect();
+        let results: Vec<&TensorType> = node.results().map(|v| self.ty(v)).collect();
         let types = Types {
             operands: &operands,
             result: node.ty,
+            results: &results,
         };
-        (rule.cost)(node.attributes, &types)
+        (form.cost)(node.attributes, &types)
     }
 }

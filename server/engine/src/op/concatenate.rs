@@ -1,19 +1,22 @@
 //! concatenate: operands joined along one dimension.
 
 use super::{
-    Application, Attributes, Emit, Kernel, Op, Problem, Rule, Strided, ValueId, cost_of_result,
-    same_dtype, tangent_or_zeros,
+    Application, Attributes, Emit, Form, Infer, Jvp, Kernel, Op, Problem, Rule, Strided, ValueId,
+    cost_of_result, same_dtype, tangent_or_zeros,
 };
 use crate::tensor::TensorType;
 
 /// The rule.
 pub const CONCATENATE: Rule = Rule {
-    operands: (1, u32::MAX),
-    attribute: "concatenate",
-    linear: true,
-    non_smooth: "",
-    infer,
-    jvp: |cx, node, tangents| {
+    form: Form {
+        operands: (1, u32::MAX),
+        attribute: "concatenate",
+        linear: true,
+        non_smooth: "",
+        infer: Infer::One(infer),
+        cost: cost_of_result,
+    },
+    jvp: Jvp::One(|cx, node, tangents| {
         let operands: Vec<ValueId> = node
             .operands
             .iter()
@@ -21,7 +24,7 @@ pub const CONCATENATE: Rule = Rule {
             .map(|(&operand, &tangent)| tangent_or_zeros(cx, operand, tangent))
             .collect();
         Some(cx.emit(Op::Concatenate, &operands, node.attributes.clone()))
-    },
+    }),
     transpose: Some(transpose),
     kernel: |_, attributes, types| {
         let strides = types.result.shape.strides();
@@ -37,7 +40,6 @@ pub const CONCATENATE: Rule = Rule {
         }
         Kernel::Place { fill: None, parts }
     },
-    cost: cost_of_result,
 };
 
 fn infer(_: Op, attributes: &Attributes, operands: &[&TensorType]) -> Result<TensorType, Problem> {

@@ -1,20 +1,23 @@
 //! constant and iota: values from nothing.
 
-use super::{Attributes, Kernel, Op, Problem, Rule, no_tangent};
+use super::{Attributes, Form, Infer, Jvp, Kernel, Op, Problem, Rule};
 use crate::tensor::{DType, Tensor, TensorType};
 use std::sync::Arc;
 
 /// A tensor fixed in the graph.
 pub const CONSTANT: Rule = Rule {
-    operands: (0, 0),
-    attribute: "constant",
-    linear: false,
-    non_smooth: "",
-    infer: |_, attributes, _| match attributes {
-        Attributes::Constant(tensor) => Ok(tensor.ty().clone()),
-        _ => Err(Problem::node("constant attributes are missing")),
+    form: Form {
+        operands: (0, 0),
+        attribute: "constant",
+        linear: false,
+        non_smooth: "",
+        infer: Infer::One(|_, attributes, _| match attributes {
+            Attributes::Constant(tensor) => Ok(tensor.ty().clone()),
+            _ => Err(Problem::node("constant attributes are missing")),
+        }),
+        cost: |_, _| 0,
     },
-    jvp: no_tangent,
+    jvp: Jvp::None,
     transpose: None,
     kernel: |_, attributes, types| {
         Kernel::Constant(match attributes {
@@ -22,17 +25,19 @@ pub const CONSTANT: Rule = Rule {
             _ => Arc::new(Tensor::scalar(types.result.dtype, f64::NAN)),
         })
     },
-    cost: |_, _| 0,
 };
 
 /// The index along one dimension.
 pub const IOTA: Rule = Rule {
-    operands: (0, 0),
-    attribute: "iota",
-    linear: false,
-    non_smooth: "",
-    infer: infer_iota,
-    jvp: no_tangent,
+    form: Form {
+        operands: (0, 0),
+        attribute: "iota",
+        linear: false,
+        non_smooth: "",
+        infer: Infer::One(infer_iota),
+        cost: |_, types| types.result.elements(),
+    },
+    jvp: Jvp::None,
     transpose: None,
     kernel: |_, attributes, types| {
         let d = match attributes {
@@ -44,7 +49,6 @@ pub const IOTA: Rule = Rule {
             inner: types.result.shape.strides()[d],
         }
     },
-    cost: |_, types| types.result.elements(),
 };
 
 fn infer_iota(_: Op, attributes: &Attributes, _: &[&TensorType]) -> Result<TensorType, Problem> {

@@ -1,36 +1,38 @@
 //! dot_general: batched tensor contraction.
 
 use super::{
-    Application, Attributes, DotDimensions, Emit, Kernel, Op, Problem, Rule, Strided, Types,
-    ValueId, check_dimensions, same_dtype,
+    Application, Attributes, DotDimensions, Emit, Form, Infer, Jvp, Kernel, Op, Problem, Rule,
+    Strided, Types, ValueId, check_dimensions, same_dtype,
 };
 use crate::tensor::{DType, Shape, TensorType};
 
 /// The rule. Linear in each operand alone.
 pub const DOT_GENERAL: Rule = Rule {
-    operands: (2, 2),
-    attribute: "dot_general",
-    linear: false,
-    non_smooth: "",
-    infer,
-    jvp: |cx, node, tangents| {
+    form: Form {
+        operands: (2, 2),
+        attribute: "dot_general",
+        linear: false,
+        non_smooth: "",
+        infer: Infer::One(infer),
+        cost: |attributes, types| {
+            let contracted: u64 = dimensions(attributes)
+                .lhs_contracting
+                .iter()
+                .map(|&d| types.operands[0].shape[d as usize])
+                .product();
+            types.result.elements().saturating_mul(contracted)
+        },
+    },
+    jvp: Jvp::One(|cx, node, tangents| {
         let (a, b) = (node.operands[0], node.operands[1]);
         let dot =
             |cx: &mut dyn Emit, a, b| cx.emit(Op::DotGeneral, &[a, b], node.attributes.clone());
         let left = tangents[0].map(|t| dot(cx, t, b));
         let right = tangents[1].map(|t| dot(cx, a, t));
         cx.add_some(left, right)
-    },
+    }),
     transpose: Some(transpose),
     kernel: |_, attributes, types| Kernel::Dot(DotPlan::new(dimensions(attributes), types)),
-    cost: |attributes, types| {
-        let contracted: u64 = dimensions(attributes)
-            .lhs_contracting
-            .iter()
-            .map(|&d| types.operands[0].shape[d as usize])
-            .product();
-        types.result.elements().saturating_mul(contracted)
-    },
 };
 
 /// A contraction as batched matrix products: sizes, and element offsets into both operands.

@@ -20,6 +20,9 @@ impl ValueId {
 pub trait Emit {
     /// Appends a node (or finds one that computes the same) and gives its result.
     fn emit(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> ValueId;
+    /// Appends a node and gives all its results; those of a composite operation are not numbered one after the
+    /// other.
+    fn emit_all(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> Vec<ValueId>;
     /// Type of a value.
     fn ty(&self, value: ValueId) -> &TensorType;
     /// Appends a node without attributes: nearly all of them.

@@ -1,22 +1,26 @@
 //! gather and scatter_add: windows at indices, and back. Dimension numbers as StableHLO's.
 
 use super::{
-    Attributes, GatherDimensions, Kernel, Op, OutOfBounds, Problem, Rule, ScatterDimensions,
-    Strided, Types, check_dimensions, check_rank, cost_of_result, tangent_or_zeros,
+    Attributes, Form, GatherDimensions, Infer, Jvp, Kernel, Op, OutOfBounds, Problem, Rule,
+    ScatterDimensions, Strided, Types, check_dimensions, check_rank, cost_of_result,
+    tangent_or_zeros,
 };
 use crate::tensor::{DType, Shape, TensorType};
 
 /// Windows of operand 0 at the indices in operand 1. Linear in operand 0.
 pub const GATHER: Rule = Rule {
-    operands: (2, 2),
-    attribute: "gather",
-    linear: true,
-    non_smooth: "",
-    infer: infer_gather,
-    jvp: |cx, node, tangents| {
+    form: Form {
+        operands: (2, 2),
+        attribute: "gather",
+        linear: true,
+        non_smooth: "",
+        infer: Infer::One(infer_gather),
+        cost: cost_of_result,
+    },
+    jvp: Jvp::One(|cx, node, tangents| {
         let operands = [tangents[0]?, node.operands[1]];
         Some(cx.emit(Op::Gather, &operands, node.attributes.clone()))
-    },
+    }),
     transpose: Some(|cx, node, ct, _| {
         let Attributes::Gather(g) = node.attributes else {
             return ct;
@@ -43,24 +47,26 @@ pub const GATHER: Rule = Rule {
             types.result,
         ))
     },
-    cost: cost_of_result,
 };
 
 /// Operand 0 with operand 2's windows added at the indices in operand 1. Linear in operands 0 and 2.
 pub const SCATTER_ADD: Rule = Rule {
-    operands: (3, 3),
-    attribute: "scatter",
-    linear: true,
-    non_smooth: "",
-    infer: infer_scatter,
-    jvp: |cx, node, tangents| {
+    form: Form {
+        operands: (3, 3),
+        attribute: "scatter",
+        linear: true,
+        non_smooth: "",
+        infer: Infer::One(infer_scatter),
+        cost: |_, types: &Types<'_>| types.result.elements() + types.operands[2].elements(),
+    },
+    jvp: Jvp::One(|cx, node, tangents| {
         let base = tangent_or_zeros(cx, node.operands[0], tangents[0]);
         let Some(updates) = tangents[2] else {
             return Some(base);
         };
         let operands = [base, node.operands[1], updates];
         Some(cx.emit(Op::ScatterAdd, &operands, node.attributes.clone()))
-    },
+    }),
     transpose: Some(|cx, node, ct, operand| {
         let Attributes::Scatter(s) = node.attributes else {
             return ct;
@@ -89,7 +95,6 @@ pub const SCATTER_ADD: Rule = Rule {
             types.operands[2],
         ))
     },
-    cost: |_, types: &Types<'_>| types.result.elements() + types.operands[2].elements(),
 };
 
 /// Windows of a large tensor ("operand") laid out in another ("windows": gather's result, scatter's updates).

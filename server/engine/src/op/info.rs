@@ -1,4 +1,4 @@
-use super::Op;
+use super::{Jvp, Op};
 use crate::tensor::DType;
 
 /// A line of the op catalogue.
@@ -52,7 +52,7 @@ pub fn list_ops() -> Vec<OpInfo> {
                 let domain = row
                     .domain
                     .iter()
-                    .zip(["a", "b"])
+                    .zip(["a", "b", "c"])
                     .map(|((low, high), name)| format!("{name} in [{low}, {high}]"))
                     .collect::<Vec<_>>()
                     .join(", ");
@@ -67,16 +67,16 @@ pub fn list_ops() -> Vec<OpInfo> {
                     implemented: true,
                     ..bare
                 }
-            } else if let Some(rule) = op.rule() {
-                let (min, max) = rule.operands;
+            } else if let Some(form) = op.form() {
+                let (min, max) = form.operands;
                 OpInfo {
                     min_operands: min,
                     max_operands: (max != u32::MAX).then_some(max),
-                    attribute: rule.attribute,
+                    attribute: form.attribute,
                     dtypes: if op.is_differentiable() { FLOATS } else { &[] },
-                    non_smooth: rule.non_smooth,
+                    non_smooth: form.non_smooth,
                     cost: 1,
-                    linear: rule.linear,
+                    linear: form.linear,
                     implemented: true,
                     ..bare
                 }
@@ -92,12 +92,10 @@ pub fn list_ops() -> Vec<OpInfo> {
 impl Op {
     /// Whether a tangent can pass through the operation.
     pub fn is_differentiable(self) -> bool {
-        match self {
-            Op::ReduceMax | Op::ReduceMin => true,
-            _ => {
-                self.elementwise().is_some()
-                    || self.rule().is_some_and(|rule| rule.transpose.is_some())
-            }
-        }
+        self.elementwise().is_some()
+            || self
+                .rule()
+                .is_some_and(|rule| !matches!(rule.jvp, Jvp::None))
+            || self.composite().is_some_and(|c| c.differentiable)
     }
 }

@@ -42,6 +42,17 @@ pub enum Source<'a, T> {
     Splat(T),
 }
 
+impl<T: Copy> Source<'_, T> {
+    /// An element.
+    #[inline(always)]
+    pub fn get(&self, i: usize) -> T {
+        match self {
+            Source::Row(row) => row[i].get(),
+            Source::Splat(value) => *value,
+        }
+    }
+}
+
 #[inline(always)]
 pub(super) fn map1<T: Float>(out: &[Cell<T>], a: &[Cell<T>], f: impl Fn(f64) -> f64) {
     for (o, a) in out.iter().zip(a) {
@@ -57,6 +68,29 @@ pub(super) fn map2<T: Float>(
     f: impl Fn(f64, f64) -> f64,
 ) {
     zip2(out, a, b, |a, b| T::round(f(a.widen(), b.widen())));
+}
+
+#[inline(always)]
+pub(super) fn map3<T: Float>(
+    out: &[Cell<T>],
+    [a, b, c]: [Source<'_, T>; 3],
+    f: impl Fn(f64, f64, f64) -> f64,
+) {
+    for (i, o) in out.iter().enumerate() {
+        let [a, b, c] = [a, b, c].map(|source| source.get(i).widen());
+        o.set(T::round(f(a, b, c)));
+    }
+}
+
+#[inline(always)]
+pub(super) fn map3_integers(
+    out: &[Cell<i64>],
+    [a, b, c]: [Source<'_, i64>; 3],
+    f: impl Fn(i64, i64, i64) -> i64,
+) {
+    for (i, o) in out.iter().enumerate() {
+        o.set(f(a.get(i), b.get(i), c.get(i)));
+    }
 }
 
 #[inline(always)]

@@ -1,56 +1,64 @@
 //! and, or, xor, not, is_finite.
 
-use super::{Kernel, Problem, Rule, broadcast_shape, cost_of_result, no_tangent};
+use super::{Form, Infer, Jvp, Kernel, Problem, Rule, broadcast_shape, cost_of_result};
 use crate::tensor::{DType, TensorType};
 
 /// and, or, xor.
 pub const BINARY: Rule = Rule {
-    operands: (2, 2),
+    form: Form {
+        operands: (2, 2),
+        ..NOT.form
+    },
     ..NOT
 };
 
 /// not.
 pub const NOT: Rule = Rule {
-    operands: (1, 1),
-    attribute: "",
-    linear: false,
-    non_smooth: "",
-    infer: |_, _, operands| {
-        if let Some(i) = operands.iter().position(|ty| ty.dtype != DType::Bool) {
-            return Err(Problem::operand(
-                i,
-                format!(
-                    "operand is {}, the operation takes bool; insert compare",
-                    operands[i].dtype
-                ),
-            ));
-        }
-        Ok(TensorType::new(
-            DType::Bool,
-            broadcast_shape(operands.iter().copied())?,
-        ))
+    form: Form {
+        operands: (1, 1),
+        attribute: "",
+        linear: false,
+        non_smooth: "",
+        infer: Infer::One(|_, _, operands| {
+            if let Some(i) = operands.iter().position(|ty| ty.dtype != DType::Bool) {
+                return Err(Problem::operand(
+                    i,
+                    format!(
+                        "operand is {}, the operation takes bool; insert compare",
+                        operands[i].dtype
+                    ),
+                ));
+            }
+            Ok(TensorType::new(
+                DType::Bool,
+                broadcast_shape(operands.iter().copied())?,
+            ))
+        }),
+        cost: cost_of_result,
     },
-    jvp: no_tangent,
+    jvp: Jvp::None,
     transpose: None,
     kernel: |_, _, _| Kernel::Logical,
-    cost: cost_of_result,
 };
 
 /// Neither infinite nor NaN.
 pub const IS_FINITE: Rule = Rule {
-    infer: |_, _, operands| {
-        if !operands[0].dtype.is_float() {
-            return Err(Problem::operand(
-                0,
-                format!(
-                    "operand is {}, the operation takes f64 or f32",
-                    operands[0].dtype
-                ),
-            ));
-        }
-        Ok(TensorType::new(DType::Bool, operands[0].shape.clone()))
+    form: Form {
+        infer: Infer::One(|_, _, operands| {
+            if !operands[0].dtype.is_float() {
+                return Err(Problem::operand(
+                    0,
+                    format!(
+                        "operand is {}, the operation takes f64 or f32",
+                        operands[0].dtype
+                    ),
+                ));
+            }
+            Ok(TensorType::new(DType::Bool, operands[0].shape.clone()))
+        }),
+        non_smooth: "0",
+        ..NOT.form
     },
-    non_smooth: "0",
     kernel: |_, _, _| Kernel::IsFinite,
     ..NOT
 };

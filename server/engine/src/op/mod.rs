@@ -12,6 +12,7 @@ mod info;
 pub mod kernels;
 mod linalg;
 mod logical;
+mod matmul;
 mod pad;
 mod problem;
 mod reduce;
@@ -34,7 +35,8 @@ pub use problem::{Place, Problem, ViolationKind};
 pub use reduce::Reduction;
 pub use strided::Strided;
 pub use table::{
-    Elementwise, Op, binary_floats, binary_integers, is_commutative, unary_floats, unary_integers,
+    Elementwise, Op, binary_floats, binary_integers, is_commutative, ternary_floats,
+    ternary_integers, unary_floats, unary_integers,
 };
 
 use crate::tensor::{DType, Tensor, TensorType};
@@ -48,7 +50,24 @@ impl Op {
 
     /// False for operations that the contract declares and this engine does not have yet.
     pub fn is_implemented(self) -> bool {
-        self.elementwise().is_some() || self.rule().is_some()
+        self.elementwise().is_some() || self.rule().is_some() || self.composite().is_some()
+    }
+
+    /// How a node of the operation is written, if it is a structural or composite one.
+    pub fn form(self) -> Option<&'static Form> {
+        match (self.rule(), self.composite()) {
+            (Some(rule), _) => Some(&rule.form),
+            (_, Some(composite)) => Some(&composite.form),
+            _ => None,
+        }
+    }
+
+    /// Fewest and most operands.
+    pub fn arity(self) -> Option<(u32, u32)> {
+        match self.elementwise() {
+            Some(row) => Some((row.partials.len() as u32, row.partials.len() as u32)),
+            None => self.form().map(|form| form.operands),
+        }
     }
 }
 
@@ -60,26 +79,56 @@ pub struct Application<'a> {
     pub attributes: &'a Attributes,
     /// Its operands.
     pub operands: &'a [ValueId],
-    /// Its result.
+    /// Its first result.
     pub result: ValueId,
+}
+
+impl Application<'_> {
+    /// A result by position: results are numbered one after the other.
+    pub fn nth(&self, i: u32) -> ValueId {
+        ValueId(self.result.0 + i)
+    }
 }
 
 /// The types of a node, for kernels and prices.
 pub struct Types<'a> {
     /// Of the operands.
     pub operands: &'a [&'a TensorType],
-    /// Of the result.
+    /// Of the first result.
     pub result: &'a TensorType,
+    /// Of all results.
+    pub results: &'a [&'a TensorType],
 }
 
-/// Writes a result's tangent from its operands' tangents (`None`: zero).
-pub type Jvp = fn(&mut dyn Emit, &Application<'_>, &[Option<ValueId>]) -> Option<ValueId>;
+/// The results' types, or what is wrong. The number of operands and the kind of attributes are right.
+#[derive(Clone, Copy)]
+pub enum Infer {
+    /// Of an operation with one result.
+    One(fn(Op, &Attributes, &[&TensorType]) -> Result<TensorType, Problem>),
+    /// Of an operation with several.
+    Many(fn(Op, &Attributes, &[&TensorType]) -> Result<Vec<TensorType>, Problem>),
+}
+
+/// Writes the results' tangents from the operands' tangents (`None`: zero; at least one is there). Tangents have
+/// the type of what they belong to.
+#[derive(Clone, Copy)]
+pub enum Jvp {
+    /// Differentiation passes by: no result moves.
+    None,
+    /// For an operation with one result.
+    One(fn(&mut dyn Emit, &Application<'_>, &[Option<ValueId>]) -> Option<ValueId>),
+    /// For an operation with several.
+    Many(fn(&mut dyn Emit, &Application<'_>, &[Option<ValueId>]) -> Vec<Option<ValueId>>),
+}
 
 /// Writes the cotangent of one operand, by position, from the result's.
 pub type Transposed = fn(&mut dyn Emit, &Application<'_>, ValueId, usize) -> ValueId;
 
-/// Everything about a structural operation.
-pub struct Rule {
+/// Writes a composite operation in simpler ones and gives its results.
+pub type Expand = fn(&mut dyn Emit, Op, &Attributes, &[ValueId]) -> Vec<ValueId>;
+
+/// How a node of an operation is written, and what it costs.
+pub struct Form {
     /// Fewest and most operands.
     pub operands: (u32, u32),
     /// Field of the attribute message in a wire node; empty for none.
@@ -88,18 +137,34 @@ pub struct Rule {
     pub linear: bool,
     /// The choice where the derivative does not exist; empty for smooth operations.
     pub non_smooth: &'static str,
-    /// The result's type, or what is wrong. The number of operands and the kind of attributes are right.
-    pub infer: fn(Op, &Attributes, &[&TensorType]) -> Result<TensorType, Problem>,
-    /// The result's tangent from the operands' tangents (`None`: zero; at least one is there). Tangents have
-    /// their operand's type.
+    /// The results' types, or what is wrong.
+    pub infer: Infer,
+    /// Elementary operations of one evaluation.
+    pub cost: fn(&Attributes, &Types<'_>) -> u64,
+}
+
+/// Everything about a structural operation.
+pub struct Rule {
+    /// How a node is written.
+    pub form: Form,
+    /// The results' tangents.
     pub jvp: Jvp,
     /// The cotangent of one operand, in which this node is linear, from the result's. Shapes:
     /// `[..result] -> [..operand]`. `None` in the table: linear in nothing.
     pub transpose: Option<Transposed>,
     /// What the executor runs.
     pub kernel: fn(Op, &Attributes, &Types<'_>) -> Kernel,
-    /// Elementary operations of one evaluation.
-    pub cost: fn(&Attributes, &Types<'_>) -> u64,
+}
+
+/// An operation that is written in others before anything else sees it: one call for the client, and no
+/// derivative of its own.
+pub struct Composite {
+    /// How a node is written.
+    pub form: Form,
+    /// Whether a tangent can pass through it.
+    pub differentiable: bool,
+    /// The simpler operations.
+    pub expand: Expand,
 }
 
 /// What the executor runs for a structural operation: shapes worked out into strides.
@@ -148,6 +213,74 @@ pub enum Kernel {
     Logical,
     /// Neither infinite nor NaN.
     IsFinite,
+    /// A computation on dense tensors.
+    Routine {
+        /// Which.
+        routine: Box<dyn Routine>,
+        /// How often it runs: every operand and result holds that many items, one after the other.
+        batch: usize,
+    },
+}
+
+/// A computation on dense row-major tensors that is one instruction: a factorisation, a transform, a sort.
+/// Elements that are f32 come as f64 and go back rounded.
+pub trait Routine: std::fmt::Debug + Send + Sync {
+    /// Computes one item of a batch. Every element of the results is written.
+    fn run(&self, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]);
+}
+
+/// An operand of a [`Routine`].
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "an element type each")]
+pub enum Buffer<'a> {
+    Float(&'a [f64]),
+    Integer(&'a [i64]),
+    Bool(&'a [bool]),
+}
+
+impl<'a> Buffer<'a> {
+    /// The numbers of a floating-point operand; none of another.
+    pub fn floats(&self) -> &'a [f64] {
+        match *self {
+            Buffer::Float(floats) => floats,
+            _ => &[],
+        }
+    }
+
+    /// The numbers of an integer operand; none of another.
+    pub fn integers(&self) -> &'a [i64] {
+        match *self {
+            Buffer::Integer(integers) => integers,
+            _ => &[],
+        }
+    }
+}
+
+/// A result of a [`Routine`].
+#[derive(Debug)]
+#[allow(missing_docs, reason = "an element type each")]
+pub enum BufferMut<'a> {
+    Float(&'a mut [f64]),
+    Integer(&'a mut [i64]),
+    Bool(&'a mut [bool]),
+}
+
+impl BufferMut<'_> {
+    /// The numbers of a floating-point result; none of another.
+    pub fn floats(&mut self) -> &mut [f64] {
+        match self {
+            BufferMut::Float(floats) => floats,
+            _ => &mut [],
+        }
+    }
+
+    /// The numbers of an integer result; none of another.
+    pub fn integers(&mut self) -> &mut [i64] {
+        match self {
+            BufferMut::Integer(integers) => integers,
+            _ => &mut [],
+        }
+    }
 }
 
 /// The shape of an elementwise result: that of the operands that are not scalars.
@@ -209,11 +342,6 @@ fn same_dtype(operands: &[&TensorType]) -> Result<(), Problem> {
 /// Elements of the result, for operations that cost one an element.
 fn cost_of_result(_: &Attributes, types: &Types<'_>) -> u64 {
     types.result.elements()
-}
-
-/// For operations that differentiation passes by.
-fn no_tangent(_: &mut dyn Emit, _: &Application<'_>, _: &[Option<ValueId>]) -> Option<ValueId> {
-    None
 }
 
 /// A tangent that is there, or zeros of the operand's type.

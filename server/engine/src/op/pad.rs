@@ -1,22 +1,25 @@
 //! pad: a scalar before, after and between the elements of each dimension.
 
 use super::{
-    Application, Attributes, Emit, Kernel, Op, Problem, Rule, Strided, ValueId, check_rank,
-    cost_of_result, tangent_or_zeros,
+    Application, Attributes, Emit, Form, Infer, Jvp, Kernel, Op, Problem, Rule, Strided, ValueId,
+    check_rank, cost_of_result, tangent_or_zeros,
 };
 use crate::tensor::TensorType;
 
 /// The rule.
 pub const PAD: Rule = Rule {
-    operands: (2, 2),
-    attribute: "pad",
-    linear: true,
-    non_smooth: "",
-    infer,
-    jvp: |cx, node, tangents| {
+    form: Form {
+        operands: (2, 2),
+        attribute: "pad",
+        linear: true,
+        non_smooth: "",
+        infer: Infer::One(infer),
+        cost: cost_of_result,
+    },
+    jvp: Jvp::One(|cx, node, tangents| {
         let operands = [0, 1].map(|i| tangent_or_zeros(cx, node.operands[i], tangents[i]));
         Some(cx.emit(Op::Pad, &operands, node.attributes.clone()))
-    },
+    }),
     transpose: Some(transpose),
     kernel: |_, attributes, types| {
         let mut strides = types.result.shape.strides();
@@ -33,7 +36,6 @@ pub const PAD: Rule = Rule {
             parts: vec![(0, Strided::new(offset, &sizes, &strides))],
         }
     },
-    cost: cost_of_result,
 };
 
 fn between(interior: &[u64], d: usize) -> u64 {

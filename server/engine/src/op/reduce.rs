@@ -1,8 +1,8 @@
 //! reduce_sum, reduce_max, reduce_min: over some dimensions.
 
 use super::{
-    Application, Attributes, Direction, Emit, Kernel, Op, Problem, Rule, Strided, Types, ValueId,
-    check_dimensions, shape_ops::apply_to_tangent,
+    Application, Attributes, Direction, Emit, Form, Infer, Jvp, Kernel, Op, Problem, Rule, Strided,
+    Types, ValueId, check_dimensions, shape_ops::apply_to_tangent,
 };
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -20,26 +20,31 @@ pub enum Reduction {
 
 /// Sum over axes.
 pub const SUM: Rule = Rule {
-    operands: (1, 1),
-    attribute: "reduce",
-    linear: true,
-    non_smooth: "",
-    infer,
-    jvp: apply_to_tangent,
+    form: Form {
+        operands: (1, 1),
+        attribute: "reduce",
+        linear: true,
+        non_smooth: "",
+        infer: Infer::One(infer),
+        cost,
+    },
+    jvp: Jvp::One(apply_to_tangent),
     transpose: Some(|cx, node, ct, _| {
         let shape = cx.ty(node.operands[0]).shape.clone();
         spread_back(cx, node, ct, &shape)
     }),
     kernel: |_, attributes, types| kernel(Reduction::Sum, attributes, types),
-    cost,
 };
 
 /// Maximum over axes.
 pub const MAX: Rule = Rule {
-    linear: false,
-    non_smooth: "k ties share, 1/k each",
-    infer: infer_not_empty,
-    jvp: jvp_extremum,
+    form: Form {
+        linear: false,
+        non_smooth: "k ties share, 1/k each",
+        infer: Infer::One(infer_not_empty),
+        ..SUM.form
+    },
+    jvp: Jvp::One(jvp_extremum),
     transpose: None,
     kernel: |_, attributes, types| kernel(Reduction::Max, attributes, types),
     ..SUM

@@ -1,19 +1,22 @@
 //! select: one of two, element by element.
 
 use super::{
-    Application, Emit, Kernel, Op, Problem, Rule, ValueId, broadcast_shape, cost_of_result,
-    tangent_or_zeros,
+    Application, Emit, Form, Infer, Jvp, Kernel, Op, Problem, Rule, ValueId, broadcast_shape,
+    cost_of_result, tangent_or_zeros,
 };
 use crate::tensor::{DType, TensorType};
 
 /// The rule. Linear in its branches.
 pub const SELECT: Rule = Rule {
-    operands: (3, 3),
-    attribute: "",
-    linear: true,
-    non_smooth: "that of the branch taken",
-    infer,
-    jvp: |cx, node, tangents| {
+    form: Form {
+        operands: (3, 3),
+        attribute: "",
+        linear: true,
+        non_smooth: "that of the branch taken",
+        infer: Infer::One(infer),
+        cost: cost_of_result,
+    },
+    jvp: Jvp::One(|cx, node, tangents| {
         let shape = cx.ty(node.result).shape.clone();
         let branch = [1, 2].map(|i| {
             let tangent = tangent_or_zeros(cx, node.operands[i], tangents[i]);
@@ -21,10 +24,9 @@ pub const SELECT: Rule = Rule {
             cx.spread(tangent, &shape)
         });
         Some(cx.select(node.operands[0], branch[0], branch[1]))
-    },
+    }),
     transpose: Some(transpose),
     kernel: |_, _, _| Kernel::Select,
-    cost: cost_of_result,
 };
 
 fn infer(_: Op, _: &super::Attributes, operands: &[&TensorType]) -> Result<TensorType, Problem> {

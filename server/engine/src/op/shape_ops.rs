@@ -1,48 +1,55 @@
 //! reshape, transpose, broadcast_in_dim, stop_gradient: the same elements elsewhere.
 
 use super::{
-    Application, Attributes, Emit, Kernel, Op, Problem, Rule, Strided, ValueId, check_dimensions,
-    check_rank, cost_of_result, no_tangent,
+    Application, Attributes, Emit, Form, Infer, Jvp, Kernel, Op, Problem, Rule, Strided, ValueId,
+    check_dimensions, check_rank, cost_of_result,
 };
 use crate::tensor::{Shape, TensorType};
 
 /// The operand, through which no derivative passes.
 pub const STOP_GRADIENT: Rule = Rule {
-    operands: (1, 1),
-    attribute: "",
-    linear: false,
-    non_smooth: "",
-    infer: |_, _, operands| Ok(operands[0].clone()),
-    jvp: no_tangent,
+    form: Form {
+        operands: (1, 1),
+        attribute: "",
+        linear: false,
+        non_smooth: "",
+        infer: Infer::One(|_, _, operands| Ok(operands[0].clone())),
+        cost: |_, _| 0,
+    },
+    jvp: Jvp::None,
     transpose: None,
     kernel: |_, _, types| Kernel::View(Strided::dense(types.result.elements() as usize)),
-    cost: |_, _| 0,
 };
 
 /// The same elements in row-major order in another shape.
 pub const RESHAPE: Rule = Rule {
-    operands: (1, 1),
-    attribute: "reshape",
-    linear: true,
-    non_smooth: "",
-    infer: infer_reshape,
-    jvp: apply_to_tangent,
+    form: Form {
+        operands: (1, 1),
+        attribute: "reshape",
+        linear: true,
+        non_smooth: "",
+        infer: Infer::One(infer_reshape),
+        cost: cost_of_result,
+    },
+    jvp: Jvp::One(apply_to_tangent),
     transpose: Some(|cx, node, ct, _| {
         let shape = cx.ty(node.operands[0]).shape.clone();
         cx.reshape(ct, &shape)
     }),
     kernel: |_, _, types| Kernel::View(Strided::dense(types.result.elements() as usize)),
-    cost: cost_of_result,
 };
 
 /// Permuted dimensions.
 pub const TRANSPOSE: Rule = Rule {
-    operands: (1, 1),
-    attribute: "transpose",
-    linear: true,
-    non_smooth: "",
-    infer: infer_transpose,
-    jvp: apply_to_tangent,
+    form: Form {
+        operands: (1, 1),
+        attribute: "transpose",
+        linear: true,
+        non_smooth: "",
+        infer: Infer::One(infer_transpose),
+        cost: cost_of_result,
+    },
+    jvp: Jvp::One(apply_to_tangent),
     transpose: Some(|cx, node, ct, _| {
         let Attributes::Transpose { permutation } = node.attributes else {
             return ct;
@@ -63,17 +70,19 @@ pub const TRANSPOSE: Rule = Rule {
         };
         Kernel::View(Strided::new(0, &types.result.shape.sizes(), &strides))
     },
-    cost: cost_of_result,
 };
 
 /// Copies along new or unit dimensions.
 pub const BROADCAST_IN_DIM: Rule = Rule {
-    operands: (1, 1),
-    attribute: "broadcast_in_dim",
-    linear: true,
-    non_smooth: "",
-    infer: infer_broadcast,
-    jvp: apply_to_tangent,
+    form: Form {
+        operands: (1, 1),
+        attribute: "broadcast_in_dim",
+        linear: true,
+        non_smooth: "",
+        infer: Infer::One(infer_broadcast),
+        cost: cost_of_result,
+    },
+    jvp: Jvp::One(apply_to_tangent),
     transpose: Some(transpose_broadcast),
     kernel: |_, attributes, types| {
         let operand = &types.operands[0].shape;
@@ -87,7 +96,6 @@ pub const BROADCAST_IN_DIM: Rule = Rule {
         }
         Kernel::View(Strided::new(0, &types.result.shape.sizes(), &strides))
     },
-    cost: cost_of_result,
 };
 
 /// For operations linear in their only operand: they apply to its tangent as they are.

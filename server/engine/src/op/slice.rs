@@ -1,19 +1,22 @@
 //! slice: every stride-th element between two bounds of each dimension.
 
 use super::{
-    Application, Attributes, Emit, Kernel, Op, Problem, Rule, Strided, ValueId, check_rank,
-    cost_of_result, shape_ops::apply_to_tangent,
+    Application, Attributes, Emit, Form, Infer, Jvp, Kernel, Op, Problem, Rule, Strided, ValueId,
+    check_rank, cost_of_result, shape_ops::apply_to_tangent,
 };
 use crate::tensor::{Shape, TensorType};
 
 /// The rule.
 pub const SLICE: Rule = Rule {
-    operands: (1, 1),
-    attribute: "slice",
-    linear: true,
-    non_smooth: "",
-    infer,
-    jvp: apply_to_tangent,
+    form: Form {
+        operands: (1, 1),
+        attribute: "slice",
+        linear: true,
+        non_smooth: "",
+        infer: Infer::One(infer),
+        cost: cost_of_result,
+    },
+    jvp: Jvp::One(apply_to_tangent),
     transpose: Some(transpose),
     kernel: |_, attributes, types| {
         let mut strides = types.operands[0].shape.strides();
@@ -31,7 +34,6 @@ pub const SLICE: Rule = Rule {
         }
         Kernel::View(Strided::new(offset, &types.result.shape.sizes(), &strides))
     },
-    cost: cost_of_result,
 };
 
 fn step(strides: &[u64], d: usize) -> u64 {

@@ -2,14 +2,16 @@
 //!
 //! An elementwise operation is one row: number, name, value, partial derivatives (formulas over operands and
 //! result, written as graph nodes), the domain tests draw from, its cost, and what happens where it is not
-//! smooth. A structural operation is one file with a [`Rule`]; its row here gives number, name and file.
+//! smooth. A structural operation is one file with a [`Rule`]; its row here gives number, name and file. A
+//! [`Composite`] is written in other operations before anything else sees it.
 
 use super::{
+    Composite,
     Direction::{Gt, Lt},
     E,
     Partial::{self, MinusOne, One, Over, Times, TimesNoNan, Zero},
-    Rule, compare, concatenate, constant, convert, dot, gather, kernels, logical, pad, reduce,
-    select, shape_ops, slice,
+    Rule, compare, concatenate, constant, convert, dot, gather, kernels, logical, matmul, pad,
+    reduce, select, shape_ops, slice,
 };
 use std::cell::Cell;
 use std::f64::consts::{LN_2, LN_10};
@@ -50,23 +52,30 @@ macro_rules! ops {
             value: $bvalue:expr, $(int: $bint:expr,)? d: [$bda:expr, $bdb:expr], domain: [$bdom0:expr, $bdom1:expr], cost: $bcost:literal
             $(, $bflag:ident: $bflagv:expr)*
         })* }
+        ternary { $($t:ident = $tnum:literal $tname:literal {
+            value: $tvalue:expr, $(int: $tint:expr,)? d: [$tda:expr, $tdb:expr, $tdc:expr],
+            domain: [$tdom0:expr, $tdom1:expr, $tdom2:expr], cost: $tcost:literal
+            $(, $tflag:ident: $tflagv:expr)*
+        })* }
         structural { $($s:ident = $snum:literal $sname:literal => $rule:expr;)* }
+        composite { $($c:ident = $cnum:literal $cname:literal => $composite:expr;)* }
         declared { $($x:ident = $xnum:literal $xname:literal;)* }
     ) => {
         /// An operation. The discriminant is its number on the wire, for ever.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
         #[repr(u16)]
         #[allow(missing_docs, reason = "each is described beside its number in the wire contract")]
-        pub enum Op { $($u = $unum,)* $($b = $bnum,)* $($s = $snum,)* $($x = $xnum,)* }
+        pub enum Op { $($u = $unum,)* $($b = $bnum,)* $($t = $tnum,)* $($s = $snum,)* $($c = $cnum,)* $($x = $xnum,)* }
 
         impl Op {
             /// Every operation, by kind.
-            pub const ALL: &'static [Op] = &[$(Op::$u,)* $(Op::$b,)* $(Op::$s,)* $(Op::$x,)*];
+            pub const ALL: &'static [Op] = &[$(Op::$u,)* $(Op::$b,)* $(Op::$t,)* $(Op::$s,)* $(Op::$c,)* $(Op::$x,)*];
 
             /// Lower-case name.
             pub const fn name(self) -> &'static str {
                 match self {
-                    $(Op::$u => $uname,)* $(Op::$b => $bname,)* $(Op::$s => $sname,)* $(Op::$x => $xname,)*
+                    $(Op::$u => $uname,)* $(Op::$b => $bname,)* $(Op::$t => $tname,)*
+                    $(Op::$s => $sname,)* $(Op::$c => $cname,)* $(Op::$x => $xname,)*
                 }
             }
 
@@ -74,7 +83,8 @@ macro_rules! ops {
             pub const fn from_number(number: u32) -> Option<Op> {
                 match number {
                     $($unum => Some(Op::$u),)* $($bnum => Some(Op::$b),)*
-                    $($snum => Some(Op::$s),)* $($xnum => Some(Op::$x),)*
+                    $($tnum => Some(Op::$t),)* $($snum => Some(Op::$s),)*
+                    $($cnum => Some(Op::$c),)* $($xnum => Some(Op::$x),)*
                     _ => None,
                 }
             }
@@ -104,6 +114,19 @@ macro_rules! ops {
                         };
                         Some(&ROW)
                     })*
+                    $(Op::$t => {
+                        const ROW: Elementwise = Elementwise {
+                            domain: &[$tdom0, $tdom1, $tdom2], cost: $tcost, integer: ops!(@has $($tint)?),
+                            $($tflag: $tflagv,)*
+                            partials: &[
+                                |x, y| { let d: for<'a> fn(&[E<'a>], E<'a>) -> Partial<'a> = $tda; d(x, y) },
+                                |x, y| { let d: for<'a> fn(&[E<'a>], E<'a>) -> Partial<'a> = $tdb; d(x, y) },
+                                |x, y| { let d: for<'a> fn(&[E<'a>], E<'a>) -> Partial<'a> = $tdc; d(x, y) },
+                            ],
+                            ..PLAIN
+                        };
+                        Some(&ROW)
+                    })*
                     _ => None,
                 }
             }
@@ -111,6 +134,11 @@ macro_rules! ops {
             /// The rule of a structural operation.
             pub fn rule(self) -> Option<&'static Rule> {
                 match self { $(Op::$s => Some(&$rule),)* _ => None }
+            }
+
+            /// The expansion of a composite operation.
+            pub fn composite(self) -> Option<&'static Composite> {
+                match self { $(Op::$c => Some(&$composite),)* _ => None }
             }
 
             /// Value of an operation of one operand at one point. NaN for any other operation.
@@ -130,6 +158,27 @@ macro_rules! ops {
                     _ => f64::NAN,
                 }
             }
+        }
+
+        impl Op {
+            /// Value of an operation of three operands at one point. NaN for any other operation.
+            #[inline]
+            pub fn value3(self, a: f64, b: f64, c: f64) -> f64 {
+                match self {
+                    $(Op::$t => { let f: fn(f64, f64, f64) -> f64 = $tvalue; f(a, b, c) })*
+                    _ => f64::NAN,
+                }
+            }
+        }
+
+        /// `out[i] = op(a[i], b[i], c[i])`.
+        pub fn ternary_floats<T: kernels::Float>(op: Op, out: &[Cell<T>], operands: [kernels::Source<'_, T>; 3]) {
+            match op { $(Op::$t => kernels::map3(out, operands, $tvalue),)* _ => {} }
+        }
+
+        /// `out[i] = op(a[i], b[i], c[i])` on integers.
+        pub fn ternary_integers(op: Op, out: &[Cell<i64>], operands: [kernels::Source<'_, i64>; 3]) {
+            match op { $($(Op::$t => kernels::map3_integers(out, operands, $tint),)?)* _ => {} }
         }
 
         /// `out[i] = op(a[i])`.
@@ -230,6 +279,16 @@ ops! {
             |a, b, _| { let r = a.binary(Op::Hypot, b); Times(-(a / r / r)) }
         ], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 20 }
     }
+    ternary {
+        // min(max(x, low), high); x[0] is low, x[1] the operand, x[2] high.
+        Clamp = 20 "clamp" { value: |low, x, high| kernels::minimum(kernels::maximum(x, low), high), int: |low, x, high| x.max(low).min(high), d: [
+            |x, _| Times(x[0].share(Gt, x[1]) * x[1].binary(Op::Maximum, x[0]).share(Lt, x[2])),
+            |x, _| Times(x[1].share(Gt, x[0]) * x[1].binary(Op::Maximum, x[0]).share(Lt, x[2])),
+            |x, _| Times(x[2].share(Lt, x[1].binary(Op::Maximum, x[0])))
+        ], domain: [(-2.0, -1.0), (-0.9, 0.9), (1.0, 2.0)], cost: 2, non_smooth: "at a bound half" }
+        // Rounded once, as the hardware does.
+        Fma = 22 "fma" { value: f64::mul_add, d: [|x, _| Times(x[1]), |x, _| Times(x[0]), |_, _| One], domain: [(-2.0, 2.0), (-2.0, 2.0), (-2.0, 2.0)], cost: 2 }
+    }
     structural {
         Compare = 80 "compare" => compare::COMPARE;
         Select = 81 "select" => select::SELECT;
@@ -255,11 +314,12 @@ ops! {
         ReduceMin = 152 "reduce_min" => reduce::MIN;
         DotGeneral = 170 "dot_general" => dot::DOT_GENERAL;
     }
+    composite {
+        Matmul = 171 "matmul" => matmul::MATMUL;
+    }
     declared {
         IntegerPow = 19 "integer_pow";
-        Clamp = 20 "clamp";
         Copysign = 21 "copysign";
-        Fma = 22 "fma";
         Logaddexp = 38 "logaddexp";
         Softplus = 39 "softplus";
         LogSigmoid = 40 "log_sigmoid";
@@ -302,7 +362,6 @@ ops! {
         LogSoftmax = 166 "log_softmax";
         ReduceAnd = 167 "reduce_and";
         ReduceOr = 168 "reduce_or";
-        Matmul = 171 "matmul";
         Outer = 172 "outer";
         Kron = 173 "kron";
         Trace = 174 "trace";

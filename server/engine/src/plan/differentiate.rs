@@ -300,8 +300,9 @@ fn varying(arena: &Arena, roots: &[Option<ValueId>], group: &Group) -> Vec<NodeI
         .filter(|&n| {
             let node = arena.node(n);
             let result = node.result.index();
-            varies[result] = needed[result] && node.operands.iter().any(|v| varies[v.index()]);
-            varies[result]
+            let moves = needed[result] && node.operands.iter().any(|v| varies[v.index()]);
+            node.results().for_each(|v| varies[v.index()] = moves);
+            moves
         })
         .collect()
 }
@@ -321,9 +322,9 @@ fn substitute(
             .iter()
             .map(|v| *replaced.get(v).unwrap_or(v))
             .collect();
-        let (op, attributes, result) = (node.op, node.attributes.clone(), node.result);
-        let value = cx.emit(op, &operands, attributes);
-        replaced.insert(result, value);
+        let (op, attributes, results) = (node.op, node.attributes.clone(), node.results());
+        let values = cx.emit_all(op, &operands, attributes);
+        replaced.extend(results.zip(values));
     }
     roots
         .iter()
@@ -346,7 +347,10 @@ fn extract(name: &str, from: &Arena, inputs: Vec<Input>, outputs: Vec<Output>) -
         .collect();
     for node in from.nodes().filter(|n| needed[n.result.index()]) {
         let operands: Vec<ValueId> = node.operands.iter().map(|v| to[v.index()]).collect();
-        to[node.result.index()] = arena.emit(node.op, &operands, node.attributes.clone());
+        let values = arena.emit_all(node.op, &operands, node.attributes.clone());
+        for (result, value) in node.results().zip(values) {
+            to[result.index()] = value;
+        }
     }
     let outputs = outputs
         .into_iter()

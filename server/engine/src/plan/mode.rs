@@ -26,7 +26,9 @@ pub fn price(
     for node in arena.nodes().filter(|n| needed[n.result.index()]) {
         let i = node.result.index();
         moves[i] = node.operands.iter().any(|v| moves[v.index()]);
-        let part = if moves[i] { &mut moving } else { &mut still };
+        let moved = moves[i];
+        node.results().for_each(|v| moves[v.index()] = moved);
+        let part = if moved { &mut moving } else { &mut still };
         *part = part.saturating_add(arena.cost(node));
     }
     (still, moving)

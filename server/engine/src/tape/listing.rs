@@ -38,6 +38,9 @@ impl Tape {
         write!(f, "  {:>6} = {}", i.result.to_string(), i.op.name())?;
         if i.flags & Instruction::STRUCTURAL != 0 {
             let step = &self.structural[i.operands[0].offset()];
+            for other in &step.results[1..] {
+                write!(f, " +{}", other.slot)?;
+            }
             for operand in &step.operands {
                 write!(f, " {}", operand.slot)?;
             }
@@ -47,7 +50,7 @@ impl Tape {
         } else {
             let arity = match i.op.elementwise() {
                 Some(row) => row.partials.len(),
-                None => i.op.rule().map_or(0, |rule| rule.operands.0 as usize),
+                None => i.op.arity().map_or(0, |(min, _)| min as usize),
             };
             for operand in &i.operands[..arity] {
                 write!(f, " {operand}")?;

@@ -22,7 +22,9 @@ pub fn lower(
     }
     for node in arena.nodes().filter(|n| needed[n.result.index()]) {
         let of = node.operands.iter().map(|v| class[v.index()]).max();
-        class[node.result.index()] = of.unwrap_or(0);
+        for result in node.results() {
+            class[result.index()] = of.unwrap_or(0);
+        }
     }
     let mut lowering = Lowering {
         arena,
@@ -163,6 +165,9 @@ impl Lowering<'_> {
             }
             self.node(node, varying)?;
             cost = cost.saturating_add(arena.cost(node));
+            if node.result_count > 1 {
+                self.drop_unread(node, varying);
+            }
             for (k, &v) in node.operands.iter().enumerate() {
                 let dies =
                     self.last_use[v.index()] == node.id.0 && self.class[v.index()] == section;
@@ -179,9 +184,23 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// Gives back the places of results that nobody reads.
+    fn drop_unread(&mut self, node: NodeRef<'_>, varying: bool) {
+        for value in node.results() {
+            if self.last_use[value.index()] != 0 {
+                continue;
+            }
+            let place = self.place(value);
+            self.slots(place.dtype, varying)
+                .give(place.slot.offset() as u32, place.elements);
+        }
+    }
+
     fn node(&mut self, node: NodeRef<'_>, varying: bool) -> Result<(), Error> {
-        let result = self.take(node.ty, varying)?;
-        self.places[node.result.index()] = result;
+        for value in node.results() {
+            self.places[value.index()] = self.take(self.arena.ty(value), varying)?;
+        }
+        let result = self.places[node.result.index()];
         let mut instruction = Instruction {
             op: node.op,
             dtype: node.ty.dtype,
@@ -193,9 +212,11 @@ impl Lowering<'_> {
         };
         if node.op.elementwise().is_none() {
             let types: Vec<&TensorType> = node.operands.iter().map(|&v| self.arena.ty(v)).collect();
+            let results: Vec<&TensorType> = node.results().map(|v| self.arena.ty(v)).collect();
             let types = Types {
                 operands: &types,
                 result: node.ty,
+                results: &results,
             };
             let rule = node.op.rule().expect("graphs hold implemented operations");
             match (rule.kernel)(node.op, node.attributes, &types) {
@@ -231,9 +252,10 @@ impl Lowering<'_> {
         instruction: Instruction,
     ) -> Result<(), Error> {
         let varying = instruction.result.varies();
-        // Only products know how to mix uniform operands with varying ones; indices are read either way.
+        // Only products and routines know how to mix uniform operands with varying ones; indices are read either
+        // way.
         let mixes = |k: usize| match kernel {
-            Kernel::Dot(_) => true,
+            Kernel::Dot(_) | Kernel::Routine { .. } => true,
             Kernel::Gather(_) | Kernel::ScatterAdd(_) => k == 1,
             _ => false,
         };
@@ -250,7 +272,7 @@ impl Lowering<'_> {
                     Structural {
                         kernel: Kernel::View(Strided::dense(place.elements as usize)),
                         operands: vec![place],
-                        result: wide,
+                        results: vec![wide],
                     },
                     Instruction {
                         result: wide.slot,
@@ -263,12 +285,12 @@ impl Lowering<'_> {
             }
             operands.push(place);
         }
-        let result = self.place(node.result);
+        let results = node.results().map(|v| self.place(v)).collect();
         self.push_structural(
             Structural {
                 kernel,
                 operands,
-                result,
+                results,
             },
             instruction,
         );

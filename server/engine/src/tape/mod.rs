@@ -78,8 +78,15 @@ pub struct Structural {
     pub kernel: Kernel,
     /// Its operands.
     pub operands: Vec<Place>,
-    /// Its result.
-    pub result: Place,
+    /// Its results.
+    pub results: Vec<Place>,
+}
+
+impl Structural {
+    /// Its first result.
+    pub fn result(&self) -> Place {
+        self.results[0]
+    }
 }
 
 /// Elements in each memory: by element type, uniform and for one lane.

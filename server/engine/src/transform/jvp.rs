@@ -1,6 +1,6 @@
 use super::Workspace;
 use crate::graph::NodeId;
-use crate::op::{Application, E, Elementwise, Op, Partial, ValueId};
+use crate::op::{Application, E, Elementwise, Jvp, Op, Partial, ValueId};
 use std::cell::RefCell;
 
 /// Appends the tangents of `outputs` for tangents of some values (`seeds`: value, tangent of its type). What
@@ -32,8 +32,9 @@ pub fn jvp(
         operands.clear();
         operands.extend_from_slice(node.operands);
         let op = node.op;
-        tangents[result.index()] = if let Some(row) = op.elementwise() {
-            elementwise(cx, row, &operands, result, &given, guarded[result.index()])
+        if let Some(row) = op.elementwise() {
+            tangents[result.index()] =
+                elementwise(cx, row, &operands, result, &given, guarded[result.index()]);
         } else if let Some(rule) = op.rule() {
             let attributes = node.attributes.clone();
             let application = Application {
@@ -42,10 +43,17 @@ pub fn jvp(
                 operands: &operands,
                 result,
             };
-            (rule.jvp)(cx, &application, &given)
-        } else {
-            None
-        };
+            match rule.jvp {
+                Jvp::None => {}
+                Jvp::One(jvp) => tangents[result.index()] = jvp(cx, &application, &given),
+                Jvp::Many(jvp) => {
+                    let moved = jvp(cx, &application, &given);
+                    for (i, tangent) in moved.into_iter().enumerate() {
+                        tangents[result.index() + i] = tangent;
+                    }
+                }
+            }
+        }
     }
     outputs.iter().map(|v| tangents[v.index()]).collect()
 }
@@ -64,7 +72,7 @@ fn guarded(cx: &Workspace, needed: &[bool]) -> Vec<bool> {
             guarded[node.operands[1].index()] = true;
             guarded[node.operands[2].index()] = true;
         }
-        if guarded[i] {
+        if node.results().any(|v| guarded[v.index()]) {
             for operand in node.operands {
                 guarded[operand.index()] = true;
             }
@@ -89,8 +97,8 @@ fn elementwise(
     for (partial, tangent) in row.partials.iter().zip(tangents) {
         let Some(tangent) = *tangent else { continue };
         let cell = RefCell::new(cx.emitter());
-        let [a, b] = [0, 1].map(|i| E::new(*operands.get(i).unwrap_or(&result), &cell));
-        let partial = partial(&[a, b], E::new(result, &cell));
+        let x = [0, 1, 2].map(|i| E::new(*operands.get(i).unwrap_or(&result), &cell));
+        let partial = partial(&x, E::new(result, &cell));
         if matches!(partial, Partial::Zero) {
             continue;
         }

@@ -1,4 +1,4 @@
-use crate::graph::{Arena, Graph, node_hash};
+use crate::graph::{Arena, Graph, TypeId, node_hash};
 use crate::op::{Attributes, Emit, Op, ValueId, is_commutative};
 use crate::tensor::{DType, Tensor, TensorType};
 use hashbrown::HashTable;
@@ -12,6 +12,8 @@ pub struct Workspace {
     sharing: HashTable<ValueId>,
     /// Which values are floating-point scalar constants: asked for every operand of every node.
     numbers: Vec<bool>,
+    /// Types of the node being written.
+    types: Vec<TypeId>,
 }
 
 impl Workspace {
@@ -25,6 +27,7 @@ impl Workspace {
             arena: Arena::with_capacity(room),
             sharing: HashTable::with_capacity(room),
             numbers: Vec::with_capacity(room),
+            types: Vec::new(),
         };
         let mut to = vec![ValueId(u32::MAX); from.len()];
         let inputs: Vec<ValueId> = graph
@@ -40,7 +43,15 @@ impl Workspace {
         for node in from.nodes().filter(|n| needed[n.result.index()]) {
             operands.clear();
             operands.extend(node.operands.iter().map(|v| to[v.index()]));
-            to[node.result.index()] = workspace.emit(node.op, &operands, node.attributes.clone());
+            let attributes = node.attributes.clone();
+            if node.result_count == 1 {
+                to[node.result.index()] = workspace.emit(node.op, &operands, attributes);
+                continue;
+            }
+            let results = workspace.emit_all(node.op, &operands, attributes);
+            for (result, value) in node.results().zip(results) {
+                to[result.index()] = value;
+            }
         }
         let outputs = graph
             .outputs()
@@ -164,6 +175,7 @@ impl Workspace {
         let value = match *v {
             [a] => op.value1(self.number(a)?),
             [a, b] => op.value2(self.number(a)?, self.number(b)?),
+            [a, b, c] => op.value3(self.number(a)?, self.number(b)?, self.number(c)?),
             _ => return None,
         };
         Some(Tensor::scalar(self.arena.ty(v[0]).dtype, value))
@@ -193,14 +205,16 @@ impl Workspace {
         if let Some(&value) = found {
             return value;
         }
-        let ty = self
-            .arena
-            .infer(op, operands, attributes)
+        let mut types = std::mem::take(&mut self.types);
+        self.arena
+            .infer(op, operands, attributes, &mut types)
             .expect("valid graphs and rules write well-typed nodes");
-        let value = self.arena.push(op, operands, attributes, ty);
+        let value = self.arena.push(op, operands, attributes, &types);
         let ty = self.arena.ty(value);
         let is_number = op == Op::Constant && ty.shape.is_empty() && ty.dtype.is_float();
-        self.numbers.push(is_number);
+        self.numbers
+            .resize(self.numbers.len() + types.len(), is_number);
+        self.types = types;
         let arena = &self.arena;
         self.sharing.insert_unique(hash, value, |&v| {
             arena.producer(v).map_or(0, |node| {
@@ -217,6 +231,9 @@ impl Emit for Workspace {
         if attributes == Attributes::None {
             return self.emit_plain(op, operands);
         }
+        if let Some(composite) = op.composite() {
+            return (composite.expand)(self, op, &attributes, operands)[0];
+        }
         if let Some(value) = self.identity(op, operands, &attributes) {
             return value;
         }
@@ -225,6 +242,11 @@ impl Emit for Workspace {
     }
 
     fn emit_plain(&mut self, op: Op, operands: &[ValueId]) -> ValueId {
+        if op.elementwise().is_none()
+            && let Some(composite) = op.composite()
+        {
+            return (composite.expand)(self, op, &Attributes::None, operands)[0];
+        }
         if let Some(value) = self.identity(op, operands, &Attributes::None) {
             return value;
         }
@@ -236,6 +258,18 @@ impl Emit for Workspace {
                 self.place(Op::Constant, &[], constant)
             }
             None => self.place(op, operands, 0),
+        }
+    }
+
+    fn emit_all(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> Vec<ValueId> {
+        if let Some(composite) = op.composite() {
+            return (composite.expand)(self, op, &attributes, operands);
+        }
+        let first = self.emit(op, operands, attributes);
+        match self.arena.producer(first) {
+            // An operation with several results is never simplified into another value.
+            Some(node) if node.result == first => node.results().collect(),
+            _ => vec![first],
         }
     }
 

@@ -40,11 +40,12 @@ pub fn transpose(
     }
     for n in begin.nodes..end.nodes {
         let node = cx.arena().node(NodeId(n));
-        if let Some(i) = at(node.result) {
-            linear[i] = node
-                .operands
-                .iter()
-                .any(|&v| at(v).is_some_and(|i| linear[i]));
+        let moves = node
+            .operands
+            .iter()
+            .any(|&v| at(v).is_some_and(|i| linear[i]));
+        for i in node.results().filter_map(at) {
+            linear[i] = moves;
         }
     }
     let mut cotangents: Vec<Option<ValueId>> = vec![None; count];
@@ -60,6 +61,13 @@ pub fn transpose(
         let Some(i) = at(node.result).filter(|&i| linear[i]) else {
             continue;
         };
+        // What tangents are written with has one result.
+        if node.result_count > 1 {
+            return Err(Error::Unimplemented(format!(
+                "the transpose of {}",
+                node.op.name()
+            )));
+        }
         let Some(ct) = cotangents[i] else { continue };
         operands.clear();
         operands.extend_from_slice(node.operands);
