@@ -9,7 +9,7 @@ use gradient_engine::{
 };
 use std::{fmt, fs, path::PathBuf};
 
-/// Results below the smallest normal number are measured absolutely, in units of the smallest subnormal number.
+/// Derivatives below the smallest normal number may be off by this many of the smallest subnormal numbers.
 const SUBNORMAL_UNITS: f64 = 4.0;
 
 /// One line of a data file.
@@ -268,8 +268,8 @@ pub fn ulps(got: f64, want: f64) -> f64 {
     (position(got) - position(want)).unsigned_abs() as f64
 }
 
-/// Relative distance; infinite where one is NaN or only one is infinite. Below the smallest normal number the
-/// measure is absolute: 0 within a few of the smallest subnormal numbers, else infinite.
+/// Relative distance; infinite where one is NaN or only one is infinite. Below the smallest normal number a few of
+/// the smallest subnormal numbers count as nothing.
 pub fn relative(got: f64, want: f64) -> f64 {
     if got == want {
         return 0.0;
@@ -278,8 +278,12 @@ pub fn relative(got: f64, want: f64) -> f64 {
         return f64::INFINITY;
     }
     if want.abs() < f64::MIN_POSITIVE {
-        let near = (got - want).abs() <= SUBNORMAL_UNITS * f64::from_bits(1);
-        return if near { 0.0 } else { f64::INFINITY };
+        let beyond = (got - want).abs() - SUBNORMAL_UNITS * f64::from_bits(1);
+        return if beyond <= 0.0 {
+            0.0
+        } else {
+            beyond / want.abs()
+        };
     }
     (got - want).abs() / want.abs()
 }
@@ -290,19 +294,18 @@ pub struct Extreme<'a> {
     /// Distance.
     pub distance: f64,
     place: Option<(&'a Row, String)>,
-    /// Those with distances that are NaN or infinite.
-    pub lost: usize,
+    /// Every distance that was seen, with its row and what it is of.
+    pub all: Vec<(f64, &'a Row, String)>,
 }
 
 impl<'a> Extreme<'a> {
     fn see(&mut self, distance: f64, row: &'a Row, what: impl Fn() -> String) {
-        self.lost += usize::from(distance == f64::INFINITY);
         if distance > self.distance {
-            *self = Self {
-                distance,
-                place: Some((row, what())),
-                lost: self.lost,
-            };
+            self.distance = distance;
+            self.place = Some((row, what()));
+        }
+        if distance > 0.0 {
+            self.all.push((distance, row, what()));
         }
     }
 }
@@ -310,11 +313,7 @@ impl<'a> Extreme<'a> {
 impl fmt::Display for Extreme<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Some((row, what)) => write!(
-                f,
-                "{:.2e} at {:?}: {what} ({} far off)",
-                self.distance, row.operands, self.lost
-            ),
+            Some((row, what)) => write!(f, "{:.2e} at {:?}: {what}", self.distance, row.operands),
             None => write!(f, "exact"),
         }
     }

@@ -96,31 +96,26 @@ pub fn all() -> Vec<Scenario> {
     for &op in Op::ALL {
         if let Some(row) = op.elementwise() {
             let names = ["a", "b", "c"];
-            // A domain of one point, an order say, is no variable.
-            let is_variable = |&(low, high): &(f64, f64)| low < high;
-            let variables: Vec<(f64, f64)> =
-                row.domain.iter().copied().filter(is_variable).collect();
+            // An operand that tests draw from one point is held constant there: it is an order, say.
+            let held = |&(low, high): &(f64, f64)| low == high;
+            let free: Vec<(f64, f64)> = row.domain.iter().copied().filter(|d| !held(d)).collect();
             for shape in [&[][..], &[3]] {
-                all.push(scenario(op, "elementwise", &variables, |g| {
-                    let mut operands = vec![None; row.domain.len()];
-                    for (i, domain) in row.domain.iter().enumerate() {
-                        if is_variable(domain) {
-                            operands[i] = Some(g.input(names[i], shape));
-                        }
-                    }
-                    let mut operand = |(value, domain): (Option<ValueId>, &(f64, f64))| {
-                        let constant = || Tensor::scalar(DType::F64, domain.0);
-                        value.unwrap_or_else(|| g.constant(constant()))
-                    };
-                    let operands: Vec<ValueId> = operands
-                        .into_iter()
-                        .zip(row.domain)
-                        .map(&mut operand)
+                all.push(scenario(op, "elementwise", &free, |g| {
+                    let mut operands: Vec<Option<ValueId>> = row
+                        .domain
+                        .iter()
+                        .zip(names)
+                        .map(|(domain, n)| (!held(domain)).then(|| g.input(n, shape)))
                         .collect();
+                    for (operand, domain) in operands.iter_mut().zip(row.domain) {
+                        let number = Tensor::scalar(DType::F64, domain.0);
+                        operand.get_or_insert_with(|| g.constant(number));
+                    }
+                    let operands: Vec<ValueId> = operands.into_iter().flatten().collect();
                     g.op(op, &operands)
                 }));
             }
-            if row.domain.len() == 2 && variables.len() == 2 {
+            if row.domain.len() == 2 && free.len() == 2 {
                 for (left, right) in [(&[][..], &[2, 2][..]), (&[2, 2], &[])] {
                     all.push(scenario(op, "scalar broadcast", row.domain, |g| {
                         let (a, b) = (g.input("a", left), g.input("b", right));
@@ -158,6 +153,19 @@ fn structural(all: &mut Vec<Scenario>) {
             );
         }
     }
+    for exponent in [-5, -2, -1, 0, 1, 2, 3, 4, 7] {
+        let attributes = Attributes::IntegerPow { exponent };
+        all.push(scenario(Op::IntegerPow, "exponent", &[(0.6, 1.3)], |g| {
+            let x = g.input("x", &[3]);
+            g.push(Op::IntegerPow, &[x], attributes)
+        }));
+    }
+    let mut one = |op: Op, name: &str, shape: &[u64], attributes: Attributes| {
+        all.push(scenario(op, name, &[WIDE], |g| {
+            let x = g.input("x", shape);
+            g.push(op, &[x], attributes)
+        }));
+    };
     one(
         Op::Reshape,
         "fold",

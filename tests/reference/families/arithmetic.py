@@ -54,10 +54,16 @@ def plane(op, n=110, second=None):
 
 def divide_points():
     d = Draw("divide")
-    subnormal = d.pairs(d.log(1e-323, 1e-300, 15, "+-"), d.log(1e-300, 1e300, 15, "+-"))
+    subnormal = d.pairs(d.log(1e-323, 1e-300, 30, "+-"), d.log(1e-300, 1e300, 30, "+-"))
     edges = [(1.0, 1e-150), (1.0, 1e-103), (1.0, 1e-200), (1e-200, 1e-200), (1.0, 1e150), (MAX, MAX), (MAX, 2.0),
              (NORMAL, NORMAL), (1.0, NORMAL), (0.0, 1.0), (0.0, -1e200), (0.0, 1e-100), (1e300, 1e300), (1.0, MAX)]
-    return [p for p in plane("divide") if p[1]] + subnormal + edges
+
+    def has_digits(a, b):
+        """Quotients that overflow are left out, and those that lose digits of a subnormal a before / b restores it."""
+        y = abs(a / b) if b else math.inf
+        return y < math.inf and (y >= NORMAL or abs(b) >= 1 or a == 0)
+
+    return [p for p in plane("divide") + subnormal + edges if has_digits(*p)]
 
 
 def power_points():
@@ -72,6 +78,13 @@ def power_points():
              (2.0, -1074.0), (TINY, 0.5), (MAX, 0.5), (MAX, 1.0), (NORMAL, 1.0), (10.0, 308.0), (10.0, -308.0),
              (5.0, 1.0), (5.0, 2.0), (1e-200, 2.0), (1e-200, 3.0), (1e154, 2.0), (0.5, 1074.0), (0.5, 1e10), (2.0, 1e10)]
     return near + wide + one + whole + small + large + edges
+
+
+def scaled_power_points():
+    d = Draw("scaled_power")
+    wide = [(a, t / math.log(a)) for a, t in d.pairs(d.log(1e-100, 1e100, 130), d.linear(-230, 230, 130))]
+    near = d.pairs(d.linear(0.1, 4, 90), d.linear(-3, 3, 90))
+    return [(a, b, c) for (a, b), c in d.pairs(near + wide, d.log(0.01, 100, 110, "+-") + d.linear(-2, 2, 110))]
 
 
 def negative_power(d):
@@ -177,6 +190,10 @@ ENTRIES = [
     # Of a negative base only whole exponents have a value: there is no derivative in them.
     Entry("power", lambda a, b: a ** int(b), negative_power(Draw("negative_power")), fixed=(1,), part="negative_base",
           first=lambda a, b: [b * a ** int(b - 1)], second=lambda a, b: [b * (b - 1) * a ** int(b - 2)]),
+    Entry("scaled_power", lambda a, b, c: c * a**b, scaled_power_points(),
+          first=lambda a, b, c: [c * b * a ** (b - 1), c * mp.log(a) * a**b, a**b],
+          second=lambda a, b, c: [c * b * (b - 1) * a ** (b - 2), c * a ** (b - 1) * (1 + b * mp.log(a)),
+                                  b * a ** (b - 1), c * mp.log(a) ** 2 * a**b, mp.log(a) * a**b, mpf(0)]),
     Entry("integer_pow", lambda x, n: x ** int(n), integer_pow_points(), attribute=True,
           first=integer_pow_derivative(1), second=integer_pow_derivative(2)),
     Entry("remainder", remainder, remainder_points(), first=remainder_slopes, second=zeros(3)),

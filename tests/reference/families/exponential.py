@@ -1,5 +1,7 @@
 """Exponentials and logarithms."""
 
+import math
+
 from mpmath import mp, mpf
 
 from oracle import Entry
@@ -20,7 +22,10 @@ def logaddexp_points(d):
     close = [(x, x + t) for x, t in d.pairs(d.linear(-50, 50, 40), d.log(1e-16, 1, 40, "+-"))]
     apart = d.pairs(d.log(1e-300, 1e300, 50, "+-"), d.log(1e-300, 1e300, 50, "+-"))
     tails = [(x, x - t) for x, t in d.pairs(d.linear(-3, 3, 30), d.linear(20, 800, 30))]
-    return (d.pairs(a, a) + close + apart + tails
+    # Around e^a + e^b = 1, where the result changes sign.
+    zero = [(r - math.log1p(math.exp(t)) + t, r - math.log1p(math.exp(t)))
+            for r, t in d.pairs(d.log(1e-12, 0.6, 40, "+-"), d.linear(-30, 30, 40))]
+    return (zero + d.pairs(a, a) + close + apart + tails
             + [(0.0, 0.0), (1.0, 1.0), (-1e300, 0.0), (709.0, 710.0), (-745.0, 0.0), (0.0, -745.0), (MAX / 2, 0.0)])
 
 

@@ -34,13 +34,35 @@ def hyperbolic(d):
 
 
 def pairs(d):
+    like = [(x, x * t) for x, t in d.pairs(d.log(1e-80, 1e80, 140, "+-"), d.log(1e-30, 1e30, 40, "+-") + d.log(1e-3, 1e3, 100, "+-"))]
     ends = d.pairs(d.log(1e-308, 1e308, 60, "+-"), d.log(1e-308, 1e308, 60, "+-"))
     near = d.pairs(d.linear(-2, 2, 90), d.linear(-2, 2, 90))
     same = [(x, y * x) for x, y in d.pairs(d.log(1e-300, 1e300, 50, "+-"), d.log(1e-3, 1e3, 50, "+-"))]
     axis = [(0.0, x) for x in d.log(1e-300, 1e300, 15)] + [(x, 0.0) for x in d.log(1e-300, 1e300, 15, "+-")]
-    return near + ends + same + axis
+    diagonal = [(x, x * (1 + t)) for x, t in d.pairs(d.log(1e-100, 1e100, 20, "+-"), d.log(1e-15, 1e-3, 20, "+-"))]
+    return near + ends + same + axis + diagonal + like + [(1.0, 1.0), (2.0, -2.0)]
 
 
+def sinc_leibniz(n, x):
+    """The n-th derivative of sinc: Leibniz' rule on x sinc(x) = sin(pi x) / pi; the series near 0."""
+    n = int(n)
+    if abs(x) < 0.01:
+        terms = range((n + 1) // 2, n + 200)
+        return mp.fsum((-1) ** k * mp.pi ** (2 * k) * x ** (2 * k - n) / ((2 * k + 1) * mp.factorial(2 * k - n))
+                       for k in terms)
+    result = mp.sinc(mp.pi * x)
+    for k in range(1, n + 1):
+        wave = mp.pi ** (k - 1) * mp.sin(mp.pi * x + k * mp.pi / 2)
+        result = (wave - k * result) / x
+    return result
+
+
+def away_from_origin(op):
+    """Where second derivatives, the third ones of hypot and atan2, neither overflow nor cancel."""
+    return [p for p in pairs(Draw(op)) if 1e-90 < max(map(abs, p)) < 1e90 and (0 in p or 1e-3 < abs(p[0] / p[1]) < 1e3)]
+
+
+SINC = Draw("sinc_derivative")
 ENTRIES = [
     unary("sin", mp.sin, angles),
     unary("cos", mp.cos, angles),
@@ -60,4 +82,11 @@ ENTRIES = [
           lambda d: d.linear(-4, 4, 70) + d.linear(-100, 100, 40) + d.log(1e-308, 1, 60, "+-") + d.log(1, 1e300, 30, "+-")
           + [float(k) for k in range(-5, 6)] + [k / 2 for k in range(-9, 10, 2)] + d.near(1.0, 8) + d.near(-2.0, 8)
           + [TINY, 1e6, 1e15, MAX, NORMAL]),
+    unary("sech", mp.sech, hyperbolic),
+    Entry("sinc_derivative", sinc_leibniz,
+          [(float(n), x) for n in (0, 1, 2, 3, 4) for x in SINC.linear(-4, 4, 24) + SINC.log(1e-300, 1, 14, "+-")
+           + SINC.log(1, 1e100, 6, "+-") + [0.0]], fixed=(0,),
+          first=lambda n, x: [sinc_leibniz(n + 1, x)], second=lambda n, x: [sinc_leibniz(n + 2, x)]),
+    Entry("over_norm_squared", lambda a, b: a / (a * a + b * b), away_from_origin("over_norm_squared")),
+    Entry("direction", lambda a, b: a / mp.sqrt(a * a + b * b), away_from_origin("direction")),
 ]

@@ -137,8 +137,8 @@ pub(super) fn run(
         (Op::Select, DType::I64) => select::<i64>(memory, i, ticker),
         (Op::Select, DType::Bool) => select::<bool>(memory, i, ticker),
         (Op::And | Op::Or | Op::Xor | Op::Not, _) => logical(memory, i, ticker),
-        (Op::IsFinite, DType::F64) => is_finite::<f64>(memory, i, ticker),
-        (Op::IsFinite, _) => is_finite::<f32>(memory, i, ticker),
+        (Op::IsFinite | Op::IsNan | Op::IsInf, DType::F64) => classify::<f64>(memory, i, ticker),
+        (Op::IsFinite | Op::IsNan | Op::IsInf, _) => classify::<f32>(memory, i, ticker),
         (Op::Convert, _) => convert(memory, i, ticker),
         (_, DType::F64) => floats::<f64>(memory, i, ticker),
         (_, DType::F32) => floats::<f32>(memory, i, ticker),
@@ -231,15 +231,20 @@ fn logical(memory: Memory<'_>, i: &Instruction, ticker: &mut Ticker<'_>) -> Resu
     })
 }
 
-fn is_finite<T: Element + Float>(
+fn classify<T: Element + Float>(
     memory: Memory<'_>,
     i: &Instruction,
     ticker: &mut Ticker<'_>,
 ) -> Result<(), Error> {
+    let holds: fn(f64) -> bool = match i.op {
+        Op::IsNan => f64::is_nan,
+        Op::IsInf => f64::is_infinite,
+        _ => f64::is_finite,
+    };
     for_rows::<bool, T, T>(memory, i, 1, ticker, |out, a, _, _| {
         out.iter()
             .zip(cells(a))
-            .for_each(|(o, a)| o.set(Float::widen(a.get()).is_finite()));
+            .for_each(|(o, a)| o.set(holds(Float::widen(a.get()))));
     })
 }
 

@@ -1,6 +1,6 @@
 //! How rules write graphs: a rule is handed values and an [`Emit`], and gives back values.
 
-use super::{Attributes, Direction, Op};
+use super::{Attributes, Direction, NonSmooth, Op};
 use crate::tensor::{DType, Tensor, TensorType};
 use std::{cell::RefCell, ops, sync::Arc};
 
@@ -25,6 +25,13 @@ pub trait Emit {
     fn emit_all(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> Vec<ValueId>;
     /// Type of a value.
     fn ty(&self, value: ValueId) -> &TensorType;
+    /// What derivatives are to be where there are none.
+    fn policy(&self) -> NonSmooth {
+        NonSmooth::Standard
+    }
+    /// Under [`NonSmooth::Strict`] the evaluation ends with an error that names the node being differentiated
+    /// where any element of this bool value is true.
+    fn refuse_where(&mut self, _kink: ValueId) {}
     /// Appends a node without attributes: nearly all of them.
     fn emit_plain(&mut self, op: Op, operands: &[ValueId]) -> ValueId {
         self.emit(op, operands, Attributes::None)
@@ -172,6 +179,11 @@ impl<'a> E<'a> {
         self.wrap(id)
     }
 
+    /// `self * factor + term`, rounded once.
+    pub fn mul_add(self, factor: Self, term: f64) -> Self {
+        self.ternary(Op::Fma, factor, self.number(term))
+    }
+
     /// An operation of three operands.
     pub fn ternary(self, op: Op, second: Self, third: Self) -> Self {
         let operands = [self.id, second.id, third.id];
@@ -208,14 +220,45 @@ impl<'a> E<'a> {
         self.binary(Op::MultiplyNoNan, other)
     }
 
-    /// 1 where the comparison holds, ½ where both are equal, else 0.
+    /// What derivatives are to be where there are none.
+    pub fn policy(self) -> NonSmooth {
+        self.cx.borrow().policy()
+    }
+
+    /// Itself; a point where it equals the number has no derivative.
+    pub fn kink_at(self, number: f64) -> Self {
+        self.kink_where(Direction::Eq, self.number(number))
+    }
+
+    /// Itself; a point where the comparison holds has no derivative.
+    pub fn kink_where(self, direction: Direction, other: Self) -> Self {
+        if self.policy() == NonSmooth::Strict {
+            let mut cx = self.cx.borrow_mut();
+            let kink = cx.compare(direction, self.id, other.id);
+            cx.refuse_where(kink);
+        }
+        self
+    }
+
+    /// 1 where the comparison holds, ½ where both are equal (a point without a derivative), else 0.
     pub fn share(self, direction: Direction, other: Self) -> Self {
+        self.kink_where(Direction::Eq, other);
         let (zero, half, one) = (self.number(0.0), self.number(0.5), self.number(1.0));
         let mut cx = self.cx.borrow_mut();
         let wins = cx.compare(direction, self.id, other.id);
         let ties = cx.compare(Direction::Eq, self.id, other.id);
         let loses = cx.select(ties, half.id, zero.id);
         let id = cx.select(wins, one.id, loses);
+        drop(cx);
+        self.wrap(id)
+    }
+
+    /// `then` where self is above 0, else `otherwise`.
+    pub fn where_positive(self, then: Self, otherwise: Self) -> Self {
+        let zero = self.number(0.0);
+        let mut cx = self.cx.borrow_mut();
+        let above = cx.compare(Direction::Gt, self.id, zero.id);
+        let id = cx.select(above, then.id, otherwise.id);
         drop(cx);
         self.wrap(id)
     }

@@ -15,11 +15,13 @@ use super::{
     Direction::{Gt, Lt},
     E,
     Partial::{self, MinusOne, One, Over, Times, TimesNoNan, Unavailable, Zero},
-    Rule, compare, concatenate, constant, convert, dot, gather, kernels, logical, matmul, pad,
-    reduce, select, shape_ops, slice,
+    Rule, activation,
+    activation::over_root_of_radius,
+    compare, concatenate, constant, convert, dot, gather, integer_pow, kernels, logical, matmul,
+    normal, pad, reduce, select, shape_ops, slice, values,
 };
 use std::cell::Cell;
-use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10};
+use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
 /// One row of an elementwise operation. Operands and result have one element type.
 pub struct Elementwise {
@@ -249,37 +251,53 @@ ops! {
         Square = 11 "square" { value: |x| x * x, int: |x| x.wrapping_mul(x), d: |x, _| Times(x + x), domain: (-2.0, 2.0), cost: 1 }
         // y + 0 turns -0 into +0: the slope at -0 is +inf as well.
         Sqrt = 12 "sqrt" { value: libm::sqrt, d: |_, y| Times(0.5 / (y + 0.0)), domain: (0.1, 4.0), cost: 4, singular: true, non_smooth: "+inf at 0" }
-        Rsqrt = 13 "rsqrt" { value: |x| 1.0 / libm::sqrt(x), d: |x, y| Times(-0.5 * y / x), domain: (0.1, 4.0), cost: 8 }
+        Rsqrt = 13 "rsqrt" { value: |x| 1.0 / libm::sqrt(x), d: |x, y| Times(-0.5 * y / x), domain: (0.1, 4.0), cost: 8, singular: true }
         Cbrt = 14 "cbrt" { value: libm::cbrt, d: |_, y| Times((3.0 * y.square()).recip()), domain: (0.1, 4.0), cost: 12, singular: true, non_smooth: "+inf at 0" }
-        Reciprocal = 15 "reciprocal" { value: |x| 1.0 / x, d: |_, y| Times(-y.square()), domain: (0.5, 3.0), cost: 4 }
+        Reciprocal = 15 "reciprocal" { value: |x| 1.0 / x, d: |_, y| Times(-y.square()), domain: (0.5, 3.0), cost: 4, singular: true }
 
         Exp = 30 "exp" { value: libm::exp, d: |_, y| Times(y), domain: (-3.0, 3.0), cost: 10 }
-        Expm1 = 31 "expm1" { value: libm::expm1, d: |_, y| Times(y + 1.0), domain: (-3.0, 3.0), cost: 14 }
+        // Not y + 1, which cancels for negative x.
+        Expm1 = 31 "expm1" { value: libm::expm1, d: |x, _| Times(x.unary(Op::Exp)), domain: (-3.0, 3.0), cost: 14 }
         Log = 32 "log" { value: libm::log, d: |x, _| Over(x), domain: (0.1, 5.0), cost: 10 }
         Log1p = 33 "log1p" { value: libm::log1p, d: |x, _| Over(x + 1.0), domain: (-0.8, 4.0), cost: 14 }
         Exp2 = 34 "exp2" { value: libm::exp2, d: |_, y| Times(y * LN_2), domain: (-3.0, 3.0), cost: 10 }
-        Log2 = 35 "log2" { value: libm::log2, d: |x, _| Over(x * LN_2), domain: (0.1, 5.0), cost: 10 }
-        Log10 = 36 "log10" { value: libm::log10, d: |x, _| Over(x * LN_10), domain: (0.1, 5.0), cost: 10 }
-        // y (1 - y), without the cancellation of 1 - y.
-        Logistic = 37 "logistic" { value: |x| 1.0 / (1.0 + libm::exp(-x)), d: |x, y| Times(y * (-x).unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 14 }
+        Log2 = 35 "log2" { value: libm::log2, d: |x, _| Times(LOG2_E / x), domain: (0.1, 5.0), cost: 10, singular: true }
+        Log10 = 36 "log10" { value: libm::log10, d: |x, _| Times(LOG10_E / x), domain: (0.1, 5.0), cost: 10, singular: true }
+        // y (1 - y) = (sech(x / 2) / 2)², which cancels at no order.
+        Logistic = 37 "logistic" { value: values::logistic, d: |x, _| Times((0.5 * (0.5 * x).unary(Op::Sech)).square()), domain: (-4.0, 4.0), cost: 14 }
+        Softplus = 39 "softplus" { value: values::softplus, d: |x, _| Times(x.unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 24 }
+        LogSigmoid = 40 "log_sigmoid" { value: |x| -values::softplus(-x), d: |x, _| Times((-x).unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 24 }
 
         Sin = 50 "sin" { value: libm::sin, d: |x, _| Times(x.unary(Op::Cos)), domain: (-4.0, 4.0), cost: 12 }
         Cos = 51 "cos" { value: libm::cos, d: |x, _| Times(-x.unary(Op::Sin)), domain: (-4.0, 4.0), cost: 12 }
         Tan = 52 "tan" { value: libm::tan, d: |_, y| Times(1.0 + y.square()), domain: (-1.2, 1.2), cost: 16 }
-        // (1 - x)(1 + x): 1 - x² would cancel near the ends.
-        Asin = 53 "asin" { value: libm::asin, d: |x, _| Times(((1.0 - x) * (1.0 + x)).unary(Op::Rsqrt)), domain: (-0.9, 0.9), cost: 14, singular: true, non_smooth: "+inf at -1 and 1" }
-        Acos = 54 "acos" { value: libm::acos, d: |x, _| Times(-((1.0 - x) * (1.0 + x)).unary(Op::Rsqrt)), domain: (-0.9, 0.9), cost: 14, singular: true, non_smooth: "-inf at -1 and 1" }
-        Atan = 55 "atan" { value: libm::atan, d: |x, _| Over(1.0 + x.square()), domain: (-3.0, 3.0), cost: 14 }
+        // 1 - x², rounded once: it does not cancel near the ends, and its own derivative -2x not near 0.
+        Asin = 53 "asin" { value: libm::asin, d: |x, _| Times(x.mul_add(-x, 1.0).unary(Op::Rsqrt)), domain: (-0.9, 0.9), cost: 14, singular: true, non_smooth: "+inf at -1 and 1" }
+        Acos = 54 "acos" { value: libm::acos, d: |x, _| Times(-x.mul_add(-x, 1.0).unary(Op::Rsqrt)), domain: (-0.9, 0.9), cost: 14, singular: true, non_smooth: "-inf at -1 and 1" }
+        // Through hypot, as below: x² could overflow.
+        Atan = 55 "atan" { value: libm::atan, d: |x, _| Times(x.binary(Op::Hypot, x.number(1.0)).recip().square()), domain: (-3.0, 3.0), cost: 14 }
         Sinh = 57 "sinh" { value: libm::sinh, d: |x, _| Times(x.unary(Op::Cosh)), domain: (-3.0, 3.0), cost: 16 }
         Cosh = 58 "cosh" { value: libm::cosh, d: |x, _| Times(x.unary(Op::Sinh)), domain: (-3.0, 3.0), cost: 16 }
-        Tanh = 59 "tanh" { value: libm::tanh, d: |_, y| Times(1.0 - y.square()), domain: (-2.0, 2.0), cost: 16 }
-        Asinh = 60 "asinh" { value: libm::asinh, d: |x, _| Times((x.square() + 1.0).unary(Op::Rsqrt)), domain: (-3.0, 3.0), cost: 18 }
-        Acosh = 61 "acosh" { value: libm::acosh, d: |x, _| Times(((x - 1.0) * (x + 1.0)).unary(Op::Rsqrt)), domain: (1.2, 4.0), cost: 18, singular: true, non_smooth: "+inf at 1" }
-        Atanh = 62 "atanh" { value: libm::atanh, d: |x, _| Over((1.0 - x) * (1.0 + x)), domain: (-0.9, 0.9), cost: 18 }
+        // Not 1 - y², which cancels.
+        Tanh = 59 "tanh" { value: libm::tanh, d: |x, _| Times(x.unary(Op::Sech).square()), domain: (-2.0, 2.0), cost: 16 }
+        Asinh = 60 "asinh" { value: libm::asinh, d: |x, _| Over(x.binary(Op::Hypot, x.number(1.0))), domain: (-3.0, 3.0), cost: 18 }
+        Acosh = 61 "acosh" { value: libm::acosh, d: |x, _| Times((x - 1.0).unary(Op::Rsqrt) * (x + 1.0).unary(Op::Rsqrt)), domain: (1.2, 4.0), cost: 18, singular: true, non_smooth: "+inf at 1" }
+        Atanh = 62 "atanh" { value: libm::atanh, d: |x, _| Over(x.mul_add(-x, 1.0)), domain: (-0.9, 0.9), cost: 18 }
+
+        Sinc = 63 "sinc" { value: values::sinc, d: |x, _| Times(x.number(1.0).binary(Op::SincDerivative, x)), domain: (-2.0, 2.0), cost: 20 }
+        Sech = 64 "sech" { value: values::sech, d: |x, y| Times(-(y * x.unary(Op::Tanh))), domain: (-2.0, 2.0), cost: 16 }
+
+        Relu = 70 "relu" { value: |x| if x > 0.0 || x.is_nan() { x } else { 0.0 }, d: |x, _| Times(x.where_positive(x.number(1.0), x.number(0.0))), domain: (0.1, 2.0), cost: 1, non_smooth: "0 at 0" }
+        Gelu = 73 "gelu" { value: normal::gelu, d: |x, _| Times(x.unary(Op::GeluSlope)), domain: (-3.0, 3.0), cost: 40 }
+        GeluTanh = 74 "gelu_tanh" { value: values::gelu_tanh, d: |x, _| Times(activation::gelu_tanh_slope(x)), domain: (-3.0, 3.0), cost: 30 }
+        Silu = 75 "silu" { value: values::silu, d: |x, _| Times(activation::silu_slope(x)), domain: (-3.0, 3.0), cost: 14 }
+        GeluSlope = 76 "gelu_slope" { value: normal::gelu_slope, d: |x, _| Times(activation::gelu_curvature(x)), domain: (-3.0, 3.0), cost: 50 }
 
         Floor = 87 "floor" { value: libm::floor, d: |_, _| Zero, domain: (0.1, 0.9), cost: 1, non_smooth: "0" }
         Ceil = 88 "ceil" { value: libm::ceil, d: |_, _| Zero, domain: (0.1, 0.9), cost: 1, non_smooth: "0" }
         RoundNearestEven = 89 "round_nearest_even" { value: libm::rint, d: |_, _| Zero, domain: (-0.4, 0.4), cost: 1, non_smooth: "0" }
+        Trunc = 90 "trunc" { value: libm::trunc, d: |_, _| Zero, domain: (0.1, 0.9), cost: 1, non_smooth: "0" }
+        RoundNearestAfz = 91 "round_nearest_afz" { value: libm::round, d: |_, _| Zero, domain: (-0.4, 0.4), cost: 1, non_smooth: "0" }
 
         Erf = 220 "erf" { value: libm::erf, d: |x, _| Times((-x.square()).unary(Op::Exp) * FRAC_2_SQRT_PI), domain: (-3.0, 3.0), cost: 20 }
         Erfc = 221 "erfc" { value: libm::erfc, d: |x, _| Times((-x.square()).unary(Op::Exp) * -FRAC_2_SQRT_PI), domain: (-3.0, 3.0), cost: 20 }
@@ -301,25 +319,48 @@ ops! {
         Add = 1 "add" { value: |a, b| a + b, int: i64::wrapping_add, d: [|_, _, _| One, |_, _, _| One], domain: [(-2.0, 2.0), (-2.0, 2.0)], cost: 1 }
         Subtract = 2 "subtract" { value: |a, b| a - b, int: i64::wrapping_sub, d: [|_, _, _| One, |_, _, _| MinusOne], domain: [(-2.0, 2.0), (-2.0, 2.0)], cost: 1 }
         Multiply = 3 "multiply" { value: |a, b| a * b, int: i64::wrapping_mul, d: [|_, b, _| Times(b), |a, _, _| Times(a)], domain: [(-2.0, 2.0), (-2.0, 2.0)], cost: 1 }
-        Divide = 4 "divide" { value: |a, b| a / b, int: |a, b| if b == 0 { 0 } else { a.wrapping_div(b) }, d: [|_, b, _| Over(b), |_, b, y| Times(-(y / b))], domain: [(-2.0, 2.0), (0.5, 3.0)], cost: 4 }
+        // y / b can overflow where y does not: a denominator that does not move contributes 0 all the same.
+        Divide = 4 "divide" { value: |a, b| a / b, int: |a, b| if b == 0 { 0 } else { a.wrapping_div(b) }, d: [|_, b, _| Over(b), |_, b, y| TimesNoNan(-(y / b))], domain: [(-2.0, 2.0), (0.5, 3.0)], cost: 4 }
         Maximum = 8 "maximum" { value: kernels::maximum, int: std::cmp::Ord::max, d: [|a, b, _| Times(a.share(Gt, b)), |a, b, _| Times(b.share(Gt, a))], domain: [(-2.0, 0.0), (0.1, 2.0)], cost: 1, non_smooth: "ties share equally" }
         Minimum = 9 "minimum" { value: kernels::minimum, int: std::cmp::Ord::min, d: [|a, b, _| Times(a.share(Lt, b)), |a, b, _| Times(b.share(Lt, a))], domain: [(-2.0, 0.0), (0.1, 2.0)], cost: 1, non_smooth: "ties share equally" }
-        // Exponent 0 gives slope 0 even at base 0; base 0 gives slope 0 in a positive exponent.
+        // Exponent 0 gives slope 0 even at base 0; base 0 gives slope 0 in a positive exponent. Both slopes are again
+        // powers with a factor, and so are theirs.
         Power = 10 "power" { value: libm::pow, d: [
-            |a, b, _| Times(a.binary(Op::Power, b - 1.0).times_no_nan(b)),
-            |a, _, y| Times(a.unary(Op::Log).times_no_nan(y))
+            |a, b, _| Times(a.ternary(Op::ScaledPower, b - 1.0, b)),
+            |a, b, _| Times(a.ternary(Op::ScaledPower, b, a.unary(Op::Log)))
         ], domain: [(0.2, 3.0), (-2.0, 2.0)], cost: 24, singular: true, non_smooth: "d/da a^0 = 0" }
         Remainder = 16 "remainder" { value: libm::fmod, int: |a, b| if b == 0 { 0 } else { a.wrapping_rem(b) }, d: [
             |_, _, _| One,
             |a, b, y| Times(((y - a) / b).unary(Op::RoundNearestEven))
-        ], domain: [(2.2, 2.6), (0.9, 1.05)], cost: 10, non_smooth: "that of the piece" }
+        ], domain: [(2.2, 2.6), (0.9, 1.05)], cost: 10, singular: true, non_smooth: "that of the piece" }
         MultiplyNoNan = 17 "multiply_no_nan" { value: |a, b| if a == 0.0 || b == 0.0 { 0.0 } else { a * b }, d: [|_, b, _| TimesNoNan(b), |a, _, _| TimesNoNan(a)], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 1 }
-        Hypot = 18 "hypot" { value: libm::hypot, d: [|a, _, y| Times(y.where_equals(0.0, 0.0, a / y)), |_, b, y| Times(y.where_equals(0.0, 0.0, b / y))], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 12, non_smooth: "0 at the origin" }
-        // Divided by the radius twice: its square could overflow.
+        Hypot = 18 "hypot" { value: libm::hypot, d: [|a, b, _| Times(a.binary(Op::Direction, b)), |a, b, _| Times(b.binary(Op::Direction, a))], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 12, non_smooth: "0 at the origin" }
+        Copysign = 21 "copysign" { value: f64::copysign, d: [|a, b, _| Times(a.unary(Op::Sign) * a.number(1.0).binary(Op::Copysign, b)), |_, _, _| Zero], domain: [(0.1, 2.0), (0.1, 2.0)], cost: 1, non_smooth: "0 in a at 0, 0 in b" }
+        // With (u, v) the unit vector along (a, b) and r its length: v² / r and -u v / r.
+        Direction = 24 "direction" { value: values::direction, d: [
+            |a, b, _| { let v = over_root_of_radius(b, a); Times(v.square()) },
+            |a, b, _| Times(-(over_root_of_radius(a, b) * over_root_of_radius(b, a)))
+        ], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 16, singular: true, non_smooth: "0 at the origin" }
+        // (b² - a²) / r⁴ as (b - a)(b + a), which cancels only as exactly as its operands; -2 a b / r⁴.
+        OverNormSquared = 25 "over_norm_squared" { value: values::over_norm_squared, d: [
+            |a, b, _| { let r = a.binary(Op::Hypot, b); Times(((b - a) / r / r) * ((b + a) / r / r)) },
+            |a, b, y| Times(-2.0 * y * b.binary(Op::OverNormSquared, a))
+        ], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 20, singular: true }
+        Logaddexp = 38 "logaddexp" { value: values::logaddexp, d: [|a, b, _| Times((a - b).unary(Op::Logistic)), |a, b, _| Times((b - a).unary(Op::Logistic))], domain: [(-3.0, 3.0), (-3.0, 3.0)], cost: 26 }
         Atan2 = 56 "atan2" { value: libm::atan2, d: [
-            |a, b, _| { let r = a.binary(Op::Hypot, b); Times(b / r / r) },
-            |a, b, _| { let r = a.binary(Op::Hypot, b); Times(-(a / r / r)) }
-        ], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 20 }
+            |a, b, _| Times(b.binary(Op::OverNormSquared, a)),
+            |a, b, _| Times(-a.binary(Op::OverNormSquared, b))
+        ], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 20, singular: true }
+        // The order comes first, as in polygamma; it is not differentiated.
+        SincDerivative = 65 "sinc_derivative" { value: values::sinc_derivative, d: [|_, _, _| Zero, |n, x, _| Times((n + 1.0).binary(Op::SincDerivative, x))], domain: [(1.0, 1.0), (-2.0, 2.0)], cost: 30 }
+        LeakyRelu = 71 "leaky_relu" { value: |x, slope| if x > 0.0 { x } else { slope * x }, d: [
+            |x, slope, _| Times(x.where_positive(x.number(1.0), slope)),
+            |x, _, _| Times(x.where_positive(x.number(0.0), x))
+        ], domain: [(-2.0, -0.1), (0.1, 0.5)], cost: 2, non_smooth: "the slope at 0" }
+        Elu = 72 "elu" { value: |x, alpha| if x > 0.0 { x } else { alpha * libm::expm1(x) }, d: [
+            |x, alpha, _| Times(x.where_positive(x.number(1.0), alpha * x.unary(Op::Exp))),
+            |x, _, _| Times(x.where_positive(x.number(0.0), x.unary(Op::Expm1)))
+        ], domain: [(-2.0, -0.1), (0.5, 1.5)], cost: 16, non_smooth: "alpha at 0" }
 
         Polygamma = 226 "polygamma" { value: gamma::polygamma, d: [|_, _, _| Zero, |n, x, _| Times((n + 1.0).binary(Op::Polygamma, x))], domain: [(2.0, 2.0), (0.7, 4.0)], cost: 400 }
         // The sum a + b is not written as a node: it would round.
@@ -356,6 +397,11 @@ ops! {
         ], domain: [(-2.0, -1.0), (-0.9, 0.9), (1.0, 2.0)], cost: 2, non_smooth: "at a bound half" }
         // Rounded once, as the hardware does.
         Fma = 22 "fma" { value: f64::mul_add, d: [|x, _| Times(x[1]), |x, _| Times(x[0]), |_, _| One], domain: [(-2.0, 2.0), (-2.0, 2.0), (-2.0, 2.0)], cost: 2 }
+        ScaledPower = 23 "scaled_power" { value: values::scaled_power, d: [
+            |x, _| Times(x[0].ternary(Op::ScaledPower, x[1] - 1.0, x[1] * x[2])),
+            |x, _| Times(x[0].ternary(Op::ScaledPower, x[1], x[0].unary(Op::Log).times_no_nan(x[2]))),
+            |x, _| Times(x[0].binary(Op::Power, x[1]))
+        ], domain: [(0.2, 3.0), (-2.0, 2.0), (-2.0, 2.0)], cost: 26, singular: true, non_smooth: "d/da a^0 = 0" }
 
         // Orders first: ψ_n(a) - ψ_n(a + b).
         PolygammaDifference = 247 "polygamma_difference" { value: gamma::polygamma_difference, d: [
@@ -434,6 +480,8 @@ ops! {
         Xor = 84 "xor" => logical::BINARY;
         Not = 85 "not" => logical::NOT;
         IsFinite = 86 "is_finite" => logical::IS_FINITE;
+        IsNan = 92 "is_nan" => logical::IS_FINITE;
+        IsInf = 93 "is_inf" => logical::IS_FINITE;
         Constant = 120 "constant" => constant::CONSTANT;
         Iota = 121 "iota" => constant::IOTA;
         Convert = 122 "convert" => convert::CONVERT;
@@ -452,25 +500,10 @@ ops! {
         DotGeneral = 170 "dot_general" => dot::DOT_GENERAL;
     }
     composite {
+        IntegerPow = 19 "integer_pow" => integer_pow::INTEGER_POW;
         Matmul = 171 "matmul" => matmul::MATMUL;
     }
     declared {
-        IntegerPow = 19 "integer_pow";
-        Copysign = 21 "copysign";
-        Logaddexp = 38 "logaddexp";
-        Softplus = 39 "softplus";
-        LogSigmoid = 40 "log_sigmoid";
-        Sinc = 63 "sinc";
-        Relu = 70 "relu";
-        LeakyRelu = 71 "leaky_relu";
-        Elu = 72 "elu";
-        Gelu = 73 "gelu";
-        GeluTanh = 74 "gelu_tanh";
-        Silu = 75 "silu";
-        Trunc = 90 "trunc";
-        RoundNearestAfz = 91 "round_nearest_afz";
-        IsNan = 92 "is_nan";
-        IsInf = 93 "is_inf";
         Scatter = 132 "scatter";
         DynamicSlice = 133 "dynamic_slice";
         DynamicUpdateSlice = 134 "dynamic_update_slice";

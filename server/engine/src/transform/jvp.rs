@@ -1,4 +1,5 @@
 use super::Workspace;
+use super::watch::Reason;
 use crate::graph::NodeId;
 use crate::op::{Application, E, Elementwise, Jvp, Op, Partial, ValueId};
 use std::cell::RefCell;
@@ -19,6 +20,7 @@ pub fn jvp(
     let mut operands = Vec::new();
     let mut given = Vec::new();
     for i in 0..cx.arena().node_count() as u32 {
+        cx.follow(NodeId(i));
         let node = cx.arena().node(NodeId(i));
         let result = node.result;
         if !needed[result.index()] || tangents[result.index()].is_some() {
@@ -31,7 +33,7 @@ pub fn jvp(
         }
         operands.clear();
         operands.extend_from_slice(node.operands);
-        let op = node.op;
+        let (op, results) = (node.op, node.results());
         if let Some(row) = op.elementwise() {
             tangents[result.index()] = elementwise(
                 cx,
@@ -61,15 +63,22 @@ pub fn jvp(
                 }
             }
         }
+        for tangent in results.filter_map(|r| tangents[r.index()]) {
+            cx.watch(tangent, Reason::Derivative);
+        }
     }
     outputs.iter().map(|v| tangents[v.index()]).collect()
 }
 
 /// Values that a `select` may discard. There 0 · inf must be 0, or the branch not taken would reach the
 /// derivative as NaN.
-fn guarded(cx: &Workspace, needed: &[bool]) -> Vec<bool> {
+fn guarded(cx: &mut Workspace, needed: &[bool]) -> Vec<bool> {
+    let poisons = cx.emitter().policy().poisons();
     let arena = cx.arena();
     let mut guarded = vec![false; arena.len()];
+    if poisons {
+        return guarded;
+    }
     for node in arena.nodes().rev() {
         let i = node.result.index();
         if !needed[i] {
@@ -100,7 +109,7 @@ fn elementwise(
     guarded: bool,
 ) -> Option<ValueId> {
     let shape = cx.arena().ty(result).shape.clone();
-    let careful = guarded || row.singular;
+    let careful = guarded || row.singular && !cx.emitter().policy().poisons();
     let mut sum = None;
     for (partial, tangent) in row.partials.iter().zip(tangents) {
         let Some(tangent) = *tangent else { continue };
