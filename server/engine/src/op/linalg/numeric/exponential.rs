@@ -156,7 +156,7 @@ pub fn expm_derivative(n: usize, a: &[f64], directions: &[&[f64]], out: &mut [f6
     let chosen = (0..PADE.len()).find(|&row| norm <= bound(row));
     let squarings = match chosen {
         Some(_) => 0,
-        None => (norm / bound(4)).log2().ceil().max(0.0) as i32,
+        None => (norm / bound(4)).log2().ceil().clamp(0.0, 1100.0) as i32,
     };
     let coefficients = PADE[chosen.unwrap_or(4)].1;
 
