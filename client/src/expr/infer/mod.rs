@@ -47,7 +47,9 @@ pub(super) fn infer(
             shape: alike(&[a, b])?,
         }),
         (Op::Select, None, [p, a, b]) => select(p, a, b),
-        (Op::IsFinite, None, [a]) => float(a).map(|_| Type::new(Dtype::Bool, &a.shape)),
+        (Op::IsFinite | Op::IsNan | Op::IsInf, None, [a]) => {
+            float(a).map(|_| Type::new(Dtype::Bool, &a.shape))
+        }
         (Op::Constant, Some(A::Constant(constant)), []) => constant_type(constant),
         (Op::Iota, Some(A::Iota(iota)), []) => iota_type(iota),
         (Op::Convert, Some(A::Convert(convert)), [a]) => Ok(Type::new(
@@ -75,6 +77,8 @@ pub(super) fn infer(
             reduced(op, a, reduce)
         }
         (Op::DotGeneral, Some(A::DotGeneral(dims)), [a, b]) => dot_general(a, b, dims),
+        // Not elementwise, though it has no attributes either.
+        (Op::Matmul, ..) => Err("the type of a matmul node is for the server to know".into()),
         (Op::Unspecified, ..) => Err("an operation that is none".into()),
         (_, None, _) => elementwise(op, operands),
         _ => Err("wrong number of operands, or attributes of another operation".into()),

@@ -108,7 +108,7 @@ fn typed<T: Element>(
         | Kernel::Compare(_)
         | Kernel::Select
         | Kernel::Logical
-        | Kernel::IsFinite => {}
+        | Kernel::Classify => {}
     }
     Ok(())
 }

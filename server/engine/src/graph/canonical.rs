@@ -266,6 +266,12 @@ fn put_node(buffer: &mut Vec<u8>, node: NodeRef<'_>, operands: &[u32]) {
 /// The result's type is encoded beside the attributes, so what follows from it is left out.
 fn put_attributes(buffer: &mut Vec<u8>, attributes: &Attributes) {
     let wide = |list: &[u32]| -> Vec<u64> { list.iter().map(|&n| n.into()).collect() };
+    // Dimensions whose order does not count.
+    let sorted = |list: &[u32]| -> Vec<u64> {
+        let mut list = wide(list);
+        list.sort_unstable();
+        list
+    };
     let mut lists = |all: &[&[u64]]| {
         for list in all {
             put_list(buffer, list.iter().copied());
@@ -279,9 +285,7 @@ fn put_attributes(buffer: &mut Vec<u8>, attributes: &Attributes) {
         }
         Attributes::Compare { direction } => put(buffer, *direction as u64),
         Attributes::Reduce { axes, keep_dims } => {
-            let mut axes = wide(axes);
-            axes.sort_unstable();
-            lists(&[&axes, &[u64::from(*keep_dims)]]);
+            lists(&[&sorted(axes), &[u64::from(*keep_dims)]]);
         }
         Attributes::Transpose { permutation } => lists(&[&wide(permutation)]),
         Attributes::BroadcastInDim { dimensions, .. } => lists(&[&wide(dimensions)]),
@@ -320,18 +324,14 @@ fn put_attributes(buffer: &mut Vec<u8>, attributes: &Attributes) {
             keep_dims,
             ddof,
         } => {
-            let mut axes = wide(axes);
-            axes.sort_unstable();
-            lists(&[&axes, &[u64::from(*keep_dims), (*ddof).into()]]);
+            lists(&[&sorted(axes), &[u64::from(*keep_dims), (*ddof).into()]]);
         }
         Attributes::Norm {
             kind,
             axes,
             keep_dims,
         } => {
-            let mut axes = wide(axes);
-            axes.sort_unstable();
-            lists(&[&axes, &[u64::from(*keep_dims), *kind as u64]]);
+            lists(&[&sorted(axes), &[u64::from(*keep_dims), *kind as u64]]);
         }
         Attributes::ArgReduce { axis, keep_dims } => {
             lists(&[&[(*axis).into(), u64::from(*keep_dims)]]);
@@ -345,9 +345,7 @@ fn put_attributes(buffer: &mut Vec<u8>, attributes: &Attributes) {
         Attributes::OneHot { depth, .. } => put(buffer, *depth),
         Attributes::Tile { repeats } => lists(&[repeats]),
         Attributes::Reverse { dimensions } => {
-            let mut dimensions = wide(dimensions);
-            dimensions.sort_unstable();
-            lists(&[&dimensions]);
+            lists(&[&sorted(dimensions)]);
         }
         Attributes::DynamicSlice { sizes } => lists(&[sizes]),
         Attributes::Sort { axis, descending } => {

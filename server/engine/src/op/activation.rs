@@ -2,6 +2,7 @@
 //! that products keep subnormal results, and no infinity meets a 0 at finite operands.
 
 use super::normal::DENSITY_AT_0;
+use super::values::{GELU_CUBIC, GELU_LINEAR};
 use super::{E, Op};
 
 /// a / r^(3/2) with r = √(a² + b²), 0 at the origin: with it the curvature of [`Op::Hypot`] is a square.
@@ -23,12 +24,11 @@ pub(super) fn silu_slope(x: E<'_>) -> E<'_> {
 
 /// (x σ(v))' = σ(v) + x v' σ'(v) with v = 2 √(2/π) (x + 0.044715 x³). Beyond ±40, σ(v) is 0 or 1.
 pub(super) fn gelu_tanh_slope(x: E<'_>) -> E<'_> {
-    const LINEAR: f64 = 1.595_769_121_605_730_8;
-    const CUBIC: f64 = 0.071_354_816_272_600_25;
+    let (linear, cubic) = (GELU_LINEAR.0, GELU_CUBIC.0);
     let x = x.number(-40.0).ternary(Op::Clamp, x, x.number(40.0));
     let square = x.square();
-    let v = x * (LINEAR + CUBIC * square);
-    let x_v_slope = x * (LINEAR + 3.0 * CUBIC * square);
+    let v = x * (linear + cubic * square);
+    let x_v_slope = x * (linear + 3.0 * cubic * square);
     let root = root_of_logistic_slope(v);
     v.unary(Op::Logistic) + x_v_slope * root * root
 }

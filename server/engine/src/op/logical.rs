@@ -1,4 +1,4 @@
-//! and, or, xor, not, is_finite.
+//! and, or, xor, not, and what kind of number it is: is_finite, is_nan, is_inf.
 
 use super::{Form, Infer, Jvp, Kernel, Problem, Rule, broadcast_shape, cost_of_result};
 use crate::tensor::{DType, TensorType};
@@ -41,8 +41,8 @@ pub const NOT: Rule = Rule {
     kernel: |_, _, _| Kernel::Logical,
 };
 
-/// Neither infinite nor NaN.
-pub const IS_FINITE: Rule = Rule {
+/// is_finite, is_nan, is_inf: the executor looks at the operation.
+pub const CLASSIFY: Rule = Rule {
     form: Form {
         infer: Infer::One(|_, _, operands| {
             if !operands[0].dtype.is_float() {
@@ -59,6 +59,6 @@ pub const IS_FINITE: Rule = Rule {
         non_smooth: "0",
         ..NOT.form
     },
-    kernel: |_, _, _| Kernel::IsFinite,
+    kernel: |_, _, _| Kernel::Classify,
     ..NOT
 };

@@ -107,10 +107,13 @@ pub struct Types<'a> {
 #[derive(Clone, Copy)]
 pub enum Infer {
     /// Of an operation with one result.
-    One(fn(Op, &Attributes, &[&TensorType]) -> Result<TensorType, Problem>),
+    One(InferOne),
     /// Of an operation with several.
     Many(InferMany),
 }
+
+/// See [`Infer::One`].
+pub type InferOne = fn(Op, &Attributes, &[&TensorType]) -> Result<TensorType, Problem>;
 
 /// See [`Infer::Many`].
 pub type InferMany = fn(Op, &Attributes, &[&TensorType]) -> Result<Vec<TensorType>, Problem>;
@@ -223,8 +226,8 @@ pub enum Kernel {
     Select,
     /// and, or, xor, not.
     Logical,
-    /// Neither infinite nor NaN.
-    IsFinite,
+    /// Whether a number is finite, NaN or infinite.
+    Classify,
     /// A computation on dense tensors.
     Routine {
         /// Which.

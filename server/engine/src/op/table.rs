@@ -342,9 +342,9 @@ ops! {
         Or = 83 "or" => logical::BINARY;
         Xor = 84 "xor" => logical::BINARY;
         Not = 85 "not" => logical::NOT;
-        IsFinite = 86 "is_finite" => logical::IS_FINITE;
-        IsNan = 92 "is_nan" => logical::IS_FINITE;
-        IsInf = 93 "is_inf" => logical::IS_FINITE;
+        IsFinite = 86 "is_finite" => logical::CLASSIFY;
+        IsNan = 92 "is_nan" => logical::CLASSIFY;
+        IsInf = 93 "is_inf" => logical::CLASSIFY;
         Constant = 120 "constant" => constant::CONSTANT;
         Iota = 121 "iota" => constant::IOTA;
         Convert = 122 "convert" => convert::CONVERT;

@@ -227,7 +227,7 @@ impl Lowering<'_> {
                         .position(|&d| d == direction)
                         .unwrap_or(0) as u8;
                 }
-                Kernel::Convert | Kernel::IsFinite => instruction.dtype = types.operands[0].dtype,
+                Kernel::Convert | Kernel::Classify => instruction.dtype = types.operands[0].dtype,
                 Kernel::Select | Kernel::Logical => {}
                 kernel => return self.structural(node, kernel, instruction),
             }

@@ -183,6 +183,18 @@ impl Workspace {
 }
 
 impl Workspace {
+    /// The results of a composite operation, written in simpler ones; `None` for any other.
+    #[inline]
+    fn expanded(
+        &mut self,
+        op: Op,
+        operands: &[ValueId],
+        attributes: &Attributes,
+    ) -> Option<Vec<ValueId>> {
+        let composite = op.composite()?;
+        Some((composite.expand)(self, op, attributes, operands))
+    }
+
     /// Appends a node, or finds its equal. Attributes by number in the arena.
     fn place(&mut self, op: Op, operands: &[ValueId], attributes: u32) -> ValueId {
         let mut ordered;
@@ -231,8 +243,8 @@ impl Emit for Workspace {
         if attributes == Attributes::None {
             return self.emit_plain(op, operands);
         }
-        if let Some(composite) = op.composite() {
-            return (composite.expand)(self, op, &attributes, operands)[0];
+        if let Some(results) = self.expanded(op, operands, &attributes) {
+            return results[0];
         }
         if let Some(value) = self.identity(op, operands, &attributes) {
             return value;
@@ -242,10 +254,8 @@ impl Emit for Workspace {
     }
 
     fn emit_plain(&mut self, op: Op, operands: &[ValueId]) -> ValueId {
-        if op.elementwise().is_none()
-            && let Some(composite) = op.composite()
-        {
-            return (composite.expand)(self, op, &Attributes::None, operands)[0];
+        if let Some(results) = self.expanded(op, operands, &Attributes::None) {
+            return results[0];
         }
         if let Some(value) = self.identity(op, operands, &Attributes::None) {
             return value;
@@ -262,8 +272,8 @@ impl Emit for Workspace {
     }
 
     fn emit_all(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> Vec<ValueId> {
-        if let Some(composite) = op.composite() {
-            return (composite.expand)(self, op, &attributes, operands);
+        if let Some(results) = self.expanded(op, operands, &attributes) {
+            return results;
         }
         let first = self.emit(op, operands, attributes);
         match self.arena.producer(first) {
