@@ -1,5 +1,6 @@
 //! Between the wire and the engine: the only place where proto meets engine.
 
+pub mod check;
 pub mod encode;
 pub mod graph;
 pub mod names;

@@ -16,11 +16,13 @@ mod logical;
 mod matmul;
 mod normal;
 mod pad;
+mod policy;
 mod problem;
 mod reduce;
 mod select;
 mod shape_ops;
 mod slice;
+pub mod special;
 mod strided;
 mod table;
 mod values;
@@ -34,6 +36,7 @@ pub use dot::DotPlan;
 pub use emit::{E, Emit, Partial, ValueId};
 pub use gather::WindowPlan;
 pub use info::{OpInfo, list_ops};
+pub use policy::NonSmooth;
 pub use problem::{Place, Problem, ViolationKind};
 pub use reduce::Reduction;
 pub use strided::Strided;
@@ -109,8 +112,17 @@ pub enum Infer {
     /// Of an operation with one result.
     One(fn(Op, &Attributes, &[&TensorType]) -> Result<TensorType, Problem>),
     /// Of an operation with several.
-    Many(fn(Op, &Attributes, &[&TensorType]) -> Result<Vec<TensorType>, Problem>),
+    Many(InferMany),
 }
+
+/// See [`Infer::Many`].
+pub type InferMany = fn(Op, &Attributes, &[&TensorType]) -> Result<Vec<TensorType>, Problem>;
+
+/// See [`Jvp::One`].
+pub type JvpOne = fn(&mut dyn Emit, &Application<'_>, &[Option<ValueId>]) -> Option<ValueId>;
+
+/// See [`Jvp::Many`].
+pub type JvpMany = fn(&mut dyn Emit, &Application<'_>, &[Option<ValueId>]) -> Vec<Option<ValueId>>;
 
 /// Writes the results' tangents from the operands' tangents (`None`: zero; at least one is there). Tangents have
 /// the type of what they belong to.
@@ -119,9 +131,9 @@ pub enum Jvp {
     /// Differentiation passes by: no result moves.
     None,
     /// For an operation with one result.
-    One(fn(&mut dyn Emit, &Application<'_>, &[Option<ValueId>]) -> Option<ValueId>),
+    One(JvpOne),
     /// For an operation with several.
-    Many(fn(&mut dyn Emit, &Application<'_>, &[Option<ValueId>]) -> Vec<Option<ValueId>>),
+    Many(JvpMany),
 }
 
 /// Writes the cotangent of one operand, by position, from the result's.

@@ -47,7 +47,6 @@ pub const MAX: Rule = Rule {
     jvp: Jvp::One(jvp_extremum),
     transpose: None,
     kernel: |_, attributes, types| kernel(Reduction::Max, attributes, types),
-    ..SUM
 };
 
 /// Minimum over axes.
