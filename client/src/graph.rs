@@ -17,7 +17,7 @@ impl Graph {
     /// A graph that comes from elsewhere, such as a file. The server checks it.
     pub fn from_proto(message: proto::Graph) -> Self {
         let types = infer_types(&message.inputs, &message.nodes);
-        let of = |output: &proto::Output| types.get(output.value as usize).cloned();
+        let of = |output: &proto::Output| types.of(output.value).cloned();
         let output_types = message.outputs.iter().map(of).collect();
         Self::new(message, output_types)
     }

@@ -31,12 +31,14 @@
 //! - [`Request`]: a point (or a batch of points), [products](Product) to compute there, and options; sent, planned
 //!   or turned into a derivative graph.
 //! - [`Answer`]: blocks of numbers under the names of the graph, the [`Plan`] of each product, and [`Timing`].
+//! - [`Request::check`]: whether derivatives agree with differences; [`ClosedForm`]: a graph as formulas.
 //! - [`Error`]: what went wrong, with the place in the request and the repair.
 //! - [`tensor`]: arrays of numbers.
 //! - [`text`]: functions written as text, `exp(x*y) + sin(x)`; [`nist`]: regression problems with known solutions.
 //! - [`proto`]: the contract itself, for everything else.
 
 mod client;
+mod closed_form;
 pub mod error;
 pub mod expr;
 mod graph;
@@ -47,11 +49,17 @@ pub mod tensor;
 pub mod text;
 
 pub use gradient_proto::v1 as proto;
-pub use gradient_proto::v1::{HvpMode, Layout, Method, Mode, NonFinite, NonSmooth};
+pub use gradient_proto::v1::{
+    Extrapolation, HvpMode, InterpolationKind, Layout, Method, Mode, NonFinite, NonSmooth, NormKind,
+};
 
 pub use client::{Client, ConnectOptions, Registered, Stub};
+pub use closed_form::{ClosedForm, TooLarge};
 pub use error::{Error, RpcError, Violation};
-pub use expr::{BuildError, Expr, GraphBuilder, Operand};
+pub use expr::{
+    BuildError, Convolution, Expr, GraphBuilder, Interpolation, Norm, Operand, Pool, Triangular,
+    Variance,
+};
 pub use graph::Graph;
 pub use session::{
     ALL, Answer, Block, BlockData, Derivative, Plan, PlanAnswer, Product, ProductResult, Request,

@@ -5,7 +5,7 @@ use std::fmt;
 use gradient_proto::v1::{self as proto, node::Attributes};
 
 use crate::{
-    expr::{infer_types, op_name},
+    expr::{Inferred, infer_types, op_name},
     graph::Graph,
     tensor::{Tensor, Type},
 };
@@ -22,6 +22,8 @@ const SHOWN: usize = 8;
 ///   %4 = reduce_sum(%3) : f64
 /// return f = %4
 /// ```
+///
+/// Of a node with several results all are shown: `%5, %6 = eigh(A) : f64[3], f64[3, 3]`.
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let graph = self.proto();
@@ -43,7 +45,7 @@ impl fmt::Display for Graph {
             Some(input) => input.name.clone(),
             None => format!("%{id}"),
         };
-        nodes(f, &graph.nodes, graph.inputs.len(), &types, &name)?;
+        nodes(f, &graph.nodes, &types, &name)?;
         let outputs: Vec<String> = graph
             .outputs
             .iter()
@@ -84,7 +86,7 @@ fn body(f: &mut fmt::Formatter<'_>, function: &proto::Function) -> fmt::Result {
         parameters.collect::<Vec<_>>().join(", ")
     )?;
     let name = |id: &u32| format!("%{id}");
-    nodes(f, &function.nodes, function.parameters.len(), &types, &name)?;
+    nodes(f, &function.nodes, &types, &name)?;
     writeln!(
         f,
         "return {}",
@@ -100,14 +102,16 @@ fn body(f: &mut fmt::Formatter<'_>, function: &proto::Function) -> fmt::Result {
 fn nodes(
     f: &mut fmt::Formatter<'_>,
     nodes: &[proto::Node],
-    inputs: usize,
-    types: &[Type],
+    types: &Inferred,
     name: &dyn Fn(&u32) -> String,
 ) -> fmt::Result {
     for (i, node) in nodes.iter().enumerate() {
-        let id = inputs + i;
-        match types.get(id) {
-            Some(_) => write!(f, "  %{id} = ")?,
+        let results = types.results(i);
+        match &results {
+            Some(ids) => {
+                let ids: Vec<String> = ids.clone().map(|id| format!("%{id}")).collect();
+                write!(f, "  {} = ", ids.join(", "))?;
+            }
             // After a call of a function, how many results came before is for the server to know.
             None => write!(f, "  node {i}: ")?,
         }
@@ -119,8 +123,11 @@ fn nodes(
                 .filter(|words| !words.is_empty()),
         );
         write!(f, "{}({})", op_name(node.op()), arguments.join(", "))?;
-        if let Some(tensor_type) = types.get(id) {
-            write!(f, " : {tensor_type}")?;
+        if let Some(ids) = results {
+            let types: Vec<String> = ids
+                .filter_map(|id| Some(types.of(id)?.to_string()))
+                .collect();
+            write!(f, " : {}", types.join(", "))?;
         }
         if !node.label.is_empty() {
             write!(f, "  # {}", node.label)?;
@@ -131,7 +138,7 @@ fn nodes(
 }
 
 /// What is not the default, as `field=value`.
-fn describe(attributes: &Attributes) -> String {
+pub(crate) fn describe(attributes: &Attributes) -> String {
     let mut text = Vec::new();
     let mut field = |name: &str, list: &dyn fmt::Debug, default: bool| {
         if !default {

@@ -313,11 +313,48 @@ fn plan_and_ops_tell_without_computing() {
         (&log1p["number"], &log1p["implemented"]),
         (&33.into(), &true.into())
     );
-    assert!(
-        stdout(&["ops", "log"])
-            .lines()
-            .all(|line| line.contains("log") || line.starts_with("number"))
+    let listed = stdout(&["ops", "log"]);
+    let (table, footer) = listed.trim_end().split_once("\n\n").unwrap();
+    let mut lines = table.lines();
+    let header: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
+    assert_eq!(header[..4], ["name", "number", "operands", "attributes"]);
+    assert!(lines.clone().count() > 3 && lines.all(|line| line.contains("log")));
+    assert!(footer.contains(" of them elementwise"), "{footer}");
+}
+
+/// The line that the README quotes counts what the JSON says.
+#[test]
+fn ops_are_counted_and_filtered() {
+    let ops = json(&["ops", "--implemented"]);
+    let ops = ops.as_array().unwrap();
+    let of_kind = |kind: &str| ops.iter().filter(|op| op["kind"] == kind).count();
+    let kinds = [
+        "elementwise",
+        "shape",
+        "reduction",
+        "linear-algebra",
+        "signal",
+        "control",
+    ];
+    assert_eq!(kinds.map(of_kind).iter().sum::<usize>(), ops.len());
+    let counted = format!(
+        "\n{} operations, {} of them elementwise",
+        ops.len(),
+        of_kind("elementwise")
     );
+    let listed = stdout(&["ops"]);
+    assert!(listed.contains(&counted), "{counted} in {listed}");
+    let products = json(&["ops", "--kind", "linear-algebra"]);
+    let names: Vec<&Value> = products
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|op| &op["name"])
+        .collect();
+    for name in ["matmul", "svd", "einsum"] {
+        assert!(names.contains(&&name.into()), "{name} in {names:?}");
+    }
+    assert!(!names.contains(&&"fft".into()) && !names.contains(&&"erf".into()));
 }
 
 /// One row a mistake: arguments, exit code, what standard error must say.
@@ -478,6 +515,139 @@ fn in_terminal(arguments: &[&str]) -> String {
     let _ = File::from(master).read_to_end(&mut seen);
     child.wait().unwrap();
     String::from_utf8(seen).unwrap()
+}
+
+#[test]
+fn check_draws_a_curve_and_fails_with_a_code() {
+    let arguments = ["check", "exp(x*y) + sin(x)", "x=1", "y=2"];
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (svg, png) = (path("errors.svg"), path("errors.png"));
+    let plain = stdout(&[&arguments[..], &["--svg", &svg, "--png", &png]].concat());
+    for part in [
+        "relative error",
+        "1e-12",
+        "● d f / d x",
+        "○ d f / d y",
+        "passed",
+        "complex step",
+    ] {
+        assert!(plain.contains(part), "{part} in {plain}");
+    }
+    assert!(
+        !plain.contains('\x1b') && plain.matches('●').count() >= 10,
+        "{plain}"
+    );
+    // The chart is the same on a terminal; only the table has a rule.
+    let shown = in_terminal(&arguments).replace('\r', "");
+    let chart = plain.split("derivative").next().unwrap();
+    assert!(
+        shown.starts_with(chart) && !shown.contains('\x1b'),
+        "{shown}"
+    );
+
+    let svg = fs::read_to_string(svg).unwrap();
+    assert!(
+        svg.starts_with("<svg") && svg.contains("relative error"),
+        "{svg}"
+    );
+    assert_eq!(svg.matches("<circle").count(), 2 * 12 + 2);
+    let png = fs::read(png).unwrap();
+    assert!(png.starts_with(b"\x89PNG\r\n\x1a\n") && png.len() > 10_000);
+
+    let answer = json(&arguments);
+    assert_eq!(answer["passed"], true);
+    let verdicts = answer["verdicts"].as_array().unwrap();
+    assert_eq!(verdicts.len(), 2);
+    assert_eq!(verdicts[0]["curve"].as_array().unwrap().len(), 12);
+    assert!(verdicts[0]["best"]["error"].as_f64().unwrap() < 1e-8);
+
+    let failed = run(&[
+        "check",
+        "exp(x)",
+        "x=1",
+        "--steps",
+        "1e-1",
+        "--tolerance",
+        "1e-9",
+    ]);
+    assert_eq!(failed.status.code(), Some(1));
+    let text = String::from_utf8(failed.stdout).unwrap();
+    for part in [
+        "FAILED",
+        "d f / d x is 2.71828182845904",
+        "differences say 2.7228",
+        "1.0e-9 allowed",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let kink = stdout(&["check", "abs(x)", "x=0"]);
+    assert!(kink.contains("the point is not smooth"), "{kink}");
+    let usage = run(&["check", "exp(x)", "x=1", "--steps", "-1"]);
+    assert_ne!(usage.status.code(), Some(0));
+}
+
+#[test]
+fn symbolic_prints_formulas_and_counts_their_terms() {
+    let text = stdout(&["symbolic", "sin(x^2*y)"]);
+    for part in [
+        "t1 = x^2\n",
+        "t2 = cos(y*t1)\n",
+        "d f / d y = t1*t2\n",
+        "d f / d y = x^2*cos(y*x^2)\n",
+        "9 terms with sharing, 19 written out",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let answer = json(&["symbolic", "sin(x^2*y)"]);
+    assert_eq!(answer["terms_shared"], 9);
+    assert_eq!(answer["written_out"]["d f / d y"], "x^2*cos(y*x^2)");
+    // Each line squares the last: sharing stays linear, written out it doubles.
+    let chain: Vec<String> = (1..30)
+        .map(|i| format!("v{i} = v{} * v{}", i - 1, i - 1))
+        .collect();
+    let chain = format!("v0 = sin(x); {}; f = v29", chain.join("; "));
+    let text = stdout(&["symbolic", &chain, "--output", "f"]);
+    assert!(text.contains("too long to print"), "{text}");
+    let long: Vec<String> = (1..1200)
+        .map(|i| format!("v{i} = sin(v{})", i - 1))
+        .collect();
+    let long = format!("v0 = sin(x); {}; f = v1199", long.join("; "));
+    let refused = run(&["symbolic", &long, "--output", "f"]);
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        refused.status.code() == Some(2) && message.contains("derive"),
+        "{message}"
+    );
+}
+
+#[test]
+fn compare_shows_the_methods_side_by_side() {
+    let arguments = ["compare", "exp(x*y) + sin(x)", "x=1", "y=2"];
+    let text = stdout(&arguments);
+    for part in [
+        "exact",
+        "numerical, step chosen",
+        "numerical, step 1e-2",
+        "dual numbers",
+        "symbolic, written out",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(in_terminal(&arguments).contains("────"));
+    let answer = json(&arguments);
+    let methods = answer["methods"].as_array().unwrap();
+    let of = |name: &str| methods.iter().find(|m| m["method"] == name).unwrap();
+    assert_eq!(of("exact")["evaluations"], 1);
+    assert_eq!(of("dual numbers")["evaluations"], 2);
+    assert!(of("dual numbers")["error"].as_f64().unwrap() < 1e-14);
+    assert_eq!(of("numerical, step chosen")["evaluations"], 4);
+    let error = of("numerical, step chosen")["error"].as_f64().unwrap();
+    assert!((1e-14..1e-8).contains(&error), "{error}");
+    let coarse = of("numerical, step 1e-2")["error"].as_f64().unwrap();
+    assert!((1e-6..1e-3).contains(&coarse), "{coarse}");
+    let terms = |name: &str| of(name)["terms"].as_f64().unwrap();
+    assert!(terms("symbolic, written out") > terms("symbolic, with sharing"));
 }
 
 #[test]

@@ -168,6 +168,7 @@ fn option_path(name: &str) -> Option<&'static str> {
     let paths = [
         ("HVP_MODE_", "options.hvp_mode"),
         ("MODE_", "options.mode"),
+        ("METHOD_", "options.method"),
         ("NON_SMOOTH_", "options.non_smooth"),
         ("NON_FINITE_", "options.non_finite"),
     ];

@@ -25,3 +25,8 @@ mod wire;
 
 pub use config::Config;
 pub use run::run;
+
+/// A graph as the service sends it, under its own names.
+pub fn encode_graph(graph: &gradient_engine::Graph) -> gradient_proto::v1::Graph {
+    wire::graph::encode_graph(graph, &wire::names::Signature::of(graph))
+}

@@ -12,7 +12,7 @@ use std::{
 
 /// The engine's rooms from the lowest floor up. `error` is the one file between the rooms: it names places in a
 /// graph, and what works on graphs gives it.
-const FLOORS: [&str; 8] = [
+const FLOORS: [&str; 9] = [
     "tensor",
     "op",
     "graph",
@@ -21,6 +21,7 @@ const FLOORS: [&str; 8] = [
     "plan",
     "tape",
     "execute",
+    "check",
 ];
 
 /// What may lie at the top level, beside dotfiles and cargo's own `target`.

@@ -1,9 +1,13 @@
 //! One integration binary.
 
 mod architecture;
+mod check;
+mod client_inference;
 mod identity;
 mod malformed;
+mod methods;
 mod products;
 mod references;
 mod rules;
 mod special_points;
+mod special_points_special;

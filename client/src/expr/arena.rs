@@ -16,8 +16,8 @@ use crate::{
     tensor::{Tensor, Type},
 };
 
-/// An input or a node result. On the wire inputs are numbered before nodes, but here an input may be declared
-/// after a node, so the two count separately until the graph is finished: the top bit tells them apart.
+/// An input or a result of a node. On the wire inputs are numbered before results, but here an input may be
+/// declared after a node, so the two count separately until the graph is finished: the top bit tells them apart.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Value(u32);
 
@@ -30,6 +30,11 @@ impl Value {
 
     fn result(index: usize) -> Self {
         Self(index as u32)
+    }
+
+    /// The value `steps` further on.
+    fn next(self, steps: usize) -> Self {
+        Self(self.0 + steps as u32)
     }
 
     fn is_input(self) -> bool {
@@ -55,7 +60,7 @@ impl fmt::Display for Value {
         write!(
             f,
             "{} {}",
-            if self.is_input() { "input" } else { "node" },
+            if self.is_input() { "input" } else { "result" },
             self.index()
         )
     }
@@ -78,26 +83,50 @@ impl SharedArena {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends a node. After a mistake, gives what stands for the node.
+    /// Appends a node of one result. After a mistake, gives what stands for it.
     #[track_caller]
     pub(super) fn apply(&self, op: Op, operands: &[&Expr], attributes: Option<Attributes>) -> Expr {
-        let location = Location::caller();
+        let value = self.append(op, operands, attributes, 1, Location::caller());
+        self.expr(value.unwrap_or_else(|instead| instead))
+    }
+
+    /// Appends a node of several results, as many as the operation gives.
+    #[track_caller]
+    pub(super) fn apply_all(
+        &self,
+        op: Op,
+        operands: &[&Expr],
+        attributes: Option<Attributes>,
+        results: usize,
+    ) -> Vec<Expr> {
+        let first = self.append(op, operands, attributes, results, Location::caller());
+        // After a mistake one value stands for all of them.
+        let value = |i| first.map_or_else(|instead| instead, |first| first.next(i));
+        (0..results).map(|i| self.expr(value(i))).collect()
+    }
+
+    /// The first result, or after a mistake what stands for it.
+    fn append(
+        &self,
+        op: Op,
+        operands: &[&Expr],
+        attributes: Option<Attributes>,
+        results: usize,
+        location: &'static Location<'static>,
+    ) -> Result<Value, Value> {
         let mut arena = self.lock();
-        let value = if operands.iter().any(|operand| !self.is(&operand.arena)) {
+        if operands.iter().any(|operand| !self.is(&operand.arena)) {
             let message =
                 "operands come from different graphs; take them all from one GraphBuilder".into();
             arena.fail(op, message, location);
             let own = operands.iter().find(|operand| self.is(&operand.arena));
-            own.map_or_else(|| arena.placeholder(), |operand| operand.value)
-        } else {
-            arena.push(
-                op,
-                operands.iter().map(|operand| operand.value).collect(),
-                attributes,
-                location,
-            )
-        };
-        drop(arena);
+            return Err(own.map_or_else(|| arena.placeholder(), |operand| operand.value));
+        }
+        let operands = operands.iter().map(|operand| operand.value).collect();
+        arena.push(op, operands, attributes, results, location)
+    }
+
+    fn expr(&self, value: Value) -> Expr {
         Expr {
             arena: self.clone(),
             value,
@@ -110,10 +139,7 @@ impl SharedArena {
 
     pub(super) fn constant(&self, tensor: Tensor, location: &'static Location<'static>) -> Expr {
         let value = self.lock().constant(tensor, location);
-        Expr {
-            arena: self.clone(),
-            value,
-        }
+        self.expr(value)
     }
 }
 
@@ -125,8 +151,10 @@ pub(super) struct Arena {
     input_names: HashSet<String>,
     /// Operands are encoded [`Value`]s until `finish` numbers them.
     nodes: Vec<proto::Node>,
-    /// Type of each node's result.
+    /// Type of each node's results, one node after the other.
     types: Vec<Type>,
+    /// The first result of each node.
+    first_results: Vec<u32>,
     constants: HashMap<(Type, Bytes), Value>,
     error: Option<BuildError>,
 }
@@ -145,20 +173,26 @@ impl Arena {
     }
 
     pub(super) fn nodes(&self) -> usize {
-        self.types.len()
+        self.first_results.len()
     }
 
     pub(super) fn label(&mut self, value: Value, label: String) {
-        if !value.is_input()
-            && let Some(node) = self.nodes.get_mut(value.index())
-        {
+        if value.is_input() {
+            return;
+        }
+        // The last node that begins at this result or before.
+        let after = self
+            .first_results
+            .partition_point(|&first| first <= value.0);
+        let node = after.checked_sub(1).and_then(|i| self.nodes.get_mut(i));
+        if let Some(node) = node {
             node.label = label;
         }
     }
 
     /// Keeps the mistake if it is the first.
     pub(super) fn fail(&mut self, op: Op, message: String, location: &'static Location<'static>) {
-        let node = Some(self.types.len());
+        let node = Some(self.nodes());
         self.error.get_or_insert_with(|| BuildError {
             node,
             op: op_name(op),
@@ -201,14 +235,18 @@ impl Arena {
         Value::input(self.inputs.len() - 1)
     }
 
-    /// Appends a node, or after a mistake gives what stands for it: the first operand.
+    /// Appends a node and gives the first of its results.
+    ///
+    /// # Errors
+    /// After a mistake, what stands for them: the first operand.
     pub(super) fn push(
         &mut self,
         op: Op,
         operands: Vec<Value>,
         attributes: Option<Attributes>,
+        results: usize,
         location: &'static Location<'static>,
-    ) -> Value {
+    ) -> Result<Value, Value> {
         let inferred = match *operands.as_slice() {
             [a] => infer(op, attributes.as_ref(), &[self.type_of(a)]),
             [a, b] => infer(op, attributes.as_ref(), &[self.type_of(a), self.type_of(b)]),
@@ -217,33 +255,38 @@ impl Arena {
                 infer(op, attributes.as_ref(), &types)
             }
         };
-        let result = inferred.and_then(|result| match result.bytes() {
-            None => Err(format!(
-                "the result, {result}, is too large to be addressed"
-            )),
-            Some(_) if self.types.len() >= INPUT as usize => {
-                Err("the graph has more than 2^31 nodes".into())
-            }
-            Some(_) => Ok(result),
-        });
-        match result {
-            Ok(result) => {
+        match inferred.and_then(|types| self.admit(types, results)) {
+            Ok(types) => {
+                let first = self.types.len();
                 self.nodes.push(proto::Node {
                     op: op as i32,
                     operands: operands.into_iter().map(|value| value.0).collect(),
                     label: String::new(),
                     attributes,
                 });
-                self.types.push(result);
-                Value::result(self.types.len() - 1)
+                self.first_results.push(first as u32);
+                self.types.extend(types);
+                Ok(Value::result(first))
             }
             Err(message) => {
                 self.fail(op, message, location);
-                operands
-                    .first()
-                    .copied()
-                    .unwrap_or_else(|| self.placeholder())
+                let first = operands.first().copied();
+                Err(first.unwrap_or_else(|| self.placeholder()))
             }
+        }
+    }
+
+    /// The types, if there are as many as the caller takes and there is room for them.
+    fn admit(&self, types: Vec<Type>, results: usize) -> Result<Vec<Type>, String> {
+        if types.len() != results {
+            return Err(format!("{} results, {results} taken", types.len()));
+        }
+        if let Some(large) = types.iter().find(|result| result.bytes().is_none()) {
+            return Err(format!("the result, {large}, is too large to be addressed"));
+        }
+        match self.types.len() + results > INPUT as usize {
+            true => Err("the graph has more than 2^31 values".into()),
+            false => Ok(types),
         }
     }
 
@@ -263,9 +306,13 @@ impl Arena {
             }
             .into(),
         );
-        let value = self.push(Op::Constant, Vec::new(), Some(attributes), location);
-        self.constants.insert(key, value);
-        value
+        match self.push(Op::Constant, Vec::new(), Some(attributes), 1, location) {
+            Ok(value) => {
+                self.constants.insert(key, value);
+                value
+            }
+            Err(instead) => instead,
+        }
     }
 
     /// Stands for an operation that failed and has no operand to stand for it.

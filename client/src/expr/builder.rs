@@ -76,6 +76,11 @@ impl GraphBuilder {
             .apply(Op::Iota, &[], Some(Attributes::Iota(iota.into())))
     }
 
+    #[track_caller]
+    pub(super) fn apply(&self, op: Op, operands: &[&Expr], attributes: Option<Attributes>) -> Expr {
+        self.arena.apply(op, operands, attributes)
+    }
+
     /// Joins tensors, alike but for one dimension, along that dimension.
     #[track_caller]
     pub fn concatenate<E: Borrow<Expr>>(

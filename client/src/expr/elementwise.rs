@@ -5,6 +5,7 @@ use gradient_proto::v1::{self as proto, CompareDirection, Op, node::Attributes};
 use super::{Expr, Operand};
 use crate::tensor::Dtype;
 
+/// A method for each operation of one operand.
 macro_rules! unary {
     ($($(#[$doc:meta])+ $name:ident = $op:ident;)*) => {
         /// # Elementwise, one operand
@@ -79,12 +80,37 @@ unary! {
     ceil = Ceil;
     /// Nearest integer, ties to even; derivative 0.
     round = RoundNearestEven;
+    /// Nearest integer, ties away from 0; derivative 0.
+    round_away = RoundNearestAfz;
+    /// Nearest integer towards 0; derivative 0.
+    trunc = Trunc;
     /// Neither infinite nor NaN, as bool.
     is_finite = IsFinite;
+    /// NaN, as bool.
+    is_nan = IsNan;
+    /// Infinite, as bool.
+    is_inf = IsInf;
+    /// sin(πa) / (πa), 1 at 0: NumPy's sinc.
+    sinc = Sinc;
+    /// log(1 + eᵃ) without overflow.
+    softplus = Softplus;
+    /// log(logistic(a)), accurate throughout.
+    log_sigmoid = LogSigmoid;
+    /// The larger of a and 0; derivative 0 at 0.
+    relu = Relu;
+    /// a times the distribution function of the standard normal distribution.
+    gelu = Gelu;
+    /// The usual approximation of [`Expr::gelu`]: a/2 · (1 + tanh(√(2/π)·(a + 0.044715 a³))).
+    gelu_tanh = GeluTanh;
+    /// a · logistic(a).
+    silu = Silu;
     /// The expression itself, with derivative 0.
     stop_gradient = StopGradient;
 }
 
+pub(super) use unary;
+
+/// A method for each operation of two operands.
 macro_rules! binary {
     ($($(#[$doc:meta])+ $name:ident = $op:ident;)*) => {
         /// # Elementwise, two operands
@@ -97,6 +123,8 @@ macro_rules! binary {
         )*}
     };
 }
+
+pub(super) use binary;
 
 binary! {
     /// a to the power b; d/da a⁰ = 0.
@@ -113,6 +141,14 @@ binary! {
     remainder = Remainder;
     /// a·b, but 0 where b is 0, even if a is infinite or NaN.
     multiply_no_nan = MultiplyNoNan;
+    /// |a| with the sign of b (that of -0 is minus); derivative 0 in b, and in a at 0.
+    copysign = Copysign;
+    /// log(eᵃ + eᵇ) without overflow.
+    logaddexp = Logaddexp;
+    /// a where a > 0, else b·a for slope b; derivative b at 0.
+    leaky_relu = LeakyRelu;
+    /// a where a > 0, else b·(eᵃ - 1); derivative b at 0.
+    elu = Elu;
 }
 
 macro_rules! compare {
@@ -146,14 +182,19 @@ compare! {
 
 /// # Powers, choices and conversions
 impl Expr {
-    /// a to an integer power: a², 1 / a and a itself where the power is one of them.
+    /// a to an integer power: 1 / a, a itself and a² where the power is -1, 1 or 2. a⁰ is 1 with derivative 0.
     #[track_caller]
     pub fn powi(&self, power: i32) -> Expr {
         match power {
             -1 => self.recip(),
             1 => self.clone(),
             2 => self.square(),
-            _ => self.pow(f64::from(power)),
+            exponent => self.unary(
+                Op::IntegerPow,
+                Some(Attributes::IntegerPow(
+                    proto::IntegerPow { exponent }.into(),
+                )),
+            ),
         }
     }
 
@@ -163,10 +204,22 @@ impl Expr {
         self.pow(power)
     }
 
-    /// The larger of a and 0; derivative ½ at 0, half of either side's.
+    /// min(max(a, low), high), NaN if a is. At a bound a shares the derivative equally with it.
     #[track_caller]
-    pub fn relu(&self) -> Expr {
-        self.maximum(0.0)
+    pub fn clamp(&self, low: impl Operand, high: impl Operand) -> Expr {
+        let dtype = self.dtype();
+        let low = low.into_expr(&self.arena, dtype);
+        let high = high.into_expr(&self.arena, dtype);
+        self.arena.apply(Op::Clamp, &[&low, self, &high], None)
+    }
+
+    /// a·factor + addend, rounded once.
+    #[track_caller]
+    pub fn fma(&self, factor: impl Operand, addend: impl Operand) -> Expr {
+        let dtype = self.dtype();
+        let factor = factor.into_expr(&self.arena, dtype);
+        let addend = addend.into_expr(&self.arena, dtype);
+        self.arena.apply(Op::Fma, &[self, &factor, &addend], None)
     }
 
     /// Where this bool expression is true `then`, elsewhere `otherwise`. The one not taken reaches neither value

@@ -110,15 +110,25 @@ impl Expr {
     /// An update outside is dropped.
     #[track_caller]
     pub fn add_at(&self, indices: &Expr, updates: &Expr, axis: usize) -> Expr {
+        self.scatter_add(indices, updates, self.along(indices, axis))
+    }
+
+    /// With `updates` in place of the elements at i64 `indices` along one dimension. An update outside is dropped;
+    /// of several updates of one element the last one stays.
+    #[track_caller]
+    pub fn put_at(&self, indices: &Expr, updates: &Expr, axis: usize) -> Expr {
+        self.scatter(indices, updates, self.along(indices, axis))
+    }
+
+    fn along(&self, indices: &Expr, axis: usize) -> proto::Scatter {
         let (rank, indices_rank) = (self.shape().len(), indices.shape().len());
-        let scatter = proto::Scatter {
+        proto::Scatter {
             update_window_dims: window_dims(rank, indices_rank, axis),
             inserted_window_dims: vec![wire(axis)],
             scatter_dims_to_operand_dims: vec![wire(axis)],
             index_vector_dim: wire(indices_rank),
             out_of_bounds: proto::OutOfBounds::Drop as i32,
-        };
-        self.scatter_add(indices, updates, scatter)
+        }
     }
 
     /// Windows at given starts, as StableHLO's gather.
@@ -135,6 +145,37 @@ impl Expr {
             &[self, indices, updates],
             Some(Attributes::Scatter(dims.into())),
         )
+    }
+
+    /// With windows put in place of what was at given starts; of several updates of one element the last one stays.
+    #[track_caller]
+    pub fn scatter(&self, indices: &Expr, updates: &Expr, dims: proto::Scatter) -> Expr {
+        self.arena.apply(
+            Op::Scatter,
+            &[self, indices, updates],
+            Some(Attributes::Scatter(dims.into())),
+        )
+    }
+
+    /// A window of these sizes that begins at `starts`, an i64 vector with an element for each dimension; it is
+    /// moved to the nearest place inside.
+    #[track_caller]
+    pub fn dynamic_slice(&self, starts: &Expr, sizes: impl AsRef<[usize]>) -> Expr {
+        let sizes = wire_sizes(sizes);
+        let slice = proto::DynamicSlice { sizes };
+        self.binary(
+            Op::DynamicSlice,
+            starts,
+            Some(Attributes::DynamicSlice(slice.into())),
+        )
+    }
+
+    /// With a window replaced that begins at `starts`, an i64 vector with an element for each dimension; it is
+    /// moved to the nearest place inside.
+    #[track_caller]
+    pub fn dynamic_update_slice(&self, update: &Expr, starts: &Expr) -> Expr {
+        let operands = [self, update, starts];
+        self.arena.apply(Op::DynamicUpdateSlice, &operands, None)
     }
 }
 

@@ -28,7 +28,13 @@ mod elementwise;
 mod error;
 mod indexing;
 mod infer;
+mod interpolation;
+mod linear_algebra;
 mod operators;
+mod reductions;
+mod scans;
+mod signal;
+mod special;
 mod structural;
 #[cfg(test)]
 mod tests;
@@ -42,7 +48,14 @@ use arena::{SharedArena, Value};
 
 pub use builder::GraphBuilder;
 pub use error::BuildError;
-pub(crate) use {error::op_name, infer::infer_types};
+pub use interpolation::Interpolation;
+pub use linear_algebra::Triangular;
+pub use reductions::{Norm, Variance};
+pub use signal::{Convolution, Pool};
+pub(crate) use {
+    error::op_name,
+    infer::{Inferred, infer_types},
+};
 
 /// A value of a graph under construction: an input, or the result of an operation.
 #[derive(Clone)]
@@ -84,6 +97,13 @@ impl Expr {
     fn binary(&self, op: Op, other: impl Operand, attributes: Option<Attributes>) -> Expr {
         let other = other.into_expr(&self.arena, self.dtype());
         self.arena.apply(op, &[self, &other], attributes)
+    }
+
+    /// The results of an operation that has as many.
+    #[track_caller]
+    fn several<const N: usize>(&self, op: Op, attributes: Option<Attributes>) -> [Expr; N] {
+        let results = self.arena.apply_all(op, &[self], attributes, N);
+        results.try_into().expect("as many as asked for")
     }
 
     /// Records a mistake found before there is a node to append; the expression stands for the result.

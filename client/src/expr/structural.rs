@@ -1,4 +1,4 @@
-//! Operations on whole tensors: reductions, shapes, products.
+//! Shapes.
 
 use gradient_proto::v1::{self as proto, Op, node::Attributes};
 
@@ -16,94 +16,6 @@ pub(super) fn wire_all(dimensions: impl AsRef<[usize]>) -> Vec<u32> {
 
 pub(super) fn wire_sizes(shape: impl AsRef<[usize]>) -> Vec<u64> {
     shape.as_ref().iter().map(|&d| d as u64).collect()
-}
-
-/// # Reductions
-impl Expr {
-    /// The sum of all elements, a scalar. The sum of nothing is 0.
-    #[track_caller]
-    pub fn sum(&self) -> Expr {
-        self.reduce(Op::ReduceSum, &[], false)
-    }
-
-    /// The sum over some dimensions, which go. Over none of them it is the expression itself.
-    #[track_caller]
-    pub fn sum_over(&self, axes: impl AsRef<[usize]>) -> Expr {
-        self.reduce_over(Op::ReduceSum, axes.as_ref(), false)
-    }
-
-    /// The sum over some dimensions, which stay with size 1.
-    #[track_caller]
-    pub fn sum_keep(&self, axes: impl AsRef<[usize]>) -> Expr {
-        self.reduce_over(Op::ReduceSum, axes.as_ref(), true)
-    }
-
-    /// The mean of all elements, a scalar.
-    #[track_caller]
-    pub fn mean(&self) -> Expr {
-        let elements: f64 = self.shape().iter().map(|&d| d as f64).product();
-        self.sum() / elements
-    }
-
-    /// The largest element, a scalar. k equal ones share the derivative, 1/k each.
-    #[track_caller]
-    pub fn max(&self) -> Expr {
-        self.reduce(Op::ReduceMax, &[], false)
-    }
-
-    /// The largest over some dimensions, which go.
-    #[track_caller]
-    pub fn max_over(&self, axes: impl AsRef<[usize]>) -> Expr {
-        self.reduce_over(Op::ReduceMax, axes.as_ref(), false)
-    }
-
-    /// The largest over some dimensions, which stay with size 1.
-    #[track_caller]
-    pub fn max_keep(&self, axes: impl AsRef<[usize]>) -> Expr {
-        self.reduce_over(Op::ReduceMax, axes.as_ref(), true)
-    }
-
-    /// The smallest element, a scalar. k equal ones share the derivative, 1/k each.
-    #[track_caller]
-    pub fn min(&self) -> Expr {
-        self.reduce(Op::ReduceMin, &[], false)
-    }
-
-    /// The smallest over some dimensions, which go.
-    #[track_caller]
-    pub fn min_over(&self, axes: impl AsRef<[usize]>) -> Expr {
-        self.reduce_over(Op::ReduceMin, axes.as_ref(), false)
-    }
-
-    /// The smallest over some dimensions, which stay with size 1.
-    #[track_caller]
-    pub fn min_keep(&self, axes: impl AsRef<[usize]>) -> Expr {
-        self.reduce_over(Op::ReduceMin, axes.as_ref(), true)
-    }
-
-    // On the wire no axes mean all of them; a caller's empty list means none.
-    #[track_caller]
-    fn reduce_over(&self, op: Op, axes: &[usize], keep_dims: bool) -> Expr {
-        if axes.is_empty() {
-            self.clone()
-        } else {
-            self.reduce(op, axes, keep_dims)
-        }
-    }
-
-    #[track_caller]
-    fn reduce(&self, op: Op, axes: &[usize], keep_dims: bool) -> Expr {
-        self.unary(
-            op,
-            Some(Attributes::Reduce(
-                proto::Reduce {
-                    axes: wire_all(axes),
-                    keep_dims,
-                }
-                .into(),
-            )),
-        )
-    }
 }
 
 /// # Shapes
@@ -171,56 +83,44 @@ impl Expr {
             Some(Attributes::BroadcastInDim(broadcast.into())),
         )
     }
-}
 
-/// # Products
-impl Expr {
-    /// The inner product of two vectors, a scalar.
+    /// The other way round along some dimensions, as NumPy's `flip`.
     #[track_caller]
-    pub fn dot(&self, other: &Expr) -> Expr {
-        let (a, b) = (self.shape(), other.shape());
-        if a.len() != 1 || b.len() != 1 {
-            return self.mistake(
-                Op::DotGeneral,
-                format!("dot takes two vectors, not {a:?} and {b:?}; use matmul"),
-            );
-        }
-        self.matmul(other)
+    pub fn reverse(&self, dimensions: impl AsRef<[usize]>) -> Expr {
+        let dimensions = wire_all(dimensions);
+        let reverse = proto::Reverse { dimensions };
+        self.unary(Op::Reverse, Some(Attributes::Reverse(reverse.into())))
     }
 
-    /// The matrix product, with NumPy's meaning: vectors count as a row on the left and as a column on the right;
-    /// leading dimensions of both, which must be equal, are a batch.
+    /// The tensor beside itself, `repeats[d]` times along each dimension d.
     #[track_caller]
-    pub fn matmul(&self, other: &Expr) -> Expr {
-        let (a, b) = (self.shape(), other.shape());
-        let batch: Vec<u32> = (0..wire(a.len().min(b.len()).saturating_sub(2))).collect();
-        let fits = a.len() <= 2
-            || b.len() <= 2
-            || (a.len() == b.len() && a[..batch.len()] == b[..batch.len()]);
-        if a.is_empty() || b.is_empty() || !fits {
-            let repair = "multiply scalars with *, reshape or broadcast_to batches to one shape, or use dot_general";
-            return self.mistake(
-                Op::DotGeneral,
-                format!("matmul of shapes {a:?} and {b:?}; {repair}"),
-            );
-        }
-        let dims = proto::DotGeneral {
-            lhs_contracting: vec![wire(a.len() - 1)],
-            rhs_contracting: vec![wire(b.len().saturating_sub(2))],
-            lhs_batch: batch.clone(),
-            rhs_batch: batch,
-        };
-        self.dot_general(other, dims)
+    pub fn tile(&self, repeats: impl AsRef<[usize]>) -> Expr {
+        let repeats = wire_sizes(repeats);
+        let tile = proto::Tile { repeats };
+        self.unary(Op::Tile, Some(Attributes::Tile(tile.into())))
     }
 
-    /// Sums of products over the contracting dimensions. The result has the batch dimensions, then what is left of
-    /// self, then what is left of the other.
+    /// Every window of `sizes` elements of the last dimensions as dimensions of its own: `[.., s…]` becomes
+    /// `[.., positions…, sizes…]`, one step from window to window.
     #[track_caller]
-    pub fn dot_general(&self, other: &Expr, dims: proto::DotGeneral) -> Expr {
-        self.binary(
-            Op::DotGeneral,
-            other,
-            Some(Attributes::DotGeneral(dims.into())),
-        )
+    pub fn windows(&self, sizes: impl AsRef<[usize]>) -> Expr {
+        let sizes = wire_sizes(sizes);
+        self.windows_with(proto::Windows {
+            sizes,
+            ..Default::default()
+        })
+    }
+
+    /// As [`Expr::windows`], with steps between windows and between the elements of a window.
+    #[track_caller]
+    pub fn windows_with(&self, windows: proto::Windows) -> Expr {
+        self.unary(Op::Windows, Some(Attributes::Windows(windows.into())))
+    }
+
+    /// The transpose of [`Expr::windows_with`]: every element of a tensor whose last dimensions are
+    /// `windows.shape` is the sum of what its windows hold.
+    #[track_caller]
+    pub fn overlap_add(&self, windows: proto::Windows) -> Expr {
+        self.unary(Op::OverlapAdd, Some(Attributes::Windows(windows.into())))
     }
 }

@@ -155,6 +155,26 @@ impl Session {
         })
     }
 
+    async fn check(
+        &self,
+        message: proto::CheckDerivativesRequest,
+        timeout: Option<Duration>,
+    ) -> Result<proto::CheckDerivativesResponse, Error> {
+        use proto::check_derivatives_request::Graph as Source;
+        // Verdicts speak of the graph's own names, so it comes along where it can.
+        let message = |graph_id: &str| proto::CheckDerivativesRequest {
+            graph: Some(match &self.graph {
+                Some(graph) => Source::InlineGraph(graph.proto().clone()),
+                None => Source::GraphId(graph_id.to_owned()),
+            }),
+            ..message.clone()
+        };
+        self.with_graph(timeout, message, |mut stub, request| async move {
+            stub.check_derivatives(request).await
+        })
+        .await
+    }
+
     /// Makes a call that names the graph. If the server has lost the graph, registers it again and retries once.
     async fn with_graph<Q, R, F>(
         &self,

@@ -286,6 +286,38 @@ impl Request {
             .await
     }
 
+    /// Holds the derivatives at the point against central differences of these steps (none: a ladder from 1e-1 to
+    /// 1e-12), complex steps, the dot-product identity and the symmetry of the Hessian. Empty `outputs` or `wrt`
+    /// mean all. `tolerance` is the largest relative error that passes; 0 lets the server choose.
+    ///
+    /// # Errors
+    /// As [`Request::send`].
+    pub async fn check<N: Into<String>, M: Into<String>>(
+        self,
+        outputs: impl IntoIterator<Item = N>,
+        wrt: impl IntoIterator<Item = M>,
+        steps: &[f64],
+        tolerance: f64,
+    ) -> Result<proto::CheckDerivativesResponse, Error> {
+        let signature = &self.session.signature;
+        let inputs = signature.inputs.tensors(&self.inputs, "inputs")?;
+        if let Some(missing) = signature.inputs.missing(&inputs) {
+            return Err(Error::request("inputs", missing));
+        }
+        let outputs = signature.outputs.find_all(&strings(outputs), "outputs")?;
+        let wrt = signature.inputs.find_all(&strings(wrt), "wrt")?;
+        let message = proto::CheckDerivativesRequest {
+            graph: None,
+            inputs,
+            outputs: outputs.into_iter().map(on_wire).collect(),
+            wrt: wrt.into_iter().map(on_wire).collect(),
+            steps: steps.to_vec(),
+            tolerance,
+            options: Some(self.options),
+        };
+        self.session.check(message, self.timeout).await
+    }
+
     pub(super) fn encode(&self) -> Result<Encoded, Error> {
         let signature = &self.session.signature;
         let inputs = signature.inputs.tensors(&self.inputs, "inputs")?;

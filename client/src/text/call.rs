@@ -18,7 +18,18 @@ impl Lowering<'_> {
         // The second argument of a reduction is its axis, too.
         let axis = axis.or_else(|| arguments.get(1).copied());
         Ok(match function {
-            Function::Unary(apply) => apply(&self.numeric(first)?),
+            Function::Unary(apply) | Function::Matrix(apply) => apply(&self.numeric(first)?),
+            Function::Pair(apply) => {
+                let [a, b] = self.numeric_pair(first, arguments[1], span)?;
+                apply(&a, &b)
+            }
+            Function::Ternary(apply) => {
+                let operands = self.numeric_all(arguments, span)?;
+                match self.stretched_all(operands, span)?.as_slice() {
+                    [a, b, c] => apply(a, b, c),
+                    _ => unreachable!("the arity is checked"),
+                }
+            }
             Function::Binary(apply) => {
                 let pair = self.numeric_pair(first, arguments[1], span)?;
                 let [a, b] = self.stretched(pair, span)?;
@@ -38,12 +49,7 @@ impl Lowering<'_> {
                 }
             }
             Function::Max | Function::Min => {
-                let mut operands = vec![self.numeric(first)?];
-                for &argument in &arguments[1..] {
-                    let [a, b] = self.numeric_pair(first, argument, span)?;
-                    operands[0] = a;
-                    operands.push(b);
-                }
+                let operands = self.numeric_all(arguments, span)?;
                 let stretched = self.stretched_all(operands, span)?;
                 let choose = |a: Expr, b: Expr| match function {
                     Function::Max => a.maximum(b),
@@ -60,21 +66,29 @@ impl Lowering<'_> {
                     self.stretched([condition, then, otherwise], span)?;
                 condition.select(then, otherwise)
             }
-            Function::Sum => {
+            Function::Reduction(apply) => {
                 let (operand, axes) = self.reduction(first, axis)?;
-                operand.sum_over(axes)
+                apply(&operand, axes)
             }
-            Function::Mean => {
-                let (operand, axes) = self.reduction(first, axis)?;
-                let shape = operand.shape();
-                let elements: f64 = axes.iter().map(|&d| shape[d] as f64).product();
-                operand.sum_over(axes) / elements
+            Function::TruthReduction(apply) => {
+                let operand = self.truth(first)?;
+                let axes = self.axes_or_all(axis, &operand)?;
+                apply(&operand, axes)
             }
-            Function::Norm => {
-                let (operand, axes) = self.reduction(first, axis)?;
-                let squares = operand.square().sum_over(axes);
-                // At the origin the root has no derivative, the norm's is taken to be 0.
-                squares.gt(0.0).select(squares.sqrt(), &squares)
+            Function::AlongAxis(apply) => {
+                let operand = self.numeric(first)?;
+                let axis = match (axis, operand.shape().len().checked_sub(1)) {
+                    (Some(axis), _) => match *self.axes(axis, &operand)?.as_slice() {
+                        [axis] => axis,
+                        _ => return Err(Fault::new(self.span(axis), "one axis is needed here")),
+                    },
+                    (None, Some(last)) => last,
+                    (None, None) => {
+                        let fault = Fault::new(self.span(first), "a scalar has no axis");
+                        return Err(fault.help("give the input a shape, as in x:[3]"));
+                    }
+                };
+                apply(&operand, axis)
             }
             Function::MatrixProduct => self.matrix_product(first, arguments[1], span)?,
             Function::Transpose => {
@@ -101,10 +115,22 @@ impl Lowering<'_> {
         axis: Option<ExprId>,
     ) -> Result<(Expr, Vec<usize>), Fault> {
         let operand = self.numeric(operand)?;
-        let axes = match axis {
-            Some(axis) => self.axes(axis, &operand)?,
-            None => (0..operand.shape().len()).collect(),
-        };
+        let axes = self.axes_or_all(axis, &operand)?;
         Ok((operand, axes))
+    }
+
+    fn axes_or_all(&self, axis: Option<ExprId>, operand: &Expr) -> Result<Vec<usize>, Fault> {
+        match axis {
+            Some(axis) => self.axes(axis, operand),
+            None => Ok((0..operand.shape().len()).collect()),
+        }
+    }
+
+    /// Operands of one element type; constants take that of the first that is none.
+    fn numeric_all(&self, operands: &[ExprId], span: &Span) -> Result<Vec<Expr>, Fault> {
+        let typed = operands.iter().find(|&&id| self.constant(id).is_none());
+        let typed = *typed.unwrap_or(&operands[0]);
+        let beside = |&id| Ok(self.numeric_pair(typed, id, span)?[1].clone());
+        operands.iter().map(beside).collect()
     }
 }

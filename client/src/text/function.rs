@@ -1,7 +1,8 @@
-//! The functions a text may call: each once, with its other names.
+//! What a call may mean.
 
 use std::ops::RangeInclusive;
 
+use super::names::FUNCTIONS;
 use crate::expr::Expr;
 
 /// What a call means.
@@ -11,71 +12,28 @@ pub(super) enum Function {
     Unary(fn(&Expr) -> Expr),
     /// Elementwise, two operands.
     Binary(fn(&Expr, &Expr) -> Expr),
+    /// Elementwise, three operands.
+    Ternary(fn(&Expr, &Expr, &Expr) -> Expr),
     /// The largest of two operands or more, elementwise; of one operand, of its elements.
     Max,
     /// The smallest, likewise.
     Min,
     Power,
     Select,
-    Sum,
-    Mean,
-    Norm,
+    /// Over all elements, or along axes.
+    Reduction(fn(&Expr, Vec<usize>) -> Expr),
+    /// A reduction of truth values.
+    TruthReduction(fn(&Expr, Vec<usize>) -> Expr),
+    /// Along one axis: the last one if none is named.
+    AlongAxis(fn(&Expr, usize) -> Expr),
     MatrixProduct,
+    /// Of one matrix.
+    Matrix(fn(&Expr) -> Expr),
+    /// Of two tensors, which do not stretch.
+    Pair(fn(&Expr, &Expr) -> Expr),
     Transpose,
     Reshape,
 }
-
-/// Names and meaning; the first name is the one that is suggested.
-const FUNCTIONS: &[(&[&str], Function)] = &[
-    (&["abs"], Function::Unary(Expr::abs)),
-    (&["sign"], Function::Unary(Expr::sign)),
-    (&["square"], Function::Unary(Expr::square)),
-    (&["sqrt"], Function::Unary(Expr::sqrt)),
-    (&["rsqrt"], Function::Unary(Expr::rsqrt)),
-    (&["cbrt"], Function::Unary(Expr::cbrt)),
-    (&["reciprocal"], Function::Unary(Expr::recip)),
-    (&["exp"], Function::Unary(Expr::exp)),
-    (&["expm1"], Function::Unary(Expr::expm1)),
-    (&["exp2"], Function::Unary(Expr::exp2)),
-    (&["log", "ln"], Function::Unary(Expr::ln)),
-    (&["log1p"], Function::Unary(Expr::ln_1p)),
-    (&["log2"], Function::Unary(Expr::log2)),
-    (&["log10"], Function::Unary(Expr::log10)),
-    (&["logistic", "sigmoid"], Function::Unary(Expr::logistic)),
-    (&["sin"], Function::Unary(Expr::sin)),
-    (&["cos"], Function::Unary(Expr::cos)),
-    (&["tan"], Function::Unary(Expr::tan)),
-    (&["asin", "arcsin"], Function::Unary(Expr::asin)),
-    (&["acos", "arccos"], Function::Unary(Expr::acos)),
-    (&["atan", "arctan"], Function::Unary(Expr::atan)),
-    (&["sinh"], Function::Unary(Expr::sinh)),
-    (&["cosh"], Function::Unary(Expr::cosh)),
-    (&["tanh"], Function::Unary(Expr::tanh)),
-    (&["asinh", "arcsinh"], Function::Unary(Expr::asinh)),
-    (&["acosh", "arccosh"], Function::Unary(Expr::acosh)),
-    (&["atanh", "arctanh"], Function::Unary(Expr::atanh)),
-    (&["floor"], Function::Unary(Expr::floor)),
-    (&["ceil"], Function::Unary(Expr::ceil)),
-    (&["round"], Function::Unary(Expr::round)),
-    (&["is_finite", "isfinite"], Function::Unary(Expr::is_finite)),
-    (&["stop_gradient"], Function::Unary(Expr::stop_gradient)),
-    (&["atan2", "arctan2"], Function::Binary(|y, x| y.atan2(x))),
-    (&["hypot"], Function::Binary(|x, y| x.hypot(y))),
-    (
-        &["remainder", "fmod"],
-        Function::Binary(|x, y| x.remainder(y)),
-    ),
-    (&["pow", "power"], Function::Power),
-    (&["max", "maximum"], Function::Max),
-    (&["min", "minimum"], Function::Min),
-    (&["where", "select"], Function::Select),
-    (&["sum"], Function::Sum),
-    (&["mean"], Function::Mean),
-    (&["norm2", "norm"], Function::Norm),
-    (&["dot", "matmul"], Function::MatrixProduct),
-    (&["transpose"], Function::Transpose),
-    (&["reshape"], Function::Reshape),
-];
 
 impl Function {
     pub fn named(name: &str) -> Option<Function> {
@@ -88,11 +46,12 @@ impl Function {
     /// How many arguments a call has, `axis` not counted.
     pub fn arity(self) -> RangeInclusive<usize> {
         match self {
-            Function::Unary(_) => 1..=1,
+            Function::Unary(_) | Function::Matrix(_) => 1..=1,
             // The second argument of a sum is its axis.
-            Function::Sum | Function::Mean | Function::Norm => 1..=2,
-            Function::Binary(_) | Function::Power | Function::MatrixProduct => 2..=2,
-            Function::Select => 3..=3,
+            Function::Reduction(_) | Function::TruthReduction(_) | Function::AlongAxis(_) => 1..=2,
+            Function::Binary(_) | Function::Pair(_) => 2..=2,
+            Function::Power | Function::MatrixProduct => 2..=2,
+            Function::Ternary(_) | Function::Select => 3..=3,
             Function::Transpose => 1..=2,
             Function::Max | Function::Min => 1..=usize::MAX,
             Function::Reshape => 2..=usize::MAX,
@@ -104,14 +63,17 @@ impl Function {
         let arguments = match self {
             Function::Unary(_) => "x",
             Function::Binary(_) => "x, y",
+            Function::Ternary(_) => "x, y, z",
+            Function::Matrix(_) => "A",
+            Function::Pair(_) => "A, b",
             Function::Power => "base, exponent",
             Function::Max | Function::Min => {
                 "x, y), or of all elements NAME(x), or along an axis NAME(x, axis=0"
             }
             Function::Select => "condition, if_true, if_false",
-            Function::Sum | Function::Mean | Function::Norm => {
-                "x), or along an axis NAME(x, axis=0"
-            }
+            Function::Reduction(_) => "x), or along an axis NAME(x, axis=0",
+            Function::TruthReduction(_) => "condition), or along an axis NAME(condition, axis=0",
+            Function::AlongAxis(_) => "x), or along another axis than the last NAME(x, axis=0",
             Function::MatrixProduct => "A, B",
             Function::Transpose => "x), or with a permutation NAME(x, [1, 0, 2]",
             Function::Reshape => "x, [2, 3]",
@@ -123,7 +85,11 @@ impl Function {
     pub fn takes_axis(self) -> bool {
         matches!(
             self,
-            Function::Sum | Function::Mean | Function::Norm | Function::Max | Function::Min
+            Function::Reduction(_)
+                | Function::TruthReduction(_)
+                | Function::AlongAxis(_)
+                | Function::Max
+                | Function::Min
         )
     }
 }

@@ -42,15 +42,24 @@
 //! as NIST writes `exp[-b2*x]`.
 //!
 //! **Functions.** Elementwise: `abs sign square sqrt rsqrt cbrt reciprocal exp expm1 exp2 log`=`ln`
-//! `log1p log2 log10 logistic`=`sigmoid` `sin cos tan asin`=`arcsin` `acos`=`arccos` `atan`=`arctan`
-//! `sinh cosh tanh asinh acosh atanh floor ceil round is_finite stop_gradient`; of two: `atan2 hypot remainder pow`;
-//! of two or more: `max min`; `where(condition, a, b)`. Reductions over all elements or an axis, `sum(x)`,
-//! `sum(x, 0)`, `sum(x, axis=-1)`: `sum mean norm2`, and `max min` of one operand, with `axis=`. Linear algebra:
-//! `dot`, `matmul`, `transpose`. `reshape(x, [2, 3])`.
+//! `log1p log2 log10 logistic`=`sigmoid`=`expit` `softplus log_sigmoid sin cos tan asin`=`arcsin` `acos`=`arccos`
+//! `atan`=`arctan` `sinh cosh tanh asinh acosh atanh sinc relu gelu gelu_tanh silu`=`swish` `floor ceil round`=`rint`
+//! `round_away trunc is_finite is_nan is_inf stop_gradient`; special functions: `erf erfc erf_inv erfcx
+//! lgamma`=`gammaln` `digamma bessel_i0e bessel_i1e bessel_j0 bessel_j1 bessel_y0 bessel_y1 norm_cdf`=`ndtr`
+//! `norm_ppf`=`ndtri` `log_ndtr`; of two: `atan2(y, x) hypot remainder copysign logaddexp pow xlogy xlog1py
+//! leaky_relu(x, slope) elu(x, alpha) polygamma(n, x) bessel_jn(n, x) bessel_yn(n, x) lbeta igamma(a, x) igammac(a, x)
+//! hurwitz_zeta(s, q)`; of three: `clamp(x, low, high)`=`clip`, `fma(a, b, c)`, `betainc(a, b, x)`; of two or more:
+//! `max min`; `where(condition, a, b)`.
+//!
+//! Reductions over all elements or an axis, `sum(x)`, `sum(x, 0)`, `sum(x, axis=-1)`: `sum prod mean var std logsumexp
+//! norm`=`norm2` `norm1 norm_inf`, `all any` of conditions, and `max min` of one operand, with `axis=`. Along the last
+//! axis or another, `softmax(x)`, `softmax(x, axis=0)`: `softmax log_softmax cumsum cumprod cummax cummin cumlogsumexp
+//! sort argsort argmax argmin reverse`. Linear algebra: `dot matmul transpose outer kron trace diag inv det
+//! logdet cholesky cholesky_solve(L, b) solve(A, b) lstsq(A, b) expm eigvalsh svdvals`; `logdet` is log|det A|.
+//! `reshape(x, [2, 3])`.
 //!
 //! **Powers** with a constant exponent −1, ½, 1, 2, 3 or 4 become products and roots, `e^x` the exponential
-//! function; all others are `power`, whose derivative with a constant integer exponent holds for negative bases,
-//! too.
+//! function; all others are `power`, whose derivative with a constant integer exponent holds for negative bases, too.
 //!
 //! A line goes on after an operator and within brackets; `#` begins a comment. Nesting is bounded to 200 levels.
 
@@ -60,6 +69,7 @@ mod error;
 mod function;
 mod lexer;
 mod lower;
+mod names;
 mod parser;
 mod statement;
 mod subscript;

@@ -1,6 +1,6 @@
 //! Texts against the graphs they stand for, written as calls.
 
-use gradient_proto::v1::{self as proto, CompareDirection, node::Attributes};
+use gradient_proto::v1::{self as proto, CompareDirection, Op, node::Attributes};
 
 use super::*;
 use crate::tensor::Tensor;
@@ -39,7 +39,25 @@ fn call(graph: &proto::Graph, value: u32) -> String {
     if let Some(input) = graph.inputs.get(index) {
         return input.name.clone();
     }
-    let node = &graph.nodes[index - graph.inputs.len()];
+    let results = |op| match op {
+        Op::Eigh | Op::Slogdet => 2,
+        Op::Svd => 3,
+        _ => 1,
+    };
+    let mut first = graph.inputs.len();
+    let mut nodes = graph.nodes.iter();
+    let node = nodes
+        .find(|node| {
+            first += results(node.op());
+            first > index
+        })
+        .unwrap();
+    let several = results(node.op()) > 1;
+    let result = index + results(node.op()) - first;
+    let which = match several {
+        true => format!("#{result}"),
+        false => String::new(),
+    };
     let op = node
         .op()
         .as_str_name()
@@ -76,13 +94,15 @@ fn call(graph: &proto::Graph, value: u32) -> String {
                 s.starts, s.limits, s.strides
             )
         }
-        Some(Attributes::DotGeneral(d)) => {
-            format!(
-                "dot({operands}, {:?}, {:?})",
-                d.lhs_contracting, d.rhs_contracting
-            )
-        }
-        _ => format!("{op}({operands})"),
+        Some(Attributes::IntegerPow(p)) => format!("{op}({operands}, {})", p.exponent),
+        Some(Attributes::Norm(n)) => format!("{op}({operands}, {:?}, {:?})", n.kind(), n.axes),
+        Some(Attributes::Variance(v)) => format!("{op}({operands}, {:?}, {})", v.axes, v.ddof),
+        Some(Attributes::Cumulative(c)) => format!("{op}({operands}, {}, {})", c.axis, c.reverse),
+        Some(Attributes::Softmax(s)) => format!("{op}({operands}, {})", s.axis),
+        Some(Attributes::Sort(s)) => format!("{op}({operands}, {}, {})", s.axis, s.descending),
+        Some(Attributes::Reverse(r)) => format!("{op}({operands}, {:?})", r.dimensions),
+        Some(Attributes::Diagonal(d)) => format!("{op}({operands}, {})", d.offset),
+        _ => format!("{op}({operands}){which}"),
     }
 }
 
@@ -144,6 +164,9 @@ fn powers_with_known_exponents_are_products_and_roots() {
         ("x^(-.5)", "power(x, -0.5)"),
         ("x^0", "power(x, 0.0)"),
         ("x^7", "power(x, 7.0)"),
+        ("x^-2", "power(x, -2.0)"),
+        ("x^2.5", "power(x, 2.5)"),
+        ("x^1e10", "power(x, 10000000000.0)"),
         ("pow(x, 2)", "square(x)"),
         ("e^x", "exp(x)"),
         ("2^x", "power(2.0, x)"),
@@ -194,9 +217,46 @@ fn calls_and_tensors() {
             "select(gt(reduce_sum(square(v), [0]), 0.0), sqrt(reduce_sum(square(v), [0])), \
           reduce_sum(square(v), [0]))",
         ),
-        ("dot(v, w)", "dot(v, w, [0], [0])"),
-        ("A @ B", "dot(A, B, [1], [0])"),
-        ("A @ v", "dot(A, v, [1], [0])"),
+        ("norm1(A, 0)", "norm(A, One, [0])"),
+        ("var(A, axis=1)", "reduce_variance(A, [1], 0)"),
+        ("std(v)", "sqrt(reduce_variance(v, [0], 0))"),
+        ("prod(v)", "reduce_prod(v, [0])"),
+        ("logsumexp(A, -1)", "reduce_logsumexp(A, [1])"),
+        (
+            "where(all(v > 0), 1, x)",
+            "select(reduce_and(gt(v, 0.0), [0]), 1.0, x)",
+        ),
+        (
+            "where(any(A > x, axis=1)[0], 1, x)",
+            "select(reshape(slice(reduce_or(gt(A, x), [1]), [0], [1], [1]), []), 1.0, x)",
+        ),
+        ("softmax(A)", "softmax(A, 1)"),
+        ("softmax(A, axis=0)", "softmax(A, 0)"),
+        ("cumsum(v)", "cumsum(v, 0, false)"),
+        ("sort(A, 0)", "sort(A, 0, false)"),
+        ("flip(T, axis=1)", "reverse(T, [1])"),
+        ("clip(v, 0, x)", "clamp(0.0, v, x)"),
+        ("clamp(A, v, 1)", "clamp(broadcast(v, [2, 3], [1]), A, 1.0)"),
+        ("fma(2, x, 1)", "fma(2.0, x, 1.0)"),
+        ("betainc(a, b, x)", "betainc(a, b, x)"),
+        ("polygamma(1, v)", "polygamma(1.0, v)"),
+        ("xlogy(x, y) + gammaln(x)", "add(xlogy(x, y), lgamma(x))"),
+        ("relu(erf(x))", "relu(erf(x))"),
+        ("leaky_relu(v, 0.01)", "leaky_relu(v, 0.01)"),
+        (
+            "solve(A @ B, [x, y])",
+            "solve(matmul(A, B), concatenate(reshape(x, [1]), reshape(y, [1])))",
+        ),
+        ("logdet(A @ B)", "slogdet(matmul(A, B))#1"),
+        ("eigvalsh(A @ B)", "eigh(matmul(A, B))#0"),
+        (
+            "trace(inv(A @ B)) + det(A @ B)",
+            "add(trace(inverse(matmul(A, B)), 0), determinant(matmul(A, B)))",
+        ),
+        ("outer(v, w)", "outer(v, w)"),
+        ("dot(v, w)", "matmul(v, w)"),
+        ("A @ B", "matmul(A, B)"),
+        ("A @ v", "matmul(A, v)"),
         ("transpose(A)", "transpose(A, [1, 0])"),
         ("transpose(T, [0, 2, 1])", "transpose(T, [0, 2, 1])"),
         ("reshape(A, 6)", "reshape(A, [6])"),
@@ -442,6 +502,38 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "write *",
     ),
     ("A @ A", "", "A @ A", ""),
+    ("softmax(x)", "a scalar has no axis", "x", "x:[3]"),
+    (
+        "softmax(T, [0, 1])",
+        "one axis is needed here",
+        "[0, 1]",
+        "",
+    ),
+    (
+        "all(x)",
+        "this is a number, where true or false",
+        "x",
+        "x > 0",
+    ),
+    ("inv(A)", "f64[2, 3] is not square", "inv(A)", ""),
+    (
+        "solve(A @ B, v)",
+        "the right side f64[3] does not fit",
+        "solve(A @ B, v)",
+        "",
+    ),
+    (
+        "clip(x, 0)",
+        "`clip` cannot be called with 2 arguments",
+        "clip(x, 0)",
+        "clip(x, y, z)",
+    ),
+    (
+        "gamaln(x)",
+        "unknown function `gamaln`",
+        "gamaln",
+        "did you mean `gammaln`?",
+    ),
     (
         "(x > 0) + 1",
         "this is true or false, where a number is needed",

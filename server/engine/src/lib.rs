@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Rooms are floors, and each imports only from those below: [`tensor`], [`op`], [`graph`], [`transform`],
-//! [`plan`], [`tape`], [`execute`].
+//! [`plan`], [`tape`], [`execute`], [`check`].
 //!
 //! ```
 //! use gradient_engine::*;
@@ -37,6 +37,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod check;
 mod error;
 pub mod execute;
 pub mod graph;
@@ -46,6 +47,7 @@ pub mod tape;
 pub mod tensor;
 pub mod transform;
 
+pub use check::{Certificate, CheckRequest, Curve, Verdict, check};
 pub use error::{Culprit, Error, StopReason};
 pub use execute::{Arguments, Block, Program, Scratch, Stop, compile};
 pub use graph::{Graph, GraphBuilder, GraphId, Limits, Statistics, Violation};
@@ -55,7 +57,7 @@ pub use op::{
     SparsePattern, ValueId, ViolationKind, WindowDimensions, list_ops,
 };
 pub use plan::{
-    Candidate, HvpMode, Layout, Mode, NonFinite, NonSmooth, Options, Plan, Product, Request,
-    differentiate,
+    Candidate, HvpMode, Layout, Method, Mode, NonFinite, NonSmooth, Options, Plan, Product,
+    Request, differentiate,
 };
 pub use tensor::{DType, Shape, Tensor, TensorError, TensorRef, TensorType};

@@ -1,5 +1,6 @@
 //! One handler for each rpc. They read like the data flow; what they call is next door.
 
+mod check;
 mod evaluate;
 mod graphs;
 mod stream;
@@ -8,7 +9,7 @@ mod tensors;
 use crate::{
     cache::Cache,
     config::Config,
-    error::{Error, Result},
+    error::Result,
     executor::{Bounds, Executor},
     store::{GraphStore, TensorStore},
     telemetry::observe,
@@ -121,11 +122,11 @@ impl GradientService for Gradient {
 
     async fn check_derivatives(
         &self,
-        _: Request<pb::CheckDerivativesRequest>,
+        request: Request<pb::CheckDerivativesRequest>,
     ) -> Result<Response<pb::CheckDerivativesResponse>, Status> {
-        let message = "CheckDerivatives is declared, but this version of the server lacks it; compare with \
-                       central differences of Evaluate's values";
-        Err(Error::unimplemented("", message).into())
+        let stop = StopOnDrop::until(deadline(&request));
+        let checking = self.0.check(request.into_inner(), stop);
+        answer(observe("CheckDerivatives", checking).await)
     }
 
     async fn list_ops(

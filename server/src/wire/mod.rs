@@ -1,6 +1,7 @@
 //! Between the wire and the engine: the only place where proto meets engine.
 
 mod attributes;
+pub mod check;
 pub mod encode;
 pub mod graph;
 pub mod names;

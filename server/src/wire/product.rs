@@ -210,13 +210,13 @@ impl Named<'_> {
     }
 
     /// The named outputs in the order of the graph; no names mean all that are allowed.
-    fn outputs(
+    pub fn outputs(
         &self,
         names: &[String],
         path: &str,
         allowed: impl Fn(&TensorType) -> bool,
     ) -> Result<Vec<u32>> {
-        let path = format!("{path}.outputs");
+        let path = format!("{path}.outputs").trim_start_matches('.').to_owned();
         let resolve = |name: &str, path: &dyn Display| self.names.resolve_output(name, path);
         let all = self.graph.outputs().len() as u32;
         let ty = |index| self.output_type(index);
@@ -232,8 +232,8 @@ impl Named<'_> {
     }
 
     /// The named inputs in the order of the graph, all of floating-point type; no names mean all such.
-    fn wrt(&self, names: &[String], path: &str) -> Result<Vec<u32>> {
-        let path = format!("{path}.wrt");
+    pub fn wrt(&self, names: &[String], path: &str) -> Result<Vec<u32>> {
+        let path = format!("{path}.wrt").trim_start_matches('.').to_owned();
         let resolve = |name: &str, path: &dyn Display| self.names.resolve_input(name, path);
         let all = self.graph.inputs().len() as u32;
         let ty = |index| self.input_type(index);

@@ -11,7 +11,8 @@ use crate::{
     store::TensorStore,
 };
 use gradient_engine::{
-    Arguments, DType, HvpMode, Mode, NonFinite, NonSmooth, Options, Product, Request, TensorType,
+    Arguments, DType, HvpMode, Method, Mode, NonFinite, NonSmooth, Options, Product, Request,
+    TensorType,
 };
 use gradient_proto::v1 as pb;
 use std::collections::HashMap;
@@ -44,6 +45,7 @@ macro_rules! source {
 source!(
     EvaluateRequest in evaluate_request,
     PlanEvaluationRequest in plan_evaluation_request,
+    CheckDerivativesRequest in check_derivatives_request,
     DifferentiateGraphRequest in differentiate_graph_request
 );
 
@@ -187,6 +189,10 @@ pub fn decode_derivative(
     config: &Config,
 ) -> Result<(Product, String, Options)> {
     let (options, _) = decode_options(options, config)?;
+    if options.method != Method::Exact {
+        let message = "only the exact method gives a derivative as a graph; set METHOD_EXACT";
+        return Err(Error::invalid("options.method", message));
+    }
     let decoded = product::decode(product.unwrap_or_default(), "product", at)?;
     Ok((decoded.product, decoded.path, options))
 }
@@ -214,7 +220,7 @@ fn decode_products(products: Vec<pb::Product>, at: Named<'_>) -> Result<Vec<Deco
 }
 
 /// The inputs in order, and which of them have the leading axis of the batch.
-fn decode_inputs(
+pub(super) fn decode_inputs(
     mut given: HashMap<String, pb::Tensor>,
     batch: Option<u64>,
     at: Named<'_>,
@@ -268,7 +274,7 @@ fn decode_inputs(
     }
 }
 
-fn decode_options(
+pub(super) fn decode_options(
     options: Option<pb::EvaluateOptions>,
     config: &Config,
 ) -> Result<(Options, (&'static str, u64))> {
@@ -284,11 +290,12 @@ fn decode_options(
         pb::HvpMode::ReverseOverForward => Some(HvpMode::ReverseOverForward),
         pb::HvpMode::ForwardOverReverse => Some(HvpMode::ForwardOverReverse),
     };
-    match known::<pb::Method>(options.method, "options.method")? {
-        pb::Method::Unspecified | pb::Method::Exact => {}
-        pb::Method::Numerical => return Err(lacking("options.method", "METHOD_NUMERICAL")),
-        pb::Method::Dual => return Err(lacking("options.method", "METHOD_DUAL")),
-    }
+    let method = match known::<pb::Method>(options.method, "options.method")? {
+        pb::Method::Unspecified | pb::Method::Exact => Method::Exact,
+        pb::Method::Numerical => Method::Numerical,
+        pb::Method::Dual => Method::Dual,
+    };
+    let step = decode_step(options.step, method)?;
     let non_smooth = match known::<pb::NonSmooth>(options.non_smooth, "options.non_smooth")? {
         pb::NonSmooth::Unspecified => NonSmooth::Standard,
         pb::NonSmooth::Jax => NonSmooth::Jax,
@@ -308,8 +315,23 @@ fn decode_options(
         hvp_mode,
         non_smooth,
         non_finite,
+        method,
+        step_bits: step.to_bits(),
     };
     Ok((options, memory))
+}
+
+/// The step of differences; one that another method has no use for is no part of the key.
+fn decode_step(step: f64, method: Method) -> Result<f64> {
+    if !step.is_finite() || step < 0.0 {
+        let message = format!("{step} is no step: give a positive number, or 0 to have it chosen");
+        return Err(Error::invalid("options.step", message));
+    }
+    // -0 is 0.
+    Ok(match method {
+        Method::Numerical if step > 0.0 => step,
+        _ => 0.0,
+    })
 }
 
 fn known<E: TryFrom<i32>>(number: i32, path: &str) -> Result<E> {

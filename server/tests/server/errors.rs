@@ -383,20 +383,12 @@ fn cases() -> Vec<Case> {
         (
             with_options(pb::EvaluateOptions {
                 method: pb::Method::Numerical.into(),
+                step: -1.0,
                 ..options()
             }),
-            Unimplemented,
-            "options.method",
-            "METHOD_NUMERICAL",
-        ),
-        (
-            with_options(pb::EvaluateOptions {
-                method: pb::Method::Dual.into(),
-                ..options()
-            }),
-            Unimplemented,
-            "options.method",
-            "METHOD_DUAL",
+            InvalidArgument,
+            "options.step",
+            "-1",
         ),
         (
             with_options(pb::EvaluateOptions {
@@ -532,7 +524,12 @@ async fn registration_and_the_rest_have_their_own_paths() {
     let status = client
         .check_derivatives(pb::CheckDerivativesRequest::default())
         .await;
-    assert_status(&status.unwrap_err(), Unimplemented, "", "CheckDerivatives");
+    assert_status(
+        &status.unwrap_err(),
+        InvalidArgument,
+        "graph_id",
+        "no graph",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -377,3 +377,120 @@ async fn the_op_catalogue_is_the_contract() {
     assert!(ops.is_sorted_by_key(|op| op.op));
     assert!(ops.iter().any(|op| !op.implemented) && ops.iter().any(|op| op.implemented));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_method_answers_and_is_a_program_of_its_own() {
+    let server = Server::small().await;
+    let mut client = server.client().await;
+    let id = register(&mut client, scalar_graph("x", "y", "f")).await;
+    let (x, y) = (2.0f64, 3.0);
+    let want = [vec![y + x.cos(), x], vec![-x.sin(), 1.0, 1.0, 0.0]];
+    let cases = [
+        (pb::Method::Exact, 0.0, [1e-15, 1e-15]),
+        (pb::Method::Dual, 0.0, [1e-15, 1e-15]),
+        (pb::Method::Numerical, 0.0, [1e-9, 1e-6]),
+        (pb::Method::Numerical, 1e-2, [1e-4, 1e-3]),
+    ];
+    let mut reasons = vec![];
+    for (method, step, tolerances) in cases {
+        let request = pb::EvaluateRequest {
+            graph: by_id(&id),
+            inputs: inputs(&[("x", scalar(x)), ("y", scalar(y))]),
+            products: vec![
+                gradient("", &[]),
+                product(P::Hessian(pb::Hessian::default())),
+            ],
+            options: Some(pb::EvaluateOptions {
+                method: method.into(),
+                step,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let answer = client.evaluate(request.clone()).await.unwrap().into_inner();
+        assert_eq!(
+            answer.timing.unwrap().cache(),
+            pb::Cache::Miss,
+            "{method:?}"
+        );
+        for ((result, want), tolerance) in answer.results.iter().zip(&want).zip(tolerances) {
+            let got: Vec<f64> = (0..result.blocks.len())
+                .flat_map(|i| numbers(block(result, i)))
+                .collect();
+            assert_eq!(got.len(), want.len());
+            for (g, w) in got.iter().zip(want) {
+                assert!(
+                    (g - w).abs() <= tolerance * 4.0,
+                    "{method:?} {step}: {got:?} {want:?}"
+                );
+            }
+        }
+        let again = client.evaluate(request).await.unwrap().into_inner();
+        assert_eq!(again.timing.unwrap().cache(), pb::Cache::Hit, "{method:?}");
+        reasons.push(answer.results[0].plan.as_ref().unwrap().reason.clone());
+    }
+    assert!(
+        reasons[1].contains("dual numbers: 2 evaluations"),
+        "{reasons:?}"
+    );
+    assert!(
+        reasons[2].contains("central differences: 4 evaluations"),
+        "{reasons:?}"
+    );
+    assert!(reasons[3].contains("step 1e-2"), "{reasons:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn derivatives_are_checked() {
+    let server = Server::small().await;
+    let mut client = server.client().await;
+    // Registered first under other names: verdicts bear those of the request.
+    register(&mut client, scalar_graph("a", "b", "g")).await;
+    let graph = scalar_graph("x", "y", "f");
+    let request = pb::CheckDerivativesRequest {
+        graph: Some(pb::check_derivatives_request::Graph::InlineGraph(graph)),
+        inputs: inputs(&[("x", scalar(2.0)), ("y", scalar(3.0))]),
+        ..Default::default()
+    };
+    let answer = client
+        .check_derivatives(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(answer.passed, "{answer:?}");
+    assert!(answer.dot_product_error < 1e-15 && answer.hessian_asymmetry < 1e-15);
+    let names: Vec<_> = answer
+        .verdicts
+        .iter()
+        .map(|v| (&*v.output, &*v.wrt))
+        .collect();
+    assert_eq!(names, [("f", "x"), ("f", "y")]);
+    for verdict in &answer.verdicts {
+        assert!(verdict.passed && verdict.curve.len() == 12, "{verdict:?}");
+        assert!(verdict.complex_step_error < 1e-15 && !verdict.reason.is_empty());
+        let best = verdict.best.unwrap();
+        assert!(verdict.curve.iter().all(|c| c.error >= best.error));
+    }
+    // Random numbers are the same in every call.
+    let again = client
+        .check_derivatives(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(again, answer);
+    let one = pb::CheckDerivativesRequest {
+        wrt: vec!["x".into()],
+        steps: vec![1e-2],
+        tolerance: 1e-15,
+        ..request
+    };
+    let answer = client.check_derivatives(one).await.unwrap().into_inner();
+    assert_eq!(
+        (answer.verdicts.len(), answer.verdicts[0].curve.len()),
+        (1, 1)
+    );
+    assert!(
+        !answer.passed && answer.verdicts[0].reason.contains("allowed"),
+        "{answer:?}"
+    );
+}

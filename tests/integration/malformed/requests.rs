@@ -327,8 +327,10 @@ fn options() -> Vec<Case> {
         "unknown non_smooth": with_options(O { non_smooth: 99, ..O::default() }) => InvalidArgument at "options.non_smooth", "unknown value 99";
         "unknown non_finite": with_options(O { non_finite: 99, ..O::default() }) => InvalidArgument at "options.non_finite", "unknown value 99";
         "mixed mode": with_options(O { mode: mixed, ..O::default() }) => Unimplemented at "options.mode", "MODE_MIXED";
-        "numerical method": with_options(O { method: numerical, ..O::default() }) => Unimplemented at "options.method", "METHOD_NUMERICAL";
-        "dual method": with_options(O { method: dual, ..O::default() }) => Unimplemented at "options.method", "METHOD_DUAL";
+        "negative step": with_options(O { method: numerical, step: -1.0, ..O::default() }) => InvalidArgument at "options.step", "give a positive number";
+        "infinite step": with_options(O { method: numerical, step: f64::INFINITY, ..O::default() }) => InvalidArgument at "options.step", "give a positive number";
+        "step that is no number": with_options(O { step: f64::NAN, ..O::default() }) => InvalidArgument at "options.step", "give a positive number";
+        "dual numbers after JAX": with_options(O { method: dual, non_smooth: pb::NonSmooth::Jax.into(), ..O::default() }) => Unimplemented at "options.method", "METHOD_DUAL";
         "derivative after JAX": with_options(O { non_smooth: pb::NonSmooth::Jax.into(), ..O::default() }) => Unimplemented at "options.non_smooth", "NON_SMOOTH_JAX";
         "strict derivative": with_options(O { non_smooth: pb::NonSmooth::Strict.into(), ..O::default() }) => Unimplemented at "options.non_smooth", "NON_SMOOTH_STRICT";
         "infinities refused": with_options(O { non_finite: pb::NonFinite::Error.into(), ..O::default() }) => Unimplemented at "options.non_finite", "NON_FINITE_ERROR";
@@ -337,9 +339,29 @@ fn options() -> Vec<Case> {
     }
 }
 
+/// A check of the small graph at its point, where the request gives none of its own.
+fn checked(request: pb::CheckDerivativesRequest) -> Call {
+    use pb::check_derivatives_request::Graph;
+    let point = request.inputs.is_empty() && request.graph.is_none();
+    let inputs = match point {
+        true => [("x".to_owned(), tensor(&[3], &[1.0; 3]))].into(),
+        false => request.inputs.clone(),
+    };
+    let graph = request.graph.clone();
+    Call::Check(pb::CheckDerivativesRequest {
+        graph: Some(graph.unwrap_or(Graph::InlineGraph(squares(3)))),
+        inputs,
+        ..request
+    })
+}
+
 /// Calls other than Evaluate.
 fn other_calls() -> Vec<Case> {
     let unknown = "0".repeat(64);
+    let dual_numbers = pb::EvaluateOptions {
+        method: pb::Method::Dual.into(),
+        ..Default::default()
+    };
     let get = |graph_id: &str| {
         let graph_id = graph_id.into();
         Call::Get(pb::GetGraphRequest {
@@ -372,7 +394,16 @@ fn other_calls() -> Vec<Case> {
         "derivative graph too large": differentiate(wide(), Some(jacobian(&["v"], &[], 0))) => ResourceExhausted at "", "max_graph_bytes";
         "derivative graph too large to send": differentiate(squares(1000), Some(jacobian(&["v"], &[], 0))) => ResourceExhausted at "", "max_message_bytes";
         "derivative graph of too many sweeps": differentiate(squares(5000), Some(jacobian(&["v"], &[], 0))) => ResourceExhausted at "", "max_graph_sweeps";
-        "derivatives checked": Call::Check(pb::CheckDerivativesRequest::default()) => Unimplemented at "", "CheckDerivatives is declared";
+        "no graph checked": Call::Check(pb::CheckDerivativesRequest::default()) => InvalidArgument at "graph_id", "set graph_id or inline_graph";
+        "unknown input checked": checked(pb::CheckDerivativesRequest { wrt: vec!["q".into()], ..Default::default() }) => InvalidArgument at "wrt[0]", "has no input";
+        "unknown output checked": checked(pb::CheckDerivativesRequest { outputs: vec!["q".into()], ..Default::default() }) => InvalidArgument at "outputs[0]", "has no output";
+        "checked by another method": checked(pb::CheckDerivativesRequest { options: Some(dual_numbers), ..Default::default() }) => InvalidArgument at "options.method", "leave the method out";
+        "checked with a step of 0": checked(pb::CheckDerivativesRequest { steps: vec![1e-5, 0.0], ..Default::default() }) => InvalidArgument at "steps[1]", "give a positive number";
+        "checked with too many steps": checked(pb::CheckDerivativesRequest { steps: vec![1e-5; 65], ..Default::default() }) => ResourceExhausted at "steps", "max_check_steps";
+        "checked to a negative tolerance": checked(pb::CheckDerivativesRequest { tolerance: -1.0, ..Default::default() }) => InvalidArgument at "tolerance", "give a positive number";
+        "checked without a point": checked(pb::CheckDerivativesRequest { inputs: Default::default(), graph: Some(pb::check_derivatives_request::Graph::InlineGraph(squares(3))), ..Default::default() }) => InvalidArgument at "inputs[\"x\"]", "missing";
+        "too much checked": checked(pb::CheckDerivativesRequest { graph: Some(pb::check_derivatives_request::Graph::InlineGraph(squares(3000))), inputs: [("x".to_owned(), tensor(&[3000], &[1.0; 3000]))].into(), ..Default::default() }) => ResourceExhausted at "", "max_check_entries";
+        "graph by another method": Call::Differentiate(pb::DifferentiateGraphRequest { graph: Some(pb::differentiate_graph_request::Graph::InlineGraph(squares(3))), product: Some(jacobian(&["v"], &[], 0)), options: Some(dual_numbers) }) => InvalidArgument at "options.method", "set METHOD_EXACT";
 
         "nothing put": Call::Put(vec![]) => InvalidArgument at "type", "the first message must set type";
         "chunk before the type": Call::Put(vec![chunk(&[0; 8])]) => InvalidArgument at "type", "the first message must set type";

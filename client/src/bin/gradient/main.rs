@@ -1,15 +1,20 @@
 //! `gradient`: exact derivatives on the command line.
 //!
 //! Every command talks gRPC: to the server that `--server` or `GRADIENT_SERVER` names, otherwise to one embedded in
-//! this process, over the loopback interface. Exit codes: 0 done, 1 failed or refused, 2 wrong usage.
+//! this process, over the loopback interface. Exit codes: 0 done, 1 failed or refused (or a check that
+//! did not pass), 2 wrong usage.
 
 mod arguments;
 mod bindings;
+mod chart;
+mod check;
+mod compare;
 mod completions;
 mod demo;
 mod derive;
 mod eval;
 mod failure;
+mod figure;
 mod function;
 mod graph_file;
 mod ops;
@@ -19,6 +24,7 @@ mod register;
 mod render;
 mod serve;
 mod show;
+mod symbolic;
 mod target;
 
 use std::{io, process::ExitCode};
@@ -65,6 +71,12 @@ enum Command {
     Show(show::Args),
     /// Print the derivative as a graph
     Derive(derive::Args),
+    /// Check derivatives against differences, and draw the error against the step
+    Check(check::Args),
+    /// Print a small function's derivative as formulas
+    Symbolic(symbolic::Args),
+    /// Compare methods: error, evaluations, terms, time
+    Compare(compare::Args),
     /// List the operations the server knows
     Ops(ops::Args),
     /// Run a server
@@ -94,6 +106,9 @@ async fn run(command: Command, target: &Target, output: &Output) -> anyhow::Resu
         Command::Plan(args) => plan::run(args, target, output).await,
         Command::Show(args) => show::run(args, target, output).await,
         Command::Derive(args) => derive::run(args, target, output).await,
+        Command::Check(args) => check::run(args, target, output).await,
+        Command::Symbolic(args) => symbolic::run(args, target, output).await,
+        Command::Compare(args) => compare::run(args, target, output).await,
         Command::Ops(args) => ops::run(args, target, output).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Completions(args) => completions::run(args, output),

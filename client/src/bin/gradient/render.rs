@@ -120,7 +120,8 @@ fn nested(tensor: &Tensor) -> Value {
     level.into_iter().next().unwrap_or(Value::Null)
 }
 
-fn number(x: f64) -> Value {
+/// A JSON number, or the name of what JSON has no number for.
+pub fn number(x: f64) -> Value {
     match x {
         x if x.is_nan() => "NaN".into(),
         f64::INFINITY => "Infinity".into(),

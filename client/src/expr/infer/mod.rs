@@ -1,45 +1,91 @@
 //! Types of results: what each operation accepts and gives. The server decides in the end; checking here reports a
 //! mistake at the line that makes it.
 
+mod einsum;
+mod elementwise;
+mod linear_algebra;
+mod moving;
+mod order;
 mod parts;
+mod products;
+mod reductions;
 mod shapes;
+mod signal;
+mod windows;
+
+use std::ops::Range;
 
 use gradient_proto::v1::{self as proto, Op, node::Attributes};
 
 use crate::tensor::{Dtype, Type};
 use parts::{concatenated, gathered, padded, scattered, sliced};
-use shapes::{
-    broadcast_in_dim, constant_type, dot_general, iota_type, reduced, reshaped, transposed,
-};
+use shapes::{broadcast_in_dim, constant_type, dot_general, iota_type, reshaped, transposed};
 
-/// Types of a graph's values by id, as far as its nodes can be understood: up to the first malformed one, or the
-/// first call of a function.
-pub(crate) fn infer_types(inputs: &[proto::Input], nodes: &[proto::Node]) -> Vec<Type> {
+/// Types of a graph's values, as far as its nodes can be understood: up to the first malformed one, or the first
+/// call of a function.
+pub(crate) struct Inferred {
+    types: Vec<Type>,
+    /// Where the results of each understood node begin, and where those of the last one end.
+    bounds: Vec<usize>,
+}
+
+impl Inferred {
+    /// Type of a value.
+    pub fn of(&self, id: impl TryInto<usize>) -> Option<&Type> {
+        self.types.get(id.try_into().ok()?)
+    }
+
+    /// Ids of the results of a node.
+    pub fn results(&self, node: usize) -> Option<Range<usize>> {
+        Some(*self.bounds.get(node)?..*self.bounds.get(node + 1)?)
+    }
+}
+
+/// Types of all values of a graph.
+pub(crate) fn infer_types(inputs: &[proto::Input], nodes: &[proto::Node]) -> Inferred {
     let declared = inputs
         .iter()
         .map(|input| input.r#type.as_ref().and_then(Type::from_proto));
     let mut types: Vec<Type> = declared.map_while(|input| input).collect();
+    let mut bounds = Vec::with_capacity(nodes.len() + 1);
     if types.len() < inputs.len() {
-        return types;
+        return Inferred { types, bounds };
     }
     types.reserve(nodes.len());
+    bounds.push(types.len());
     for node in nodes {
         let operands = node.operands.iter().map(|&id| types.get(id as usize));
         let operands: Option<Vec<&Type>> = operands.collect();
-        let result = operands
+        let results = operands
             .and_then(|operands| infer(node.op(), node.attributes.as_ref(), &operands).ok());
-        let Some(result) = result else { break };
-        types.push(result);
+        let Some(results) = results else { break };
+        types.extend(results);
+        bounds.push(types.len());
     }
-    types
+    Inferred { types, bounds }
 }
 
-/// The type of the operation's result, or what is wrong and how to repair it.
+/// The types of the operation's results, or what is wrong and how to repair it.
 pub(super) fn infer(
     op: Op,
     attributes: Option<&Attributes>,
     operands: &[&Type],
-) -> Result<Type, String> {
+) -> Result<Vec<Type>, String> {
+    use Attributes as A;
+    match (op, attributes, operands) {
+        (Op::Sort, Some(A::Sort(sort)), [_, ..]) => order::sorted(operands, sort),
+        (Op::TopK, Some(A::TopK(top)), [a]) => order::top_k(a, top.k),
+        (Op::Slogdet, None, [a]) => linear_algebra::slogdet(a),
+        (Op::Lu, None, [a]) => linear_algebra::lu(a),
+        (Op::Qr, None, [a]) => linear_algebra::qr(a),
+        (Op::Eigh, None, [a]) => linear_algebra::eigh(a),
+        (Op::Svd, None, [a]) => linear_algebra::svd(a),
+        _ => infer_one(op, attributes, operands).map(|result| vec![result]),
+    }
+}
+
+/// The type of the only result.
+fn infer_one(op: Op, attributes: Option<&Attributes>, operands: &[&Type]) -> Result<Type, String> {
     use Attributes as A;
     match (op, attributes, operands) {
         (Op::Compare, Some(A::Compare(_)), [a, b]) => Ok(Type {
@@ -70,44 +116,90 @@ pub(super) fn infer(
             concatenated(first, rest, concatenate.dimension)
         }
         (Op::Gather, Some(A::Gather(gather)), [a, indices]) => gathered(a, indices, gather),
-        (Op::ScatterAdd, Some(A::Scatter(scatter)), [a, indices, updates]) => {
-            scattered(a, indices, updates, scatter)
+        (Op::ScatterAdd | Op::Scatter, Some(A::Scatter(scatter)), [a, indices, updates]) => {
+            scattered(op, a, indices, updates, scatter)
         }
-        (Op::ReduceSum | Op::ReduceMax | Op::ReduceMin, Some(A::Reduce(reduce)), [a]) => {
-            reduced(op, a, reduce)
+        (Op::DynamicSlice, Some(A::DynamicSlice(slice)), [a, starts @ ..]) => {
+            moving::dynamic_slice(a, starts, slice)
+        }
+        (Op::DynamicUpdateSlice, None, [a, update, starts @ ..]) => {
+            moving::dynamic_update_slice(a, update, starts)
+        }
+        (Op::Argsort, Some(A::Sort(sort)), [a]) => order::argsort(a, sort),
+        (Op::SearchSorted, Some(A::SearchSorted(_)), [sorted, queries]) => {
+            order::search_sorted(sorted, queries)
+        }
+        (Op::Reverse, Some(A::Reverse(reverse)), [a]) => moving::reversed(a, reverse),
+        (Op::Tile, Some(A::Tile(tile)), [a]) => moving::tiled(a, tile),
+        (Op::OneHot, Some(A::OneHot(one_hot)), [a]) => moving::one_hot(a, one_hot),
+        (Op::Windows, Some(A::Windows(windows)), [a]) => windows::windows(a, windows),
+        (Op::OverlapAdd, Some(A::Windows(windows)), [a]) => windows::overlap_add(a, windows),
+        (
+            Op::ReduceSum
+            | Op::ReduceMax
+            | Op::ReduceMin
+            | Op::ReduceProd
+            | Op::ReduceMean
+            | Op::ReduceLogsumexp
+            | Op::ReduceAnd
+            | Op::ReduceOr,
+            Some(A::Reduce(reduce)),
+            [a],
+        ) => reductions::reduced(op, a, reduce),
+        (Op::ReduceVariance, Some(A::Variance(v)), [a]) => reductions::variance(a, v),
+        (Op::Norm, Some(A::Norm(norm)), [a]) => reductions::norm(a, norm),
+        (Op::Argmax | Op::Argmin, Some(A::ArgReduce(reduce)), [a]) => {
+            reductions::arg_reduced(a, reduce)
+        }
+        (
+            Op::Cumsum | Op::Cumprod | Op::Cummax | Op::Cummin | Op::Cumlogsumexp,
+            Some(A::Cumulative(cumulative)),
+            [a],
+        ) => reductions::cumulated(op, a, cumulative),
+        (Op::Softmax | Op::LogSoftmax, Some(A::Softmax(softmax)), [a]) => {
+            reductions::softmax(a, softmax)
         }
         (Op::DotGeneral, Some(A::DotGeneral(dims)), [a, b]) => dot_general(a, b, dims),
-        // Not elementwise, though it has no attributes either.
-        (Op::Matmul, ..) => Err("the type of a matmul node is for the server to know".into()),
+        (Op::Matmul, None, [a, b]) => products::matmul(a, b),
+        (Op::Outer, None, [a, b]) => products::outer(a, b),
+        (Op::Kron, None, [a, b]) => products::kron(a, b),
+        (Op::Einsum, Some(A::Einsum(einsum)), [_, ..]) => {
+            einsum::einsum(operands, &einsum.equation)
+        }
+        (Op::Trace, Some(A::Diagonal(_)), [a]) => products::trace(a),
+        (Op::Diag, Some(A::Diagonal(diagonal)), [a]) => products::diag(a, diagonal.offset),
+        (Op::TriangularSolve, Some(A::TriangularSolve(_)), [a, b])
+        | (Op::Solve, Some(A::Solve(_)), [a, b])
+        | (Op::CholeskySolve, None, [a, b]) => linear_algebra::solve(a, b),
+        (Op::Cholesky | Op::Inverse | Op::Expm, None, [a]) => linear_algebra::square(a),
+        (Op::Determinant, None, [a]) => linear_algebra::determinant(a),
+        (Op::Lstsq, None, [a, b]) => linear_algebra::lstsq(a, b),
+        (Op::TridiagonalSolve, None, [lower, diagonal, upper, b]) => {
+            linear_algebra::tridiagonal_solve([lower, diagonal, upper], b)
+        }
+        (Op::SparseMatvec, Some(A::SparsePattern(pattern)), [values, x]) => {
+            linear_algebra::sparse_matvec(values, x, pattern)
+        }
+        (Op::Convolution, Some(A::Convolution(convolution)), [input, kernel]) => {
+            windows::convolution(input, kernel, convolution)
+        }
+        (Op::MaxPool | Op::AveragePool, Some(A::Pool(pool)), [a]) => windows::pool(a, pool),
+        (Op::Fft | Op::Ifft, None, [a]) => signal::fft(a),
+        (Op::Rfft, None, [a]) => signal::rfft(a),
+        (Op::Irfft, Some(A::Fourier(fourier)), [a]) => signal::irfft(a, fourier.length),
+        (Op::Interp1d, Some(A::Interpolate(_)), [queries, knots, values]) => {
+            signal::interp1d(queries, knots, values)
+        }
+        (Op::Bspline, Some(A::BSpline(spline)), [queries, knots, coefficients]) => {
+            signal::b_spline(queries, knots, coefficients, spline.degree)
+        }
+        (Op::IntegerPow, Some(A::IntegerPow(_)), [a]) => float(a).map(|()| (*a).clone()),
         (Op::Unspecified, ..) => Err("an operation that is none".into()),
-        (_, None, _) => elementwise(op, operands),
+        (_, None, _) if elementwise::arity(op) == Some(operands.len()) => {
+            elementwise::result(op, operands)
+        }
         _ => Err("wrong number of operands, or attributes of another operation".into()),
     }
-}
-
-/// Element types of an elementwise operation.
-fn elementwise(op: Op, operands: &[&Type]) -> Result<Type, String> {
-    let shape = alike(operands)?;
-    let first = operands.first().ok_or("an operation without operands")?;
-    match op {
-        Op::And | Op::Or | Op::Xor | Op::Not => boolean(first)?,
-        Op::Add
-        | Op::Subtract
-        | Op::Multiply
-        | Op::Divide
-        | Op::Negate
-        | Op::Abs
-        | Op::Sign
-        | Op::Maximum
-        | Op::Minimum
-        | Op::Square
-        | Op::Remainder => number(first)?,
-        _ => float(first)?,
-    }
-    Ok(Type {
-        dtype: first.dtype,
-        shape,
-    })
 }
 
 fn float(a: &Type) -> Result<(), String> {

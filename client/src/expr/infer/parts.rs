@@ -1,6 +1,6 @@
 //! Slices, padding, concatenation, gathered and scattered windows.
 
-use gradient_proto::v1 as proto;
+use gradient_proto::v1::{self as proto, Op};
 
 use super::{axes, axis, number, per_dimension, sizes};
 use crate::tensor::{Dtype, Type};
@@ -163,12 +163,15 @@ pub(super) fn gathered(a: &Type, indices: &Type, gather: &proto::Gather) -> Resu
 }
 
 pub(super) fn scattered(
+    op: Op,
     a: &Type,
     indices: &Type,
     updates: &Type,
     scatter: &proto::Scatter,
 ) -> Result<Type, String> {
-    number(a)?;
+    if op == Op::ScatterAdd {
+        number(a)?;
+    }
     if updates.dtype != a.dtype {
         return Err(format!(
             "updates are {updates}, but the tensor is {a}; insert convert(Dtype::…)"

@@ -1,6 +1,6 @@
-//! Constants, shapes, reductions and products.
+//! Constants, shapes and contractions.
 
-use gradient_proto::v1::{self as proto, Op};
+use gradient_proto::v1 as proto;
 
 use super::{axes, axis, elements, number, sizes};
 use crate::tensor::{Dtype, Type};
@@ -89,35 +89,9 @@ pub(super) fn broadcast_in_dim(
     })
 }
 
-pub(super) fn reduced(op: Op, a: &Type, reduce: &proto::Reduce) -> Result<Type, String> {
-    number(a)?;
-    let mut reduced = axes(&reduce.axes, a.shape.len())?;
-    if reduced.is_empty() {
-        reduced = (0..a.shape.len()).collect();
-    }
-    if op != Op::ReduceSum && reduced.iter().any(|&d| a.shape[d] == 0) {
-        return Err(format!(
-            "{a} has no elements to take the largest or smallest of"
-        ));
-    }
-    let keep = |(d, &size): (usize, &usize)| match (reduced.contains(&d), reduce.keep_dims) {
-        (false, _) => Some(size),
-        (true, true) => Some(1),
-        (true, false) => None,
-    };
-    Ok(Type {
-        dtype: a.dtype,
-        shape: a.shape.iter().enumerate().filter_map(keep).collect(),
-    })
-}
-
 pub(super) fn dot_general(a: &Type, b: &Type, dims: &proto::DotGeneral) -> Result<Type, String> {
     number(a)?;
-    if a.dtype != b.dtype {
-        return Err(format!(
-            "operands are {a} and {b}; insert convert(Dtype::…) to make them one type"
-        ));
-    }
+    same_dtype(a, b)?;
     let sides =
         |contracting: &[u32], batch: &[u32], rank| axes(&[batch, contracting].concat(), rank);
     let left = sides(&dims.lhs_contracting, &dims.lhs_batch, a.shape.len())?;
@@ -149,4 +123,13 @@ pub(super) fn dot_general(a: &Type, b: &Type, dims: &proto::DotGeneral) -> Resul
         dtype: a.dtype,
         shape: [batch, free(a, &left), free(b, &right)].concat(),
     })
+}
+
+pub(super) fn same_dtype(a: &Type, b: &Type) -> Result<(), String> {
+    match a.dtype == b.dtype {
+        true => Ok(()),
+        false => Err(format!(
+            "operands are {a} and {b}; insert convert(Dtype::…) to make them one type"
+        )),
+    }
 }

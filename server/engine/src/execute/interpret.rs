@@ -3,8 +3,10 @@ use super::stop::Ticker;
 use super::{elementwise, structural};
 use crate::error::Error;
 use crate::op::Op;
-use crate::tape::{Instruction, Tape};
+use crate::tape::{Check, Instruction, Tape};
 use crate::tensor::DType;
+use crate::transform::Reason;
+use std::ops::Range;
 
 /// Runs one section of a tape.
 pub(super) fn section(
@@ -12,24 +14,109 @@ pub(super) fn section(
     section: usize,
     memory: Memory<'_>,
     ticker: &mut Ticker<'_>,
-) -> Result<(), Error> {
+) -> Result<(), Halt> {
     let Some(range) = tape.sections.get(section) else {
         return Ok(());
     };
+    if !tape.checks.is_empty() {
+        return checked(tape, range.clone(), memory, ticker);
+    }
     for i in &tape.instructions[range.clone()] {
-        if i.flags & Instruction::STRUCTURAL != 0 {
-            structural::run(memory, &tape.structural[i.operands[0].offset()], ticker)?;
-        } else if i.elements == 1
-            && i.dtype == DType::F64
-            && memory.lanes_of(i.result) == 1
-            && scalar(memory, i)
-        {
-            ticker.tick(1)?;
-        } else {
-            elementwise::run(memory, i, ticker)?;
+        step(tape, i, memory, ticker)?;
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn step(
+    tape: &Tape,
+    i: &Instruction,
+    memory: Memory<'_>,
+    ticker: &mut Ticker<'_>,
+) -> Result<(), Error> {
+    if i.flags & Instruction::STRUCTURAL != 0 {
+        structural::run(memory, &tape.structural[i.operands[0].offset()], ticker)
+    } else if i.elements == 1
+        && i.dtype == DType::F64
+        && memory.lanes_of(i.result) == 1
+        && scalar(memory, i)
+    {
+        ticker.tick(1)
+    } else {
+        elementwise::run(memory, i, ticker)
+    }
+}
+
+/// The same, looking at what is to be checked.
+fn checked(
+    tape: &Tape,
+    range: Range<usize>,
+    memory: Memory<'_>,
+    ticker: &mut Ticker<'_>,
+) -> Result<(), Halt> {
+    let begin = tape
+        .checks
+        .partition_point(|c| (c.instruction as usize) < range.start);
+    let mut checks = tape.checks[begin..].iter().peekable();
+    for n in range {
+        step(tape, &tape.instructions[n], memory, ticker)?;
+        while let Some(check) = checks.next_if(|c| c.instruction as usize == n) {
+            if let Some(caught) = look(memory, check) {
+                return Err(Halt::Caught(caught));
+            }
         }
     }
     Ok(())
+}
+
+/// What is wrong with a result.
+fn look(memory: Memory<'_>, check: &Check) -> Option<Caught> {
+    let lanes = memory.lanes_of(check.place.slot);
+    let found = match (check.reason, check.place.dtype) {
+        (Reason::Kink, _) => {
+            let cells = memory.at::<bool>(check.place);
+            cells.iter().position(|c| c.get()).map(|i| (i, f64::NAN))
+        }
+        (_, DType::F32) => {
+            let values = memory.at::<f32>(check.place).iter().map(|c| c.get());
+            let mut values = values.map(f64::from).enumerate();
+            values.find(|(_, x)| !x.is_finite())
+        }
+        _ => {
+            let values = memory.at::<f64>(check.place).iter().map(|c| c.get());
+            values.enumerate().find(|(_, x)| !x.is_finite())
+        }
+    };
+    found.map(|(i, value)| Caught {
+        node: check.node,
+        reason: check.reason,
+        lane: i % lanes,
+        value,
+    })
+}
+
+/// A check that failed.
+pub(super) struct Caught {
+    /// Position of the node in the client's graph.
+    pub node: u32,
+    /// What was looked for.
+    pub reason: Reason,
+    /// Where.
+    pub lane: usize,
+    /// What stood there.
+    pub value: f64,
+}
+
+/// Why a section ended early.
+pub(super) enum Halt {
+    Error(Error),
+    Caught(Caught),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
 }
 
 /// One number from one or two: most of a scalar graph. False for what it leaves to the general way.

@@ -2,14 +2,21 @@
 
 mod assemble;
 mod dot;
+mod dual;
 mod elementwise;
+mod explain;
 mod interpret;
 mod memory;
+mod method;
 mod program;
 mod routine;
 mod stop;
 mod structural;
 
+pub use dual::Evaluator;
 pub use memory::Scratch;
-pub use program::{Arguments, Block, Program, compile};
+pub use method::{
+    Differences, Direction, Directional, Duals, Pair, Point, Program, Steps, compile, complex_step,
+};
+pub use program::{Arguments, Block};
 pub use stop::Stop;

@@ -1,5 +1,6 @@
 use super::assemble::{Window, load, store, store_points, unit};
-use super::interpret::section;
+use super::explain;
+use super::interpret::{Caught, Halt, section};
 use super::memory::{Memory, Scratch};
 use super::stop::{Stop, Ticker};
 use crate::error::Error;
@@ -28,6 +29,8 @@ pub struct Program {
     points_in_lanes: bool,
     plans: Vec<Plan>,
     operations: u64,
+    /// The graph itself, where an evaluation may have to say what a node's operands were.
+    checked: Option<Graph>,
 }
 
 #[derive(Debug)]
@@ -117,7 +120,8 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
         plans.push(product.plan.clone());
     }
     let sections = if points_in_lanes { 1 } else { groups.len() };
-    let tape = lower(arena, &parameters, &roots, sections)?;
+    let watched = derivation.workspace.watched();
+    let tape = lower(arena, &parameters, &roots, sections, watched)?;
     let operations = operations(&tape, &groups, points_in_lanes);
     let mut program = Program {
         tape,
@@ -128,6 +132,7 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
         points_in_lanes,
         plans,
         operations,
+        checked: (!watched.is_empty()).then(|| graph.clone()),
     };
     let bytes = program.bytes(1);
     program.plans.iter_mut().for_each(|plan| plan.bytes = bytes);
@@ -223,11 +228,33 @@ impl Program {
             ticker: Ticker::new(stop),
             raw: &mut raw,
         };
-        match self.points_in_lanes {
-            true => run.points(batch)?,
-            false => (0..batch).try_for_each(|point| run.point(point))?,
-        }
+        let done = match self.points_in_lanes {
+            true => run.points(batch),
+            false => (0..batch).try_for_each(|point| {
+                let at_point = |halt| (halt, point);
+                run.point(point).map_err(at_point)
+            }),
+        };
+        done.map_err(|(halt, point)| match halt {
+            Halt::Error(error) => error,
+            Halt::Caught(caught) => self.explain(&caught, arguments, point),
+        })?;
         Ok(self.blocks(raw, batched.then_some(batch)))
+    }
+
+    /// Names the node that a check caught, and its operands' values.
+    fn explain(&self, caught: &Caught, arguments: &Arguments<'_>, point: u64) -> Error {
+        let inputs = self.inputs.iter().zip(&arguments.inputs).enumerate();
+        let inputs = inputs.map(|(i, (ty, given))| {
+            let batched = self.batched.as_ref().is_some_and(|b| b[i]);
+            let begin = if batched {
+                (point * ty.bytes()) as usize
+            } else {
+                0
+            };
+            &given.raw()[begin..begin + ty.bytes() as usize]
+        });
+        explain::explain(self.checked.as_ref(), caught, inputs.collect())
     }
 
     fn blocks(&self, raw: Vec<Vec<Vec<u8>>>, batch: Option<u64>) -> Vec<Vec<Block>> {
@@ -268,7 +295,7 @@ impl Run<'_> {
     }
 
     /// All products at one point: directions in lanes.
-    fn point(&mut self, point: u64) -> Result<(), Error> {
+    fn point(&mut self, point: u64) -> Result<(), Halt> {
         let program = self.program;
         for (i, ty) in program.inputs.iter().enumerate() {
             let Some(place) = program.tape.parameters[i] else {
@@ -344,7 +371,7 @@ impl Run<'_> {
     }
 
     /// All products at all points: points in lanes.
-    fn points(&mut self, batch: u64) -> Result<(), Error> {
+    fn points(&mut self, batch: u64) -> Result<(), (Halt, u64)> {
         let program = self.program;
         for (i, _) in program
             .inputs
@@ -356,7 +383,7 @@ impl Run<'_> {
                 load(self.memory, place, self.arguments.inputs[i].raw(), 1, 0);
             }
         }
-        section(&program.tape, 0, self.memory, &mut self.ticker)?;
+        section(&program.tape, 0, self.memory, &mut self.ticker).map_err(|halt| (halt, 0))?;
         let mut first = 0;
         while first < batch {
             let lanes = (batch - first).min(self.memory.lanes as u64) as usize;
@@ -391,7 +418,14 @@ impl Run<'_> {
                     }
                 }
             }
-            section(&program.tape, 1, self.memory, &mut self.ticker)?;
+            section(&program.tape, 1, self.memory, &mut self.ticker).map_err(|halt| {
+                let lane = match &halt {
+                    Halt::Caught(caught) => caught.lane as u64,
+                    Halt::Error(_) => 0,
+                };
+                // Lanes beyond the last point hold what was there before.
+                (halt, (first + lane).min(batch - 1))
+            })?;
             for (p, product) in program.products.iter().enumerate() {
                 for (b, (source, root)) in product.blocks.iter().enumerate() {
                     let Some(root) = *root else { continue };

@@ -119,6 +119,14 @@ impl Graph {
         self.labels.get(&node).map_or("", |label| label)
     }
 
+    /// The same values under other outputs.
+    pub(crate) fn with_outputs(&self, outputs: Vec<Output>) -> Self {
+        Self {
+            outputs,
+            ..self.clone()
+        }
+    }
+
     /// Bytes of memory it holds.
     pub fn bytes(&self) -> u64 {
         self.arena.bytes() + self.labels.len() as u64 * 64

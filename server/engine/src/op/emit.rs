@@ -1,6 +1,6 @@
 //! How rules write graphs: a rule is handed values and an [`Emit`], and gives back values.
 
-use super::{Attributes, Direction, Op};
+use super::{Attributes, Direction, NonSmooth, Op};
 use crate::tensor::{DType, Tensor, TensorType};
 use std::{cell::RefCell, ops, sync::Arc};
 
@@ -25,6 +25,13 @@ pub trait Emit {
     fn emit_all(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> Vec<ValueId>;
     /// Type of a value.
     fn ty(&self, value: ValueId) -> &TensorType;
+    /// What derivatives are to be where there are none.
+    fn policy(&self) -> NonSmooth {
+        NonSmooth::Standard
+    }
+    /// Under [`NonSmooth::Strict`] the evaluation ends with an error that names the node being differentiated
+    /// where any element of this bool value is true.
+    fn refuse_where(&mut self, _kink: ValueId) {}
     /// Appends a node without attributes: nearly all of them.
     fn emit_plain(&mut self, op: Op, operands: &[ValueId]) -> ValueId {
         self.emit(op, operands, Attributes::None)
@@ -146,6 +153,8 @@ pub enum Partial<'a> {
     TimesNoNan(E<'a>),
     /// The tangent is divided by it.
     Over(E<'a>),
+    /// There is one, but no formula for it: asking for it is answered UNIMPLEMENTED, naming the operation.
+    Unavailable,
 }
 
 impl<'a> E<'a> {
@@ -211,8 +220,29 @@ impl<'a> E<'a> {
         self.binary(Op::MultiplyNoNan, other)
     }
 
-    /// 1 where the comparison holds, ½ where both are equal, else 0.
+    /// What derivatives are to be where there are none.
+    pub fn policy(self) -> NonSmooth {
+        self.cx.borrow().policy()
+    }
+
+    /// Itself; a point where it equals the number has no derivative.
+    pub fn kink_at(self, number: f64) -> Self {
+        self.kink_where(Direction::Eq, self.number(number))
+    }
+
+    /// Itself; a point where the comparison holds has no derivative.
+    pub fn kink_where(self, direction: Direction, other: Self) -> Self {
+        if self.policy() == NonSmooth::Strict {
+            let mut cx = self.cx.borrow_mut();
+            let kink = cx.compare(direction, self.id, other.id);
+            cx.refuse_where(kink);
+        }
+        self
+    }
+
+    /// 1 where the comparison holds, ½ where both are equal (a point without a derivative), else 0.
     pub fn share(self, direction: Direction, other: Self) -> Self {
+        self.kink_where(Direction::Eq, other);
         let (zero, half, one) = (self.number(0.0), self.number(0.5), self.number(1.0));
         let mut cx = self.cx.borrow_mut();
         let wins = cx.compare(direction, self.id, other.id);

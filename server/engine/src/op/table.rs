@@ -5,18 +5,23 @@
 //! smooth. A structural operation is one file with a [`Rule`]; its row here gives number, name and file. A
 //! [`Composite`] is written in other operations before anything else sees it.
 
+use super::special::{
+    self, bessel, error_function, gamma,
+    incomplete_beta::{self, In},
+    incomplete_gamma, zeta,
+};
 use super::{
     Composite,
     Direction::{Gt, Lt},
     E,
-    Partial::{self, MinusOne, One, Over, Times, TimesNoNan, Zero},
+    Partial::{self, MinusOne, One, Over, Times, TimesNoNan, Unavailable, Zero},
     Rule, activation,
     activation::over_root_of_radius,
     compare, concatenate, constant, convert, dot, gather, integer_pow, kernels, logical, matmul,
     normal, pad, reduce, select, shape_ops, slice, values,
 };
 use std::cell::Cell;
-use std::f64::consts::{LN_2, LOG2_E, LOG10_E};
+use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
 /// One row of an elementwise operation. Operands and result have one element type.
 pub struct Elementwise {
@@ -207,6 +212,27 @@ macro_rules! ops {
     (@has $e:expr) => { true };
 }
 
+/// 1 / √(2π).
+const FRAC_1_SQRT_2PI: f64 = 0.398_942_280_401_432_7;
+
+/// log x - psi(a) + psi(a + b): the logarithmic derivative in a of the beta density, for its log x.
+fn betainc_score<'a>(log: E<'a>, a: E<'a>, b: E<'a>) -> E<'a> {
+    log - a.number(0.0).ternary(Op::PolygammaDifference, a, b)
+}
+
+/// The second derivative in a of the beta density over the density, for its log x: p² - psi'(a) + psi'(a + b) with the
+/// score p. Of a small a the two large terms would cancel: there psi(a) is psi(a + 1) - 1 / a.
+fn betainc_bend<'a>(log: E<'a>, a: E<'a>, b: E<'a>) -> E<'a> {
+    let one = a.number(1.0);
+    let plain = betainc_score(log, a, b).square() - one.ternary(Op::PolygammaDifference, a, b);
+    let (next, sum) = (a + 1.0, a + b);
+    let l = log - next.unary(Op::Digamma) + sum.unary(Op::Digamma);
+    let trigamma = |x: E<'a>| one.binary(Op::Polygamma, x);
+    let shifted = l.square() + 2.0 * l / a - trigamma(next) + trigamma(sum);
+    let is_small = a.share(Lt, one) * a.share(Lt, b);
+    is_small * shifted + (1.0 - is_small) * plain
+}
+
 /// What a row leaves out.
 const PLAIN: Elementwise = Elementwise {
     partials: &[],
@@ -272,6 +298,22 @@ ops! {
         RoundNearestEven = 89 "round_nearest_even" { value: libm::rint, d: |_, _| Zero, domain: (-0.4, 0.4), cost: 1, non_smooth: "0" }
         Trunc = 90 "trunc" { value: libm::trunc, d: |_, _| Zero, domain: (0.1, 0.9), cost: 1, non_smooth: "0" }
         RoundNearestAfz = 91 "round_nearest_afz" { value: libm::round, d: |_, _| Zero, domain: (-0.4, 0.4), cost: 1, non_smooth: "0" }
+
+        Erf = 220 "erf" { value: libm::erf, d: |x, _| Times((-x.square()).unary(Op::Exp) * FRAC_2_SQRT_PI), domain: (-3.0, 3.0), cost: 20 }
+        Erfc = 221 "erfc" { value: libm::erfc, d: |x, _| Times((-x.square()).unary(Op::Exp) * -FRAC_2_SQRT_PI), domain: (-3.0, 3.0), cost: 20 }
+        ErfInv = 222 "erf_inv" { value: error_function::erf_inv, d: |_, y| Times(y.square().unary(Op::Exp) * (1.0 / FRAC_2_SQRT_PI)), domain: (-0.9, 0.9), cost: 30, singular: true, non_smooth: "+inf at -1 and 1" }
+        Erfcx = 223 "erfcx" { value: error_function::erfcx, d: |x, _| Times(x.number(1.0).binary(Op::ErfcxDerivative, x)), domain: (-1.5, 4.0), cost: 30 }
+        Lgamma = 224 "lgamma" { value: gamma::lgamma, d: |x, _| Times(x.unary(Op::Digamma)), domain: (0.2, 5.0), cost: 40 }
+        Digamma = 225 "digamma" { value: gamma::digamma, d: |x, _| Times(x.number(1.0).binary(Op::Polygamma, x)), domain: (0.3, 5.0), cost: 40 }
+        BesselI0e = 231 "bessel_i0e" { value: bessel::i0e, d: |x, _| Times(x.number(1.0).ternary(Op::BesselIneDerivative, x.number(0.0), x)), domain: (0.2, 5.0), cost: 40, non_smooth: "0 at 0" }
+        BesselI1e = 232 "bessel_i1e" { value: bessel::i1e, d: |x, _| Times(x.number(1.0).ternary(Op::BesselIneDerivative, x.number(1.0), x)), domain: (0.2, 5.0), cost: 40, non_smooth: "the second derivative is 0 at 0" }
+        BesselJ0 = 233 "bessel_j0" { value: bessel::j0, d: |x, _| Times(-x.unary(Op::BesselJ1)), domain: (-5.0, 5.0), cost: 60 }
+        BesselJ1 = 234 "bessel_j1" { value: bessel::j1, d: |x, _| Times(x.number(1.0).ternary(Op::BesselJnDerivative, x.number(1.0), x)), domain: (-5.0, 5.0), cost: 60 }
+        BesselY0 = 236 "bessel_y0" { value: bessel::y0, d: |x, _| Times(-x.unary(Op::BesselY1)), domain: (0.5, 5.0), cost: 60 }
+        BesselY1 = 237 "bessel_y1" { value: bessel::y1, d: |x, _| Times(x.number(1.0).ternary(Op::BesselYnDerivative, x.number(1.0), x)), domain: (0.5, 5.0), cost: 60 }
+        NormCdf = 239 "norm_cdf" { value: error_function::norm_cdf, d: |x, _| Times((x.square() * -0.5).unary(Op::Exp) * FRAC_1_SQRT_2PI), domain: (-3.0, 3.0), cost: 30 }
+        NormPpf = 240 "norm_ppf" { value: error_function::norm_ppf, d: |_, y| Times((y.square() * 0.5).unary(Op::Exp) * (1.0 / FRAC_1_SQRT_2PI)), domain: (0.1, 0.9), cost: 30, singular: true, non_smooth: "+inf at 0 and 1" }
+        LogNdtr = 241 "log_ndtr" { value: error_function::log_ndtr, d: |x, _| Times(x.number(1.0).binary(Op::LogNdtrDerivative, x)), domain: (-3.0, 3.0), cost: 40 }
     }
     binary {
         Add = 1 "add" { value: |a, b| a + b, int: i64::wrapping_add, d: [|_, _, _| One, |_, _, _| One], domain: [(-2.0, 2.0), (-2.0, 2.0)], cost: 1 }
@@ -319,6 +361,32 @@ ops! {
             |x, alpha, _| Times(x.where_positive(x.number(1.0), alpha * x.unary(Op::Exp))),
             |x, _, _| Times(x.where_positive(x.number(0.0), x.unary(Op::Expm1)))
         ], domain: [(-2.0, -0.1), (0.5, 1.5)], cost: 16, non_smooth: "alpha at 0" }
+
+        Polygamma = 226 "polygamma" { value: gamma::polygamma, d: [|_, _, _| Zero, |n, x, _| Times((n + 1.0).binary(Op::Polygamma, x))], domain: [(2.0, 2.0), (0.7, 4.0)], cost: 400 }
+        // The sum a + b is not written as a node: it would round.
+        Lbeta = 227 "lbeta" { value: gamma::lbeta, d: [
+            |a, b, _| Times(a.number(0.0).ternary(Op::PolygammaDifference, a, b)),
+            |a, b, _| Times(a.number(0.0).ternary(Op::PolygammaDifference, b, a))
+        ], domain: [(0.5, 4.0), (0.5, 4.0)], cost: 600 }
+        Igamma = 228 "igamma" { value: incomplete_gamma::igamma, d: [
+            |a, x, _| Times(a.number(1.0).ternary(Op::IgammaGradA, a, x)),
+            |a, x, _| Times(a.number(0.0).ternary(Op::IgammaGradX, a, x))
+        ], domain: [(0.5, 4.0), (0.5, 5.0)], cost: 1000 }
+        Igammac = 229 "igammac" { value: incomplete_gamma::igammac, d: [
+            |a, x, _| Times(-a.number(1.0).ternary(Op::IgammaGradA, a, x)),
+            |a, x, _| Times(-a.number(0.0).ternary(Op::IgammaGradX, a, x))
+        ], domain: [(0.5, 4.0), (0.5, 5.0)], cost: 1000 }
+        BesselJn = 235 "bessel_jn" { value: bessel::jn, d: [|_, _, _| Zero, |n, x, _| Times(x.number(1.0).ternary(Op::BesselJnDerivative, n, x))], domain: [(3.0, 3.0), (0.5, 6.0)], cost: 400 }
+        BesselYn = 238 "bessel_yn" { value: bessel::yn, d: [|_, _, _| Zero, |n, x, _| Times(x.number(1.0).ternary(Op::BesselYnDerivative, n, x))], domain: [(2.0, 2.0), (1.0, 6.0)], cost: 400 }
+        // x first: 0 / 0 is 0 where x is 0.
+        Xlogy = 242 "xlogy" { value: special::xlogy, d: [|_, y, _| Times(y.unary(Op::Log)), |x, y, _| Times(y.recip().times_no_nan(x))], domain: [(0.2, 3.0), (0.2, 3.0)], cost: 12, singular: true, non_smooth: "in y 0 at x = 0" }
+        Xlog1py = 243 "xlog1py" { value: special::xlog1py, d: [|_, y, _| Times(y.unary(Op::Log1p)), |x, y, _| Times((y + 1.0).recip().times_no_nan(x))], domain: [(0.2, 3.0), (-0.5, 3.0)], cost: 16, singular: true, non_smooth: "in y 0 at x = 0" }
+        Zeta = 244 "zeta" { value: zeta::zeta, d: [
+            |s, q, _| Times(s.number(1.0).ternary(Op::ZetaDerivative, s, q)),
+            |s, q, _| Times(-(s * (s + 1.0).binary(Op::Zeta, q)))
+        ], domain: [(1.5, 4.0), (0.5, 3.0)], cost: 2000 }
+        ErfcxDerivative = 245 "erfcx_derivative" { value: error_function::erfcx_derivative, d: [|_, _, _| Zero, |n, x, _| Times((n + 1.0).binary(Op::ErfcxDerivative, x))], domain: [(2.0, 2.0), (-1.0, 4.0)], cost: 200 }
+        LogNdtrDerivative = 246 "log_ndtr_derivative" { value: error_function::log_ndtr_derivative, d: [|_, _, _| Zero, |n, x, _| Times((n + 1.0).binary(Op::LogNdtrDerivative, x))], domain: [(1.0, 1.0), (-3.0, 3.0)], cost: 300 }
     }
     ternary {
         // min(max(x, low), high); x[0] is low, x[1] the operand, x[2] high.
@@ -334,6 +402,75 @@ ops! {
             |x, _| Times(x[0].ternary(Op::ScaledPower, x[1], x[0].unary(Op::Log).times_no_nan(x[2]))),
             |x, _| Times(x[0].binary(Op::Power, x[1]))
         ], domain: [(0.2, 3.0), (-2.0, 2.0), (-2.0, 2.0)], cost: 26, singular: true, non_smooth: "d/da a^0 = 0" }
+
+        // Orders first: ψ_n(a) - ψ_n(a + b).
+        PolygammaDifference = 247 "polygamma_difference" { value: gamma::polygamma_difference, d: [
+            |_, _| Zero,
+            |x, _| Times((x[0] + 1.0).ternary(Op::PolygammaDifference, x[1], x[2])),
+            |x, _| Times(-(x[0] + 1.0).binary(Op::Polygamma, x[1] + x[2]))
+        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 4.0)], cost: 800 }
+        // The derivative of (q + k)^-s in q lowers the exponent and brings down -s, whose own derivative is the second term.
+        ZetaDerivative = 248 "zeta_derivative" { value: zeta::derivative, d: [
+            |_, _| Zero,
+            |x, _| Times((x[0] + 1.0).ternary(Op::ZetaDerivative, x[1], x[2])),
+            |x, _| {
+                let s = x[1] + 1.0;
+                Times(-(x[1] * x[0].ternary(Op::ZetaDerivative, s, x[2])) - (x[0] - 1.0).ternary(Op::ZetaDerivative, s, x[2]).times_no_nan(x[0]))
+            }
+        ], domain: [(1.0, 1.0), (1.5, 4.0), (0.5, 3.0)], cost: 2000 }
+        BesselJnDerivative = 249 "bessel_jn_derivative" { value: bessel::jn_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselJnDerivative, x[1], x[2]))], domain: [(1.0, 1.0), (2.0, 2.0), (0.5, 6.0)], cost: 600 }
+        BesselYnDerivative = 250 "bessel_yn_derivative" { value: bessel::yn_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselYnDerivative, x[1], x[2]))], domain: [(1.0, 1.0), (1.0, 1.0), (1.0, 6.0)], cost: 600 }
+        BesselIneDerivative = 251 "bessel_ine_derivative" { value: bessel::ine_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselIneDerivative, x[1], x[2]))], domain: [(1.0, 1.0), (1.0, 1.0), (0.2, 5.0)], cost: 600, non_smooth: "0 at 0" }
+        IgammaGradA = 252 "igamma_grad_a" { value: incomplete_gamma::grad_a, d: [
+            |_, _| Zero,
+            |x, _| Times((x[0] + 1.0).ternary(Op::IgammaGradA, x[1], x[2])),
+            |x, _| Times(x[0].ternary(Op::IgammaGradX, x[1], x[2]))
+        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 5.0)], cost: 2000 }
+        // x f' = (a - 1 - x) f for the density f, differentiated k times in a.
+        IgammaGradX = 253 "igamma_grad_x" { value: incomplete_gamma::grad_x, d: [
+            |_, _| Zero,
+            |x, _| Times((x[0] + 1.0).ternary(Op::IgammaGradX, x[1], x[2])),
+            |x, y| {
+                let [k, a, x] = [x[0], x[1], x[2]];
+                let before = (k - 1.0).ternary(Op::IgammaGradX, a, x);
+                Times((y * ((a - x) - 1.0) + before.times_no_nan(k)) / x)
+            }
+        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 5.0)], cost: 600 }
+        Betainc = 230 "betainc" { value: incomplete_beta::betainc, d: [
+            |x, _| Times(x[0].ternary(Op::BetaincGradA, x[1], x[2])),
+            |x, _| Times(x[0].ternary(Op::BetaincGradB, x[1], x[2])),
+            |x, _| Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]))
+        ], domain: [(0.5, 4.0), (0.5, 4.0), (0.1, 0.9)], cost: 2000 }
+        BetaincGradX = 254 "betainc_grad_x" { value: incomplete_beta::grad_x, d: [
+            |x, y| Times(y * betainc_score(x[2].unary(Op::Log), x[0], x[1])),
+            |x, y| Times(y * betainc_score((-x[2]).unary(Op::Log1p), x[1], x[0])),
+            |x, y| Times(y * ((x[0] - 1.0) * (1.0 - x[2]) - (x[1] - 1.0) * x[2]) / (x[2] * (1.0 - x[2])))
+        ], domain: [(0.5, 4.0), (0.5, 4.0), (0.1, 0.9)], cost: 800 }
+        BetaincGradA = 255 "betainc_grad_a" { value: |a, b, x| incomplete_beta::derivative(In::A, a, b, x), d: [
+            |x, _| Times(x[0].ternary(Op::BetaincGradAa, x[1], x[2])),
+            |x, _| Times(x[0].ternary(Op::BetaincGradAb, x[1], x[2])),
+            |x, _| Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_score(x[2].unary(Op::Log), x[0], x[1]))
+        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
+        BetaincGradB = 256 "betainc_grad_b" { value: |a, b, x| incomplete_beta::derivative(In::B, a, b, x), d: [
+            |x, _| Times(x[0].ternary(Op::BetaincGradAb, x[1], x[2])),
+            |x, _| Times(x[0].ternary(Op::BetaincGradBb, x[1], x[2])),
+            |x, _| Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_score((-x[2]).unary(Op::Log1p), x[1], x[0]))
+        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
+        BetaincGradAa = 257 "betainc_grad_aa" { value: |a, b, x| incomplete_beta::derivative(In::AA, a, b, x), d: [
+            |_, _| Unavailable,
+            |_, _| Unavailable,
+            |x, _| { Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_bend(x[2].unary(Op::Log), x[0], x[1])) }
+        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
+        BetaincGradAb = 258 "betainc_grad_ab" { value: |a, b, x| incomplete_beta::derivative(In::AB, a, b, x), d: [
+            |_, _| Unavailable,
+            |_, _| Unavailable,
+            |x, _| { let (p, q) = (betainc_score(x[2].unary(Op::Log), x[0], x[1]), betainc_score((-x[2]).unary(Op::Log1p), x[1], x[0])); Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * (p * q + x[0].number(1.0).binary(Op::Polygamma, x[0] + x[1]))) }
+        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
+        BetaincGradBb = 259 "betainc_grad_bb" { value: |a, b, x| incomplete_beta::derivative(In::BB, a, b, x), d: [
+            |_, _| Unavailable,
+            |_, _| Unavailable,
+            |x, _| { Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_bend((-x[2]).unary(Op::Log1p), x[1], x[0])) }
+        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
     }
     structural {
         Compare = 80 "compare" => compare::COMPARE;
@@ -400,31 +537,6 @@ ops! {
         Trace = 174 "trace";
         Diag = 175 "diag";
         Einsum = 176 "einsum";
-        Erf = 220 "erf";
-        Erfc = 221 "erfc";
-        ErfInv = 222 "erf_inv";
-        Erfcx = 223 "erfcx";
-        Lgamma = 224 "lgamma";
-        Digamma = 225 "digamma";
-        Polygamma = 226 "polygamma";
-        Lbeta = 227 "lbeta";
-        Igamma = 228 "igamma";
-        Igammac = 229 "igammac";
-        Betainc = 230 "betainc";
-        BesselI0e = 231 "bessel_i0e";
-        BesselI1e = 232 "bessel_i1e";
-        BesselJ0 = 233 "bessel_j0";
-        BesselJ1 = 234 "bessel_j1";
-        BesselJn = 235 "bessel_jn";
-        BesselY0 = 236 "bessel_y0";
-        BesselY1 = 237 "bessel_y1";
-        BesselYn = 238 "bessel_yn";
-        NormCdf = 239 "norm_cdf";
-        NormPpf = 240 "norm_ppf";
-        LogNdtr = 241 "log_ndtr";
-        Xlogy = 242 "xlogy";
-        Xlog1py = 243 "xlog1py";
-        Zeta = 244 "zeta";
         TriangularSolve = 280 "triangular_solve";
         Solve = 281 "solve";
         Cholesky = 282 "cholesky";

@@ -10,5 +10,5 @@ pub use derive::{Derivation, DerivedProduct, Group, Seed, SeedSource, derive};
 pub use differentiate::differentiate;
 pub use layout::BlockSource;
 pub use request::{
-    Candidate, HvpMode, Layout, Mode, NonFinite, NonSmooth, Options, Plan, Product, Request,
+    Candidate, HvpMode, Layout, Method, Mode, NonFinite, NonSmooth, Options, Plan, Product, Request,
 };

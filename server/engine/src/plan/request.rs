@@ -1,3 +1,4 @@
+pub use crate::op::NonSmooth;
 use std::time::Duration;
 
 /// Products compiled together, so that what they share is computed once. With a graph's id this is the key of
@@ -23,6 +24,30 @@ pub struct Options {
     pub non_smooth: NonSmooth,
     /// What infinities and NaN mean.
     pub non_finite: NonFinite,
+    /// By which method.
+    pub method: Method,
+    /// Bits of the absolute step of numerical differences, as `f64::to_bits`, so that it can be a key. 0: chosen
+    /// for each input element.
+    pub step_bits: u64,
+}
+
+impl Options {
+    /// The absolute step of numerical differences; 0: chosen for each input element.
+    pub fn step(&self) -> f64 {
+        f64::from_bits(self.step_bits)
+    }
+}
+
+/// How derivatives are found. The others are for comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Method {
+    /// Algorithmic differentiation by graph transformation.
+    #[default]
+    Exact,
+    /// Central differences.
+    Numerical,
+    /// An independent evaluation on dual numbers.
+    Dual,
 }
 
 /// Direction of differentiation.
@@ -43,17 +68,6 @@ pub enum HvpMode {
     ReverseOverForward,
     /// The derivative of ∇f along v.
     ForwardOverReverse,
-}
-
-/// The derivative where there is none.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-#[allow(missing_docs, reason = "described in the wire contract")]
-pub enum NonSmooth {
-    #[default]
-    Standard,
-    Jax,
-    PyTorch,
-    Strict,
 }
 
 /// What infinities and NaN mean.

@@ -1,21 +1,27 @@
 use super::slots::Slots;
-use super::{Instruction, Place, Sizes, Slot, Structural, Tape};
+use super::{Check, Instruction, Place, Sizes, Slot, Structural, Tape};
 use crate::error::Error;
 use crate::graph::{Arena, NodeRef};
 use crate::op::{Direction, Kernel, Op, Strided, Types, ValueId};
 use crate::tensor::{DType, TensorType};
+use crate::transform::{Reason, Watched};
+use std::collections::HashMap;
 
 /// What a parameter varies over: 0 nothing, g + 1 the lanes of group g.
 pub type Class = u16;
 
-/// Lowers what `roots` need. Parameters nobody needs get no place. A value depends on one group at most.
+/// Lowers what `roots` need, and checks of what is watched. Parameters nobody needs get no place. A value depends
+/// on one group at most.
 pub fn lower(
     arena: &Arena,
     parameters: &[(ValueId, Class)],
     roots: &[ValueId],
     groups: usize,
+    watched: &[Watched],
 ) -> Result<Tape, Error> {
-    let needed = arena.needed(roots.iter().copied());
+    // What says that a derivative does not exist is calculated for that alone.
+    let kinks = watched.iter().filter(|w| w.reason == Reason::Kink);
+    let needed = arena.needed(roots.iter().copied().chain(kinks.map(|w| w.value)));
     let mut class: Vec<Class> = vec![0; arena.len()];
     for &(value, c) in parameters {
         class[value.index()] = c;
@@ -41,7 +47,10 @@ pub fn lower(
             parameters: Vec::new(),
             roots: Vec::new(),
             sizes: Sizes::default(),
+            checks: Vec::new(),
         },
+        // The first of several who watch a value is the node that gave it.
+        watched: watched.iter().rev().map(|w| (w.value, *w)).collect(),
     };
     lowering.section(0, parameters, &needed)?;
     for group in 1..=groups as Class {
@@ -93,6 +102,7 @@ struct Lowering<'a> {
     uniform: [Slots; 4],
     lanes: [Slots; 4],
     tape: Tape,
+    watched: HashMap<ValueId, Watched>,
 }
 
 fn memory(dtype: DType) -> usize {
@@ -164,6 +174,7 @@ impl Lowering<'_> {
                 continue;
             }
             self.node(node, varying)?;
+            self.check(node);
             cost = cost.saturating_add(arena.cost(node));
             if node.result_count > 1 {
                 self.drop_unread(node, varying);
@@ -182,6 +193,25 @@ impl Lowering<'_> {
         self.tape.sections.push(begin..end);
         self.tape.costs.push(cost);
         Ok(())
+    }
+
+    /// Looks at a node's results as soon as they are there.
+    fn check(&mut self, node: NodeRef<'_>) {
+        if self.watched.is_empty() {
+            return;
+        }
+        for value in node.results() {
+            let Some(watched) = self.watched.get(&value) else {
+                continue;
+            };
+            let check = Check {
+                instruction: self.tape.instructions.len() as u32 - 1,
+                place: self.place(value),
+                node: watched.node,
+                reason: watched.reason,
+            };
+            self.tape.checks.push(check);
+        }
     }
 
     /// Gives back the places of results that nobody reads.

@@ -11,6 +11,7 @@ pub use lower::{Class, lower};
 
 use crate::op::{Kernel, Op};
 use crate::tensor::DType;
+use crate::transform::Reason;
 use std::ops::Range;
 
 /// A place in the memory of its element type: uniform, or one for each lane.
@@ -115,6 +116,21 @@ pub struct Tape {
     pub roots: Vec<Place>,
     /// Memory.
     pub sizes: Sizes,
+    /// What is looked at as the tape runs, by instruction; empty unless the request asks for it.
+    pub checks: Vec<Check>,
+}
+
+/// A result that is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Check {
+    /// Position of the instruction that gives it.
+    pub instruction: u32,
+    /// The result.
+    pub place: Place,
+    /// Position of the node in the client's graph.
+    pub node: u32,
+    /// What it must be.
+    pub reason: Reason,
 }
 
 impl Tape {

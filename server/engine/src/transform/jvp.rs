@@ -1,4 +1,5 @@
 use super::Workspace;
+use super::watch::Reason;
 use crate::graph::NodeId;
 use crate::op::{Application, E, Elementwise, Jvp, Op, Partial, ValueId};
 use std::cell::RefCell;
@@ -19,6 +20,7 @@ pub fn jvp(
     let mut operands = Vec::new();
     let mut given = Vec::new();
     for i in 0..cx.arena().node_count() as u32 {
+        cx.follow(NodeId(i));
         let node = cx.arena().node(NodeId(i));
         let result = node.result;
         if !needed[result.index()] || tangents[result.index()].is_some() {
@@ -31,10 +33,17 @@ pub fn jvp(
         }
         operands.clear();
         operands.extend_from_slice(node.operands);
-        let op = node.op;
+        let (op, results) = (node.op, node.results());
         if let Some(row) = op.elementwise() {
-            tangents[result.index()] =
-                elementwise(cx, row, &operands, result, &given, guarded[result.index()]);
+            tangents[result.index()] = elementwise(
+                cx,
+                op,
+                row,
+                &operands,
+                result,
+                &given,
+                guarded[result.index()],
+            );
         } else if let Some(rule) = op.rule() {
             let attributes = node.attributes.clone();
             let application = Application {
@@ -54,15 +63,22 @@ pub fn jvp(
                 }
             }
         }
+        for tangent in results.filter_map(|r| tangents[r.index()]) {
+            cx.watch(tangent, Reason::Derivative);
+        }
     }
     outputs.iter().map(|v| tangents[v.index()]).collect()
 }
 
 /// Values that a `select` may discard. There 0 · inf must be 0, or the branch not taken would reach the
 /// derivative as NaN.
-fn guarded(cx: &Workspace, needed: &[bool]) -> Vec<bool> {
+fn guarded(cx: &mut Workspace, needed: &[bool]) -> Vec<bool> {
+    let poisons = cx.emitter().policy().poisons();
     let arena = cx.arena();
     let mut guarded = vec![false; arena.len()];
+    if poisons {
+        return guarded;
+    }
     for node in arena.nodes().rev() {
         let i = node.result.index();
         if !needed[i] {
@@ -85,6 +101,7 @@ fn guarded(cx: &Workspace, needed: &[bool]) -> Vec<bool> {
 /// an implicit broadcast.
 fn elementwise(
     cx: &mut Workspace,
+    op: Op,
     row: &Elementwise,
     operands: &[ValueId],
     result: ValueId,
@@ -92,19 +109,24 @@ fn elementwise(
     guarded: bool,
 ) -> Option<ValueId> {
     let shape = cx.arena().ty(result).shape.clone();
-    let careful = guarded || row.singular;
+    let careful = guarded || row.singular && !cx.emitter().policy().poisons();
     let mut sum = None;
     for (partial, tangent) in row.partials.iter().zip(tangents) {
         let Some(tangent) = *tangent else { continue };
         let cell = RefCell::new(cx.emitter());
         let x = [0, 1, 2].map(|i| E::new(*operands.get(i).unwrap_or(&result), &cell));
         let partial = partial(&x, E::new(result, &cell));
-        if matches!(partial, Partial::Zero) {
-            continue;
+        match partial {
+            Partial::Zero => continue,
+            Partial::Unavailable => {
+                cx.lacks_derivative_of(op);
+                continue;
+            }
+            _ => {}
         }
         let t = E::new(cell.borrow_mut().spread(tangent, &shape), &cell);
         let term = match partial {
-            Partial::Zero => continue,
+            Partial::Zero | Partial::Unavailable => continue,
             Partial::One => t,
             Partial::MinusOne => -t,
             Partial::Times(p) if careful => p.times_no_nan(t),

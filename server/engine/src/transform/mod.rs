@@ -4,7 +4,9 @@
 mod jvp;
 mod simplify;
 mod transpose;
+mod watch;
 
 pub use jvp::jvp;
 pub use simplify::Workspace;
 pub use transpose::{Mark, transpose, vjp};
+pub use watch::{Reason, Watched};

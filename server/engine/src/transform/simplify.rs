@@ -1,5 +1,6 @@
+use super::watch::{Reason, Watch};
 use crate::graph::{Arena, Graph, TypeId, node_hash};
-use crate::op::{Attributes, Emit, Op, ValueId, is_commutative};
+use crate::op::{Attributes, Emit, NonSmooth, Op, ValueId, is_commutative};
 use crate::tensor::{DType, Tensor, TensorType};
 use hashbrown::HashTable;
 use std::sync::Arc;
@@ -8,17 +9,39 @@ use std::sync::Arc;
 /// dropped. No rule changes a bit of a result. Dead nodes stay; readers take what outputs need.
 #[derive(Default)]
 pub struct Workspace {
-    arena: Arena,
+    pub(super) arena: Arena,
     sharing: HashTable<ValueId>,
     /// Which values are floating-point scalar constants: asked for every operand of every node.
     numbers: Vec<bool>,
     /// Types of the node being written.
     types: Vec<TypeId>,
+    policy: NonSmooth,
+    pub(super) watch: Option<Box<Watch>>,
+    lacking: Option<Op>,
 }
 
 impl Workspace {
+    /// Notes that a derivative was asked for that an operation does not have: what is written is wrong.
+    pub fn lacks_derivative_of(&mut self, op: Op) {
+        self.lacking.get_or_insert(op);
+    }
+
+    /// The first operation whose derivative was asked for and is not there.
+    pub fn lacking(&self) -> Option<Op> {
+        self.lacking
+    }
+
     /// The live part of a graph, simplified. Gives the values of its inputs and outputs.
     pub fn of(graph: &Graph) -> (Self, Vec<ValueId>, Vec<ValueId>) {
+        Self::checked(graph, NonSmooth::Standard, false)
+    }
+
+    /// The same with a choice of derivatives where there are none, and watching for infinities and NaN.
+    pub fn checked(
+        graph: &Graph,
+        policy: NonSmooth,
+        finite: bool,
+    ) -> (Self, Vec<ValueId>, Vec<ValueId>) {
         let from = graph.arena();
         let needed = from.needed(graph.outputs().iter().map(|o| o.value));
         // A gradient writes about five nodes for each of the function's.
@@ -28,6 +51,9 @@ impl Workspace {
             sharing: HashTable::with_capacity(room),
             numbers: Vec::with_capacity(room),
             types: Vec::new(),
+            policy,
+            watch: Watch::wanted(policy, finite),
+            lacking: None,
         };
         let mut to = vec![ValueId(u32::MAX); from.len()];
         let inputs: Vec<ValueId> = graph
@@ -44,13 +70,20 @@ impl Workspace {
             operands.clear();
             operands.extend(node.operands.iter().map(|v| to[v.index()]));
             let attributes = node.attributes.clone();
+            workspace.write_for(node.id.0);
             if node.result_count == 1 {
-                to[node.result.index()] = workspace.emit(node.op, &operands, attributes);
+                let value = workspace.emit(node.op, &operands, attributes);
+                to[node.result.index()] = value;
+                // An infinity that the client put there is no surprise.
+                if node.op != Op::Constant {
+                    workspace.watch(value, Reason::Value);
+                }
                 continue;
             }
             let results = workspace.emit_all(node.op, &operands, attributes);
             for (result, value) in node.results().zip(results) {
                 to[result.index()] = value;
+                workspace.watch(value, Reason::Value);
             }
         }
         let outputs = graph
@@ -178,6 +211,10 @@ impl Workspace {
             [a, b, c] => op.value3(self.number(a)?, self.number(b)?, self.number(c)?),
             _ => return None,
         };
+        // The node that gives an infinity must be there to be named.
+        if self.watches_finite() && !value.is_finite() {
+            return None;
+        }
         Some(Tensor::scalar(self.arena.ty(v[0]).dtype, value))
     }
 }
@@ -222,6 +259,7 @@ impl Workspace {
             .infer(op, operands, attributes, &mut types)
             .expect("valid graphs and rules write well-typed nodes");
         let value = self.arena.push(op, operands, attributes, &types);
+        self.note_origin();
         let ty = self.arena.ty(value);
         let is_number = op == Op::Constant && ty.shape.is_empty() && ty.dtype.is_float();
         self.numbers
@@ -285,6 +323,14 @@ impl Emit for Workspace {
 
     fn ty(&self, value: ValueId) -> &TensorType {
         self.arena.ty(value)
+    }
+
+    fn policy(&self) -> NonSmooth {
+        self.policy
+    }
+
+    fn refuse_where(&mut self, kink: ValueId) {
+        self.watch(kink, Reason::Kink);
     }
 }
 

@@ -1,3 +1,4 @@
+use super::watch::Reason;
 use super::{Workspace, jvp};
 use crate::error::Error;
 use crate::graph::NodeId;
@@ -57,6 +58,7 @@ pub fn transpose(
     // Walk outputs first: a node's cotangent must be complete before anyone reads it.
     let mut operands = Vec::new();
     for n in (begin.nodes..end.nodes).rev() {
+        cx.follow(NodeId(n));
         let node = cx.arena().node(NodeId(n));
         let Some(i) = at(node.result).filter(|&i| linear[i]) else {
             continue;
@@ -97,6 +99,7 @@ pub fn transpose(
                     op.name()
                 )));
             };
+            cx.watch(part, Reason::Derivative);
             cotangents[j] = cx.emitter().add_some(cotangents[j], Some(part));
         }
     }

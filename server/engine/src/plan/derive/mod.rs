@@ -3,7 +3,7 @@ mod second_order;
 
 use super::BlockSource;
 use super::mode::{plan, price, sweeps};
-use super::{Candidate, HvpMode, Layout, Mode, NonFinite, NonSmooth, Options, Plan, Product};
+use super::{Candidate, HvpMode, Layout, Mode, NonFinite, Options, Plan, Product};
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::op::ValueId;
@@ -76,7 +76,8 @@ pub fn derive(graph: &Graph, products: &[Product], options: &Options) -> Result<
     if options.mode == Some(Mode::Mixed) {
         return Err(Error::Unimplemented("MODE_MIXED".into()));
     }
-    let (workspace, inputs, outputs) = Workspace::of(graph);
+    let finite = options.non_finite == NonFinite::Error;
+    let (workspace, inputs, outputs) = Workspace::checked(graph, options.non_smooth, finite);
     let mut deriver = Deriver {
         graph,
         options,
@@ -92,6 +93,10 @@ pub fn derive(graph: &Graph, products: &[Product], options: &Options) -> Result<
     for (i, product) in products.iter().enumerate() {
         deriver.product = i;
         let derived = deriver.product(product)?;
+        if let Some(op) = deriver.derivation.workspace.lacking() {
+            let what = format!("a derivative of this order of {}", op.name());
+            return Err(Error::Unimplemented(what));
+        }
         deriver.derivation.products.push(derived);
     }
     Ok(deriver.derivation)
@@ -150,18 +155,6 @@ impl Deriver<'_> {
     }
 
     fn product(&mut self, product: &Product) -> Result<DerivedProduct, Error> {
-        let policy = match self.options.non_smooth {
-            NonSmooth::Standard => None,
-            NonSmooth::Jax => Some("NON_SMOOTH_JAX"),
-            NonSmooth::PyTorch => Some("NON_SMOOTH_PYTORCH"),
-            NonSmooth::Strict => Some("NON_SMOOTH_STRICT"),
-        };
-        if let Some(policy) = policy.filter(|_| !matches!(product, Product::Value { .. })) {
-            return Err(Error::Unimplemented(policy.into()));
-        }
-        if self.options.non_finite == NonFinite::Error {
-            return Err(Error::Unimplemented("NON_FINITE_ERROR".into()));
-        }
         match product {
             Product::Value { outputs } => Ok(self.value(outputs)),
             Product::Gradient { output, wrt } => {

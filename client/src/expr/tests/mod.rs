@@ -1,5 +1,7 @@
 //! Expressions: types, mistakes, constants, size.
 
+mod operations;
+
 use std::time::{Duration, Instant};
 
 use gradient_proto::v1::{self as proto, Op, node::Attributes};
@@ -162,7 +164,7 @@ fn the_first_mistake_is_told_with_its_place_and_repair() {
         ),
         (
             |_, v, m| v.matmul(m),
-            "dot_general): dimension 0 of f64[4] meets dimension 0 of f64[3, 4]: 4 against 3",
+            "matmul): dimension 0 of f64[4] meets dimension 0 of f64[3, 4]: 4 against 3",
         ),
         (|_, v, _| v.dot(&v.sum()), "use matmul"),
         (

@@ -1,0 +1,525 @@
+//! Linear algebra by the textbook (Golub and Van Loan, Matrix Computations): pivots are chosen by values, and the
+//! derivatives follow the arithmetic.
+
+use super::Number;
+use super::tensor::{Data, Value, elements};
+use crate::op::{Attributes, Op};
+use crate::tensor::TensorType;
+
+/// A matrix of numbers, row-major.
+#[derive(Clone)]
+struct Matrix<N> {
+    rows: usize,
+    columns: usize,
+    data: Vec<N>,
+}
+
+impl<N: Number> Matrix<N> {
+    fn new(rows: usize, columns: usize, data: &[N]) -> Self {
+        Self {
+            rows,
+            columns,
+            data: data.to_vec(),
+        }
+    }
+
+    fn from_fn(rows: usize, columns: usize, f: impl Fn(usize, usize) -> N) -> Self {
+        let data = (0..rows * columns).map(|i| f(i / columns, i % columns));
+        Self {
+            rows,
+            columns,
+            data: data.collect(),
+        }
+    }
+
+    fn identity(n: usize) -> Self {
+        Self::from_fn(n, n, |i, j| N::constant(if i == j { 1.0 } else { 0.0 }))
+    }
+
+    fn at(&self, i: usize, j: usize) -> N {
+        self.data[i * self.columns + j]
+    }
+
+    fn set(&mut self, i: usize, j: usize, x: N) {
+        self.data[i * self.columns + j] = x;
+    }
+
+    fn transposed(&self) -> Self {
+        Self::from_fn(self.columns, self.rows, |i, j| self.at(j, i))
+    }
+
+    fn times(&self, other: &Self) -> Self {
+        Self::from_fn(self.rows, other.columns, |i, j| {
+            (0..self.columns).fold(N::constant(0.0), |sum, k| {
+                sum + self.at(i, k) * other.at(k, j)
+            })
+        })
+    }
+
+    fn map2(&self, other: &Self, f: impl Fn(N, N) -> N) -> Self {
+        Self::from_fn(self.rows, self.columns, |i, j| {
+            f(self.at(i, j), other.at(i, j))
+        })
+    }
+
+    fn scaled(&self, factor: f64) -> Self {
+        Self::from_fn(self.rows, self.columns, |i, j| {
+            self.at(i, j) * N::constant(factor)
+        })
+    }
+}
+
+/// Results of the operation on every item of its batch; `None` where this evaluator lacks it.
+pub(super) fn apply<N: Number>(
+    op: Op,
+    attributes: &Attributes,
+    x: &[&Value<N>],
+    types: &[TensorType],
+) -> Option<Vec<Value<N>>> {
+    let a = x[0];
+    let square = |v: &Value<N>| -> Option<(usize, usize)> {
+        match v.shape[..] {
+            [.., rows, columns] => Some((rows, columns)),
+            _ => None,
+        }
+    };
+    if op == Op::TridiagonalSolve {
+        return tridiagonal(x, types);
+    }
+    let (m, n) = square(a)?;
+    let batch = elements(&a.shape[..a.shape.len() - 2]);
+    let mut results: Vec<Value<N>> = types.iter().map(Value::zeros).collect();
+    let part = |v: &Value<N>, i: usize| {
+        let size = v.floats().len() / batch.max(1);
+        v.floats()[i * size..(i + 1) * size].to_vec()
+    };
+    for i in 0..batch {
+        let a = Matrix::new(m, n, &part(a, i));
+        let b = x.get(1).map(|b| {
+            let data = part(b, i);
+            let columns = data.len().checked_div(m).unwrap_or(0);
+            Matrix::new(m, columns, &data)
+        });
+        let out = one(op, attributes, &a, b.as_ref())?;
+        for (result, out) in results.iter_mut().zip(out) {
+            write(result, i, batch, out);
+        }
+    }
+    Some(results)
+}
+
+enum Out<N> {
+    Floats(Vec<N>),
+    Integers(Vec<i64>),
+}
+
+fn write<N: Number>(result: &mut Value<N>, i: usize, batch: usize, out: Out<N>) {
+    match (&mut result.data, out) {
+        (Data::Float(to), Out::Floats(from)) => {
+            let size = to.len() / batch;
+            to[i * size..(i + 1) * size].copy_from_slice(&from);
+        }
+        (Data::Integer(to), Out::Integers(from)) => {
+            let size = to.len() / batch;
+            to[i * size..(i + 1) * size].copy_from_slice(&from);
+        }
+        _ => {}
+    }
+}
+
+fn one<N: Number>(
+    op: Op,
+    attributes: &Attributes,
+    a: &Matrix<N>,
+    b: Option<&Matrix<N>>,
+) -> Option<Vec<Out<N>>> {
+    let floats = |m: Matrix<N>| vec![Out::Floats(m.data)];
+    Some(match (op, attributes) {
+        (
+            Op::TriangularSolve,
+            Attributes::TriangularSolve {
+                lower,
+                transpose_a,
+                unit_diagonal,
+            },
+        ) => {
+            let part = Matrix::from_fn(a.rows, a.columns, |i, j| match i == j {
+                true if *unit_diagonal => N::constant(1.0),
+                true => a.at(i, j),
+                false if (i > j) == *lower => a.at(i, j),
+                false => N::constant(0.0),
+            });
+            match transpose_a {
+                true => floats(substitute(&part.transposed(), b?, !*lower)),
+                false => floats(substitute(&part, b?, *lower)),
+            }
+        }
+        (Op::Solve, Attributes::Solve { transpose_a }) => {
+            let a = if *transpose_a {
+                a.transposed()
+            } else {
+                a.clone()
+            };
+            floats(solve(&a, b?))
+        }
+        (Op::Inverse, _) => floats(solve(a, &Matrix::identity(a.rows))),
+        (Op::Cholesky, _) => floats(cholesky(a)),
+        (Op::CholeskySolve, _) => {
+            let y = substitute(&lower(a), b?, true);
+            floats(substitute(&lower(a).transposed(), &y, false))
+        }
+        (Op::Determinant, _) => vec![Out::Floats(vec![determinant(a)])],
+        (Op::Slogdet, _) => {
+            let (_, u, sign) = eliminate(a);
+            let mut sign = sign;
+            let mut log = N::constant(0.0);
+            for i in 0..a.rows {
+                let pivot = u.at(i, i);
+                if pivot.value() == 0.0 {
+                    let nothing = N::constant(0.0);
+                    let none = N::constant(f64::NEG_INFINITY);
+                    return Some(vec![Out::Floats(vec![nothing]), Out::Floats(vec![none])]);
+                }
+                let size = if pivot.value() < 0.0 { -pivot } else { pivot };
+                sign *= pivot.value().signum();
+                log = log + size.elementary(Op::Log)?;
+            }
+            vec![Out::Floats(vec![N::constant(sign)]), Out::Floats(vec![log])]
+        }
+        (Op::Lu, _) => {
+            let (p, u, _) = eliminate(a);
+            let n = a.rows;
+            let below = Matrix::from_fn(n, n, |i, j| match i.cmp(&j) {
+                std::cmp::Ordering::Greater => u.at(i, j),
+                std::cmp::Ordering::Equal => N::constant(1.0),
+                std::cmp::Ordering::Less => N::constant(0.0),
+            });
+            let above = Matrix::from_fn(
+                n,
+                n,
+                |i, j| {
+                    if i <= j { u.at(i, j) } else { N::constant(0.0) }
+                },
+            );
+            let p = p.iter().map(|&i| i as i64).collect();
+            vec![
+                Out::Integers(p),
+                Out::Floats(below.data),
+                Out::Floats(above.data),
+            ]
+        }
+        (Op::Qr, _) => {
+            let (q, r) = orthogonal(a)?;
+            vec![Out::Floats(q.data), Out::Floats(r.data)]
+        }
+        (Op::Lstsq, _) if a.rows >= a.columns => {
+            let (q, r) = orthogonal(a)?;
+            floats(substitute(&r, &q.transposed().times(b?), false))
+        }
+        (Op::Lstsq, _) => {
+            // The least x of Aᵀ = Q R: x = Q R⁻ᵀ b.
+            let (q, r) = orthogonal(&a.transposed())?;
+            floats(q.times(&substitute(&r.transposed(), b?, true)))
+        }
+        (Op::Expm, _) => floats(exponential(a)),
+        _ => return None,
+    })
+}
+
+fn lower<N: Number>(a: &Matrix<N>) -> Matrix<N> {
+    Matrix::from_fn(a.rows, a.columns, |i, j| {
+        if i >= j { a.at(i, j) } else { N::constant(0.0) }
+    })
+}
+
+/// T x = b for a triangular T: forward if it is lower, else backward.
+fn substitute<N: Number>(t: &Matrix<N>, b: &Matrix<N>, is_lower: bool) -> Matrix<N> {
+    let mut x = b.clone();
+    let n = t.rows;
+    for step in 0..n {
+        let i = if is_lower { step } else { n - 1 - step };
+        let known = if is_lower { 0..i } else { i + 1..n };
+        for j in 0..b.columns {
+            let rest = known
+                .clone()
+                .fold(x.at(i, j), |rest, k| rest - t.at(i, k) * x.at(k, j));
+            x.set(i, j, rest / t.at(i, i));
+        }
+    }
+    x
+}
+
+/// Gaussian elimination with partial pivoting: the row order, L below and U on and above the diagonal, and the
+/// permutation's sign.
+fn eliminate<N: Number>(a: &Matrix<N>) -> (Vec<usize>, Matrix<N>, f64) {
+    let n = a.rows;
+    let (mut u, mut order, mut sign) = (a.clone(), (0..n).collect::<Vec<_>>(), 1.0);
+    for k in 0..n {
+        let size = |i: usize| u.at(i, k).value().abs();
+        let mut pivot = k;
+        for i in k + 1..n {
+            if size(i) > size(pivot) {
+                pivot = i;
+            }
+        }
+        if pivot != k {
+            order.swap(pivot, k);
+            sign = -sign;
+            for j in 0..n {
+                let (p, q) = (u.at(pivot, j), u.at(k, j));
+                u.set(pivot, j, q);
+                u.set(k, j, p);
+            }
+        }
+        if u.at(k, k).value() == 0.0 {
+            continue;
+        }
+        for i in k + 1..n {
+            let factor = u.at(i, k) / u.at(k, k);
+            u.set(i, k, factor);
+            for j in k + 1..n {
+                u.set(i, j, u.at(i, j) - factor * u.at(k, j));
+            }
+        }
+    }
+    (order, u, sign)
+}
+
+fn solve<N: Number>(a: &Matrix<N>, b: &Matrix<N>) -> Matrix<N> {
+    let (order, u, _) = eliminate(a);
+    let permuted = Matrix::from_fn(b.rows, b.columns, |i, j| b.at(order[i], j));
+    let unit = Matrix::from_fn(a.rows, a.rows, |i, j| match i.cmp(&j) {
+        std::cmp::Ordering::Greater => u.at(i, j),
+        std::cmp::Ordering::Equal => N::constant(1.0),
+        std::cmp::Ordering::Less => N::constant(0.0),
+    });
+    substitute(&u, &substitute(&unit, &permuted, true), false)
+}
+
+/// By elimination; of a singular matrix without division (Samuelson and Berkowitz), so that derivatives hold there.
+fn determinant<N: Number>(a: &Matrix<N>) -> N {
+    let (_, u, sign) = eliminate(a);
+    let singular = (0..a.rows).any(|i| u.at(i, i).value() == 0.0);
+    if !singular {
+        return (0..a.rows).fold(N::constant(sign), |product, i| product * u.at(i, i));
+    }
+    // Coefficients of the characteristic polynomial, one leading principal submatrix after the other.
+    let mut polynomial = vec![N::constant(1.0)];
+    for r in 0..a.rows {
+        let mut toeplitz = vec![N::constant(1.0), -a.at(r, r)];
+        let mut column: Vec<N> = (0..r).map(|i| a.at(i, r)).collect();
+        for _ in 0..r {
+            let product = (0..r).fold(N::constant(0.0), |sum, i| sum + a.at(r, i) * column[i]);
+            toeplitz.push(-product);
+            column = (0..r)
+                .map(|i| (0..r).fold(N::constant(0.0), |sum, k| sum + a.at(i, k) * column[k]))
+                .collect();
+        }
+        polynomial = (0..r + 2)
+            .map(|i| {
+                let terms = (0..=i.min(r)).map(|k| toeplitz[i - k] * polynomial[k]);
+                terms.fold(N::constant(0.0), |sum, term| sum + term)
+            })
+            .collect();
+    }
+    let last = polynomial.last().copied().unwrap_or(N::constant(1.0));
+    if a.rows.is_multiple_of(2) {
+        last
+    } else {
+        -last
+    }
+}
+
+fn cholesky<N: Number>(a: &Matrix<N>) -> Matrix<N> {
+    let n = a.rows;
+    let mut l = Matrix::from_fn(n, n, |_, _| N::constant(0.0));
+    for j in 0..n {
+        for i in j..n {
+            let rest = (0..j).fold(a.at(i, j), |rest, k| rest - l.at(i, k) * l.at(j, k));
+            let entry = match i == j {
+                true if rest.value() <= 0.0 => N::constant(f64::NAN),
+                true => rest.elementary(Op::Sqrt).unwrap_or(N::constant(f64::NAN)),
+                false => rest / l.at(j, j),
+            };
+            l.set(i, j, entry);
+        }
+    }
+    if (0..n).any(|i| l.at(i, i).value().is_nan()) {
+        return lower(&Matrix::from_fn(n, n, |_, _| N::constant(f64::NAN)));
+    }
+    l
+}
+
+/// Thin Q R with a non-negative diagonal, by Gram and Schmidt, each column twice ("twice is enough": Giraud and
+/// Langou, 2005).
+fn orthogonal<N: Number>(a: &Matrix<N>) -> Option<(Matrix<N>, Matrix<N>)> {
+    let (m, n) = (a.rows, a.columns);
+    let k = m.min(n);
+    let zero = N::constant(0.0);
+    let mut q = Matrix::from_fn(m, k, |_, _| zero);
+    let mut r = Matrix::from_fn(k, n, |_, _| zero);
+    for j in 0..n {
+        let mut v: Vec<N> = (0..m).map(|i| a.at(i, j)).collect();
+        for _ in 0..2 {
+            for p in 0..j.min(k) {
+                let part = (0..m).fold(zero, |sum, i| sum + q.at(i, p) * v[i]);
+                r.set(p, j, r.at(p, j) + part);
+                for (i, v) in v.iter_mut().enumerate() {
+                    *v = *v - part * q.at(i, p);
+                }
+            }
+        }
+        if j < k {
+            let square = v.iter().fold(zero, |sum, &x| sum + x * x);
+            let length = square.elementary(Op::Sqrt)?;
+            r.set(j, j, length);
+            for (i, v) in v.iter().enumerate() {
+                q.set(i, j, *v / length);
+            }
+        }
+    }
+    Some((q, r))
+}
+
+/// By scaling, a Taylor polynomial and squaring.
+fn exponential<N: Number>(a: &Matrix<N>) -> Matrix<N> {
+    let n = a.rows;
+    let norm = (0..n)
+        .map(|i| (0..n).map(|j| a.at(i, j).value().abs()).sum::<f64>())
+        .fold(0.0, f64::max);
+    let halvings = if norm > 0.5 && norm.is_finite() {
+        (norm / 0.5).log2().ceil() as i32
+    } else {
+        0
+    };
+    let small = a.scaled(0.5f64.powi(halvings));
+    // 0.5^18 / 18! is below 1e-21.
+    let mut sum = Matrix::identity(n);
+    for k in (1..=18).rev() {
+        let next = small.times(&sum).scaled(1.0 / f64::from(k));
+        sum = Matrix::identity(n).map2(&next, |a, b| a + b);
+    }
+    for _ in 0..halvings {
+        sum = sum.times(&sum);
+    }
+    sum
+}
+
+/// As the full matrix that it is.
+fn tridiagonal<N: Number>(x: &[&Value<N>], types: &[TensorType]) -> Option<Vec<Value<N>>> {
+    let [low, diagonal, high, b] = x else {
+        return None;
+    };
+    let n = *diagonal.shape.last()?;
+    let batch = elements(&diagonal.shape[..diagonal.shape.len() - 1]);
+    let mut result = Value::zeros(&types[0]);
+    for i in 0..batch {
+        let part = |v: &Value<N>| v.floats()[i * n..(i + 1) * n].to_vec();
+        let (low, diagonal, high) = (part(low), part(diagonal), part(high));
+        let full = Matrix::from_fn(n, n, |r, c| match (r, c) {
+            (r, c) if r == c => diagonal[r],
+            (r, c) if r == c + 1 => low[r],
+            (r, c) if c == r + 1 => high[r],
+            _ => N::constant(0.0),
+        });
+        let size = b.floats().len() / batch;
+        let columns = size.checked_div(n).unwrap_or(0);
+        let b = Matrix::new(n, columns, &b.floats()[i * size..(i + 1) * size]);
+        write(&mut result, i, batch, Out::Floats(solve(&full, &b).data));
+    }
+    Some(vec![result])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::execute::dual::elementwise;
+    use num_dual::Dual64;
+
+    const N: usize = 4;
+
+    fn number(i: usize, j: usize, seed: f64) -> f64 {
+        elementwise::apply(Op::Sin, &[Dual64::new(seed + (5 * i + 3 * j) as f64, 0.0)])
+            .map_or(0.0, |x| x.re)
+    }
+
+    /// A + t·B at t = 0, well conditioned.
+    fn moving() -> Matrix<Dual64> {
+        Matrix::from_fn(N, N, |i, j| {
+            let diagonal = if i == j { 3.0 } else { 0.0 };
+            Dual64::new(diagonal + number(i, j, 0.3), number(i, j, 1.7))
+        })
+    }
+
+    fn close(a: &Matrix<Dual64>, b: &Matrix<Dual64>, what: &str) {
+        for (x, y) in a.data.iter().zip(&b.data) {
+            for (x, y) in [(x.re, y.re), (x.eps, y.eps)] {
+                assert!(
+                    x.is_finite() && (x - y).abs() <= 1e-13 * y.abs().max(1.0),
+                    "{what}: {x} against {y}"
+                );
+            }
+        }
+    }
+
+    fn floats(op: Op, attributes: &Attributes, a: &Matrix<Dual64>) -> Vec<Vec<Dual64>> {
+        let out = one(op, attributes, a, None).expect("there");
+        let data = out.into_iter().map(|o| match o {
+            Out::Floats(v) => v,
+            Out::Integers(v) => v.iter().map(|&k| Dual64::new(k as f64, 0.0)).collect(),
+        });
+        data.collect()
+    }
+
+    /// What factors multiply back to, value and derivative.
+    #[test]
+    fn factors_and_inverses_multiply_back() {
+        let (a, identity, none) = (moving(), Matrix::identity(N), Attributes::None);
+        let square = |data: &[Dual64]| Matrix::new(N, N, data);
+        let inverse = square(&floats(Op::Inverse, &none, &a)[0]);
+        close(&a.times(&inverse), &identity, "inverse");
+
+        let qr = floats(Op::Qr, &none, &a);
+        let (q, r) = (square(&qr[0]), square(&qr[1]));
+        close(&q.times(&r), &a, "qr");
+        close(&q.transposed().times(&q), &identity, "orthogonal");
+
+        let lu = floats(Op::Lu, &none, &a);
+        let permuted = Matrix::from_fn(N, N, |i, j| a.at(lu[0][i].re as usize, j));
+        close(&square(&lu[1]).times(&square(&lu[2])), &permuted, "lu");
+
+        let symmetric = a.times(&a.transposed());
+        let l = square(&floats(Op::Cholesky, &none, &symmetric)[0]);
+        close(&l.times(&l.transposed()), &symmetric, "cholesky");
+
+        let negative = a.scaled(-1.0);
+        let [e, back] = [&a, &negative].map(|a| square(&floats(Op::Expm, &none, a)[0]));
+        let scale = 1.0 / e.data.iter().fold(1.0f64, |s, x| s.max(x.re.abs()));
+        close(
+            &e.times(&back).scaled(scale),
+            &identity.scaled(scale),
+            "expm",
+        );
+    }
+
+    /// Jacobi: d det A = det A · tr(A⁻¹ dA); at a singular matrix by its adjugate.
+    #[test]
+    fn determinants_follow_jacobi() {
+        let (a, none) = (moving(), Attributes::None);
+        let inverse = solve(&a, &Matrix::identity(N));
+        let moved = Matrix::from_fn(N, N, |i, j| Dual64::new(a.at(i, j).eps, 0.0));
+        let product = inverse.times(&moved);
+        let trace: f64 = (0..N).map(|i| product.at(i, i).re).sum();
+        let det = floats(Op::Determinant, &none, &a)[0][0];
+        assert!((det.eps - det.re * trace).abs() <= 1e-12 * det.eps.abs());
+        let slogdet = floats(Op::Slogdet, &none, &a);
+        assert_eq!(slogdet[0][0].re, det.re.signum());
+        assert!((slogdet[1][0].re - det.re.abs().ln()).abs() < 1e-13);
+        assert!((slogdet[1][0].eps - trace).abs() < 1e-12);
+        // [[1, 2], [2, 4 + t]] has the determinant t; its minor 1 is the slope.
+        let numbers = [(1.0, 0.0), (2.0, 0.0), (2.0, 0.0), (4.0, 1.0)];
+        let singular = Matrix::new(2, 2, &numbers.map(|(x, d)| Dual64::new(x, d)));
+        let det = determinant(&singular);
+        assert_eq!((det.re, det.eps), (0.0, 1.0));
+    }
+}

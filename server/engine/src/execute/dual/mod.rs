@@ -1,0 +1,241 @@
+//! An evaluator of its own: operator overloading on dual, hyper-dual or complex numbers, forward through the graph.
+//!
+//! It shares neither derivative rules nor kernels with the rest of the engine, so that a wrong rule cannot hide: the
+//! only things in common are the graph after expansion, and plain values of special functions.
+
+mod elementwise;
+mod matrix;
+mod number;
+mod reduce;
+mod special;
+mod structural;
+mod tensor;
+
+pub(super) use number::Number;
+pub(super) use tensor::{Data, Value};
+
+use super::Stop;
+use crate::error::Error;
+use crate::graph::{Arena, Graph, NodeRef};
+use crate::op::{Attributes, Op, ValueId};
+use crate::tensor::TensorType;
+use crate::transform::Workspace;
+
+/// A graph ready to be evaluated on any numbers.
+pub struct Evaluator {
+    workspace: Workspace,
+    inputs: Vec<ValueId>,
+    outputs: Vec<ValueId>,
+    /// For each node the values that nobody reads after it.
+    last_uses: Vec<Vec<ValueId>>,
+    /// Elements that are alive at once, at most.
+    peak: u64,
+}
+
+impl std::fmt::Debug for Evaluator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Evaluator of {} nodes", self.arena().node_count())
+    }
+}
+
+impl Evaluator {
+    /// Expands composite operations.
+    pub fn new(graph: &Graph) -> Self {
+        let (workspace, inputs, outputs) = Workspace::of(graph);
+        let mut evaluator = Self {
+            workspace,
+            inputs,
+            outputs,
+            last_uses: Vec::new(),
+            peak: 0,
+        };
+        evaluator.plan_memory();
+        evaluator
+    }
+
+    fn arena(&self) -> &Arena {
+        self.workspace.arena()
+    }
+
+    fn plan_memory(&mut self) {
+        let arena = self.arena();
+        let needed = arena.needed(self.outputs.iter().copied());
+        let mut seen = vec![false; arena.len()];
+        self.outputs.iter().for_each(|v| seen[v.index()] = true);
+        let mut last_uses = vec![Vec::new(); arena.node_count()];
+        for node in arena.nodes().rev().filter(|n| needs(&needed, n)) {
+            for v in node.operands.iter().copied().chain(node.results()) {
+                if !std::mem::replace(&mut seen[v.index()], true) {
+                    last_uses[node.id.0 as usize].push(v);
+                }
+            }
+        }
+        let size = |v: ValueId| arena.ty(v).elements();
+        let mut alive: u64 = self.inputs.iter().map(|&v| size(v)).sum();
+        let mut peak = alive;
+        for node in arena.nodes().filter(|n| needs(&needed, n)) {
+            alive += node.results().map(size).sum::<u64>();
+            peak = peak.max(alive);
+            let ended = last_uses[node.id.0 as usize].iter().map(|&v| size(v));
+            alive = alive.saturating_sub(ended.sum());
+        }
+        (self.last_uses, self.peak) = (last_uses, peak);
+    }
+
+    /// Elements that are alive at once, at most.
+    pub fn peak_elements(&self) -> u64 {
+        self.peak
+    }
+
+    /// Elementary operations of one evaluation on plain numbers.
+    pub fn operations(&self) -> u64 {
+        let arena = self.arena();
+        let needed = arena.needed(self.outputs.iter().copied());
+        let nodes = arena.nodes().filter(|n| needs(&needed, n));
+        nodes.fold(0, |sum: u64, node| sum.saturating_add(arena.cost(node)))
+    }
+
+    /// Bytes it holds.
+    pub fn bytes(&self) -> u64 {
+        self.arena().bytes()
+    }
+
+    /// The graph's outputs from its inputs, in order.
+    pub(in crate::execute) fn run<N: Number>(
+        &self,
+        inputs: Vec<Value<N>>,
+        stop: &Stop,
+    ) -> Result<Vec<Value<N>>, Error> {
+        let arena = self.arena();
+        let needed = arena.needed(self.outputs.iter().copied());
+        let mut values: Vec<Option<Value<N>>> = (0..arena.len()).map(|_| None).collect();
+        for (&v, value) in self.inputs.iter().zip(inputs) {
+            values[v.index()] = Some(value);
+        }
+        for node in arena.nodes().filter(|n| needs(&needed, n)) {
+            stop.check()?;
+            let operands: Vec<&Value<N>> = node
+                .operands
+                .iter()
+                .filter_map(|v| values[v.index()].as_ref())
+                .collect();
+            let types: Vec<TensorType> = node.results().map(|v| arena.ty(v).clone()).collect();
+            let refused = !N::PIECEWISE
+                && (operands.iter().any(|x| x.refused)
+                    || (compares(node.op) && operands.iter().any(|x| x.moves())));
+            let results = apply(&node, &operands, &types, stop)?.ok_or_else(|| {
+                Error::Unimplemented(format!("METHOD_DUAL of {}", node.op.name()))
+            })?;
+            for ((v, value), ty) in node.results().zip(results).zip(&types) {
+                let mut value = value.rounded(ty);
+                value.refused = refused || (value.refused && !N::PIECEWISE);
+                values[v.index()] = Some(value);
+            }
+            for v in &self.last_uses[node.id.0 as usize] {
+                values[v.index()] = None;
+            }
+        }
+        let outputs = self.outputs.iter();
+        Ok(outputs.filter_map(|v| values[v.index()].clone()).collect())
+    }
+}
+
+fn needs(needed: &[bool], node: &NodeRef<'_>) -> bool {
+    node.results().any(|v| needed[v.index()])
+}
+
+/// Whether a complex step through the operation means nothing.
+fn compares(op: Op) -> bool {
+    match op.elementwise() {
+        Some(_) => !elementwise::is_analytic(op),
+        None => reduce::compares(op),
+    }
+}
+
+fn apply<N: Number>(
+    node: &NodeRef<'_>,
+    x: &[&Value<N>],
+    types: &[TensorType],
+    stop: &Stop,
+) -> Result<Option<Vec<Value<N>>>, Error> {
+    let shape = types[0].shape.sizes();
+    if node.op.elementwise().is_some() || node.op == Op::IntegerPow {
+        return Ok(elements(node, x, shape, stop)?.map(|value| vec![value]));
+    }
+    if let Some(value) = structural::apply(node.op, node.attributes, x, &types[0]) {
+        return Ok(Some(vec![value]));
+    }
+    if let Some(values) = reduce::apply(node.op, node.attributes, x, types) {
+        return Ok(Some(values));
+    }
+    if x.is_empty() || x[0].floats().is_empty() && x[0].shape.iter().all(|&d| d > 0) {
+        return Ok(None);
+    }
+    Ok(matrix::apply(node.op, node.attributes, x, types))
+}
+
+fn elements<N: Number>(
+    node: &NodeRef<'_>,
+    x: &[&Value<N>],
+    shape: Vec<usize>,
+    stop: &Stop,
+) -> Result<Option<Value<N>>, Error> {
+    /// Elements between two looks at the clock.
+    const PER_LOOK: usize = 1 << 12;
+    let n = tensor::elements(&shape);
+    let at = |v: &Value<N>, i: usize| if v.shape.is_empty() { 0 } else { i };
+    if let Some(Data::Integer(_)) = x.first().map(|x| &x.data) {
+        let op = integer_operation(node.op);
+        let of = |i: usize| {
+            let args: Vec<i64> = x.iter().map(|v| v.integers()[at(v, i)]).collect();
+            op.map(|op| op(&args))
+        };
+        let data: Option<Vec<i64>> = (0..n).map(of).collect();
+        return Ok(data.map(|data| Value::integer(shape, data)));
+    }
+    let mut data = Vec::with_capacity(n);
+    let mut arguments: Vec<N> = Vec::with_capacity(x.len());
+    for i in 0..n {
+        if i % PER_LOOK == 0 {
+            stop.check()?;
+        }
+        arguments.clear();
+        arguments.extend(x.iter().map(|v| v.floats()[at(v, i)]));
+        let value = match (node.op, node.attributes) {
+            (Op::IntegerPow, Attributes::IntegerPow { exponent }) => {
+                Some(elementwise::integer_power(arguments[0], *exponent))
+            }
+            (op, _) => elementwise::apply(op, &arguments),
+        };
+        match value {
+            Some(value) => data.push(value),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(Value::float(shape, data)))
+}
+
+/// Integers, which never move, wrap.
+fn integer_operation(op: Op) -> Option<fn(&[i64]) -> i64> {
+    Some(match op {
+        Op::Add => |x| x[0].wrapping_add(x[1]),
+        Op::Subtract => |x| x[0].wrapping_sub(x[1]),
+        Op::Multiply => |x| x[0].wrapping_mul(x[1]),
+        Op::Divide => |x| match x[1] {
+            0 => 0,
+            d => x[0].wrapping_div(d),
+        },
+        Op::Remainder => |x| match x[1] {
+            0 => 0,
+            d => x[0].wrapping_rem(d),
+        },
+        Op::Negate => |x| x[0].wrapping_neg(),
+        Op::Abs => |x| x[0].wrapping_abs(),
+        Op::Sign => |x| x[0].signum(),
+        Op::Square => |x| x[0].wrapping_mul(x[0]),
+        Op::Maximum => |x| x[0].max(x[1]),
+        Op::Minimum => |x| x[0].min(x[1]),
+        Op::Clamp => |x| x[1].max(x[0]).min(x[2]),
+        _ => return None,
+    })
+}
