@@ -65,8 +65,26 @@ def _(primals, tangents):
 
 
 @jax.custom_jvp
+def absolute(x):
+    return lax.abs(x)
+
+
+# Policy: 0 at 0, where JAX (0.10) gives 1.
+@absolute.defjvp
+def _(primals, tangents):
+    return absolute(primals[0]), lax.sign(primals[0]) * tangents[0]
+
+
+def limit_at_minus_infinity(function):
+    """x * f(x) with f(x) -> 0: 0 at -inf, where the formula has inf * 0."""
+    return lambda x: lax.select(x == constant(x, -math.inf), constant(x, 0), function(x))
+
+
+@jax.custom_jvp
 def hypot(a, b):
-    return lax.sqrt(a * a + b * b)
+    root = lax.sqrt(a * a + b * b)
+    # As in C: an infinite side makes it infinite even if the other is NaN.
+    return lax.select(jnp.isinf(a) | jnp.isinf(b), constant(root, math.inf), root)
 
 
 # Policy: 0 at the origin, where JAX gives NaN.
@@ -141,12 +159,14 @@ UNARY = {
     "acosh": (lax.acosh, (1.2, 9)),
     "atanh": (lax.atanh, UNIT),
     "sinc": (sinc, (-2.3, 2.3)),
-    "gelu": (lambda x: x * 0.5 * lax.erfc(-x / math.sqrt(2)), WIDE),
+    "gelu": (limit_at_minus_infinity(lambda x: x * 0.5 * lax.erfc(-x / math.sqrt(2))), WIDE),
     "gelu_tanh": (
-        lambda x: 0.5 * x * (1.0 + lax.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))),
+        limit_at_minus_infinity(
+            lambda x: 0.5 * x * (1.0 + lax.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+        ),
         (-3, 3),
     ),
-    "silu": (lambda x: x * lax.logistic(x), WIDE),
+    "silu": (limit_at_minus_infinity(lambda x: x * lax.logistic(x)), WIDE),
     "erf": (lax.erf, (-3, 3)),
     "erfc": (lax.erfc, (-3, 3)),
     "erf_inv": (lax.erf_inv, UNIT),
@@ -165,15 +185,15 @@ UNARY = {
 # Exact on small integers, and of integers as well where the third field says so.
 UNARY_EXACT = {
     "negate": (lax.neg, WIDE, True),
-    "abs": (lax.abs, WIDE, True),
+    "abs": (lambda x: lax.abs(x) if x.dtype == jnp.int64 else absolute(x), WIDE, True),
     "sign": (lax.sign, WIDE, True),
     "floor": (lax.floor, WIDE, False),
     "ceil": (lax.ceil, WIDE, False),
     "round_nearest_even": (lambda x: lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN), WIDE, False),
     "round_nearest_afz": (lambda x: lax.round(x, lax.RoundingMethod.AWAY_FROM_ZERO), WIDE, False),
     "trunc": (truncate, WIDE, False),
-    # Policy: 0 at 0.
-    "relu": (lambda x: where_positive(x, x, constant(x, 0)), WIDE, False),
+    # Policy: 0 at 0; NaN stays.
+    "relu": (lambda x: lax.select(x <= constant(x, 0), constant(x, 0), x), WIDE, False),
     "stop_gradient": (lax.stop_gradient, WIDE, True),
 }
 BINARY = {
@@ -196,7 +216,7 @@ BINARY_EXACT = {
     "maximum": (lax.max, True),
     "minimum": (lax.min, True),
     "multiply_no_nan": (lax.mul, False),
-    "copysign": (lambda a, b: lax.abs(a) * lax.stop_gradient(jnp.copysign(constant(b, 1), b)), False),
+    "copysign": (lambda a, b: absolute(a) * lax.stop_gradient(jnp.copysign(constant(b, 1), b)), False),
 }
 
 

@@ -198,7 +198,9 @@ class Generator:
 
     def _inside(self, value, low, high):
         v = self.case.values[value]
-        if v.size == 0 or (np.min(v) >= low and np.max(v) <= high) or (self.case.special and self.chance(0.8)):
+        if self.case.special:
+            v = v[np.isfinite(v)]
+        if v.size == 0 or (np.min(v) >= low and np.max(v) <= high):
             return value
         dtype = self.dtype(value)
         wave = self.node("sin", [value])

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from elementwise import absolute
 from jax import lax
 
 from ops import op
@@ -413,9 +414,9 @@ def _logsumexp(x, axes, at=None):
 
 def _norm(x, axes, at):
     if at["kind"] == 1:
-        return _sum(lax.abs(x), axes)
+        return _sum(absolute(x), axes)
     if at["kind"] == 3:
-        return lax.reduce_max(lax.abs(x), axes) if axes else lax.abs(x)
+        return lax.reduce_max(absolute(x), axes) if axes else absolute(x)
     # Policy: derivative 0 at the origin, where JAX gives NaN.
     squares = _sum(x * x, axes)
     origin = squares == 0
