@@ -48,6 +48,24 @@ pub(super) fn apply<N: Number>(op: Op, x: &[N]) -> Option<N> {
             };
             angle.at(op.value2(a.value(), b.value()))
         }
+        (Op::Direction, [a, b]) if a.value() == 0.0 && b.value() == 0.0 => N::constant(0.0),
+        (Op::Direction, [a, b]) => {
+            let direction = *a / apply(Op::Hypot, &[*a, *b])?;
+            direction.at(op.value2(a.value(), b.value()))
+        }
+        (Op::OverNormSquared, [a, b]) => {
+            let scale = N::constant(a.value().abs().max(b.value().abs()));
+            let (p, q) = (*a / scale, *b / scale);
+            (p / (p * p + q * q) / scale).at(op.value2(a.value(), b.value()))
+        }
+        (Op::ScaledPower, [a, b, c]) => {
+            let product = *c * power(*a, *b);
+            let value = op.value3(a.value(), b.value(), c.value());
+            match product.value().is_nan() {
+                true => N::constant(value),
+                false => product.at(value),
+            }
+        }
         (Op::Copysign, [a, b]) => {
             let magnitude = absolute(*a);
             match b.value().is_sign_negative() {
@@ -95,6 +113,19 @@ pub(super) fn apply<N: Number>(op: Op, x: &[N]) -> Option<N> {
             let slope = N::constant(std::f64::consts::FRAC_2_PI.sqrt());
             // (1 + tanh z) / 2 = logistic(2z), without its cancellation.
             *a * logistic(N::constant(2.0) * slope * inner)?
+        }
+        (Op::Sech, [a]) => {
+            let small = match a.value() < 0.0 {
+                true => a.elementary(Op::Exp)?,
+                false => (-*a).elementary(Op::Exp)?,
+            };
+            N::constant(2.0) * small / (one + small * small)
+        }
+        (Op::GeluSlope, [a]) => {
+            let density = (N::constant(-0.5) * *a * *a).elementary(Op::Exp)?;
+            let density = density * N::constant((0.5 * std::f64::consts::FRAC_1_PI).sqrt());
+            let cdf = special::apply(Op::NormCdf, &[*a])?;
+            (cdf + *a * density).at(op.value1(a.value()))
         }
         (Op::Relu, [a]) if a.value() <= 0.0 => N::constant(0.0),
         (Op::Relu, [a]) => *a,

@@ -7,27 +7,142 @@ use std::f64::consts::{FRAC_2_SQRT_PI, PI};
 
 /// The function at one element; `None` where its derivative has no closed form here.
 pub(super) fn apply<N: Number>(op: Op, x: &[N]) -> Option<N> {
-    match *x {
-        [a] => Some(a.chain(unary(op, a.value())?)),
-        [a, b] if op == Op::Lbeta => {
-            let of = |x: N| apply(Op::Lgamma, &[x]);
-            let sum = of(a)? + of(b)? - of(a + b)?;
-            Some(sum.at(op.value2(a.value(), b.value())))
+    let v: Vec<f64> = x.iter().map(Number::value).collect();
+    // Orders are integers: the derivative in them is 0.
+    Some(match (op, x, &v[..]) {
+        (_, [a], _) => a.chain(unary(op, a.value())?),
+        (
+            Op::Polygamma | Op::SincDerivative | Op::ErfcxDerivative | Op::LogNdtrDerivative,
+            [_, a],
+            &[n, x],
+        ) => a.chain([0.0, 1.0, 2.0].map(|k| op.value2(n + k, x))),
+        (Op::BesselJn | Op::BesselYn, [_, a], &[n, x]) => a.chain(bessel(op, n, x)),
+        (
+            Op::BesselJnDerivative | Op::BesselYnDerivative | Op::BesselIneDerivative,
+            [_, _, a],
+            &[k, n, x],
+        ) => a.chain([0.0, 1.0, 2.0].map(|more| op.value3(k + more, n, x))),
+        (Op::Lbeta, _, &[a, b]) => {
+            let gap = |n: f64, a: f64, b: f64| Op::PolygammaDifference.value3(n, a, b);
+            let both = -Op::Polygamma.value2(1.0, a + b);
+            let slopes = [gap(0.0, a, b), gap(0.0, b, a)];
+            let curvatures = [[gap(1.0, a, b), both], [both, gap(1.0, b, a)]];
+            taylor(x, op.value2(a, b), slopes, curvatures)
         }
-        [n, a] if !n.moves() => Some(a.chain(with_order(op, n.value(), a.value())?)),
-        // The derivative in an integer order is 0.
-        [n, a] if matches!(op, Op::Polygamma | Op::BesselJn | Op::BesselYn) => {
-            Some(a.chain(with_order(op, n.value(), a.value())?))
+        (Op::PolygammaDifference, [_, rest @ ..], &[n, a, b]) => {
+            let gap = |k: f64| op.value3(n + k, a, b);
+            let far = |k: f64| -Op::Polygamma.value2(n + k, a + b);
+            let curvatures = [[gap(2.0), far(2.0)], [far(2.0), far(2.0)]];
+            taylor(rest, gap(0.0), [gap(1.0), far(1.0)], curvatures)
         }
-        [a, b, x] if op == Op::Betainc && !a.moves() && !b.moves() => {
-            let (a, b, t) = (a.value(), b.value(), x.value());
-            let log = (a - 1.0) * t.ln() + (b - 1.0) * libm::log1p(-t) - Op::Lbeta.value2(a, b);
-            let density = log.exp();
-            let curvature = density * ((a - 1.0) / t - (b - 1.0) / (1.0 - t));
-            Some(x.chain([op.value3(a, b, t), density, curvature]))
+        (Op::Igamma, _, &[a, t]) => incomplete_gamma(x, 0.0, a, t),
+        (Op::Igammac, _, &[a, t]) => (-incomplete_gamma(x, 0.0, a, t)).at(op.value2(a, t)),
+        (Op::IgammaGradA, [_, rest @ ..], &[k, a, t]) => incomplete_gamma(rest, k, a, t),
+        (Op::IgammaGradX, [_, rest @ ..], &[k, a, t]) => {
+            let d = |more: f64| op.value3(k + more, a, t);
+            let ([x0, x1], xx) = (
+                [0.0, 1.0].map(|m| density_slope(k + m, a, t)),
+                curvature(k, a, t),
+            );
+            taylor(rest, d(0.0), [d(1.0), x0], [[d(2.0), x1], [x1, xx]])
         }
-        _ => None,
+        (Op::Zeta, _, &[s, q]) => hurwitz(x, 0.0, s, q),
+        (Op::ZetaDerivative, [_, rest @ ..], &[m, s, q]) => hurwitz(rest, m, s, q),
+        (Op::BetaincGradX, [a, b, t], &[p, q, u]) => {
+            let one = N::constant(1.0);
+            let log = (*a - one) * t.elementary(Op::Log)?
+                + (*b - one) * (-*t).elementary(Op::Log1p)?
+                - apply(Op::Lbeta, &[*a, *b])?;
+            log.elementary(Op::Exp)?.at(op.value3(p, q, u))
+        }
+        (Op::Betainc, _, &[a, b, t]) => {
+            let of = |op: Op| op.value3(a, b, t);
+            let density = of(Op::BetaincGradX);
+            let gap = |a: f64, b: f64| Op::PolygammaDifference.value3(0.0, a, b);
+            let (ta, tb) = (
+                density * (t.ln() - gap(a, b)),
+                density * (libm::log1p(-t) - gap(b, a)),
+            );
+            let tt = density * ((a - 1.0) / t - (b - 1.0) / (1.0 - t));
+            let ab = of(Op::BetaincGradAb);
+            let slopes = [of(Op::BetaincGradA), of(Op::BetaincGradB), density];
+            let curvatures = [
+                [of(Op::BetaincGradAa), ab, ta],
+                [ab, of(Op::BetaincGradBb), tb],
+                [ta, tb, tt],
+            ];
+            taylor(x, of(op), slopes, curvatures)
+        }
+        _ => return None,
+    })
+}
+
+/// A function of several numbers from its value and its first two derivatives: the Taylor polynomial, of which dual
+/// numbers keep what they have parts for. NaN for complex numbers that move.
+fn taylor<N: Number, const K: usize>(
+    x: &[N],
+    value: f64,
+    slopes: [f64; K],
+    curvatures: [[f64; K]; K],
+) -> N {
+    let mut sum = N::constant(value);
+    if !x.iter().any(Number::moves) {
+        return sum;
     }
+    if !N::PIECEWISE {
+        return N::constant(f64::NAN);
+    }
+    let d: Vec<N> = x.iter().map(|x| *x - N::constant(x.value())).collect();
+    for i in (0..K).filter(|&i| d[i].moves()) {
+        sum = sum + N::constant(slopes[i]) * d[i];
+        for j in (0..K).filter(|&j| d[j].moves()) {
+            sum = sum + N::constant(0.5 * curvatures[i][j]) * d[i] * d[j];
+        }
+    }
+    sum.at(value)
+}
+
+/// The k-th derivative in a of P(a, x), of (a, x).
+fn incomplete_gamma<N: Number>(x: &[N], k: f64, a: f64, t: f64) -> N {
+    let p = |k: f64| match k {
+        0.0 => Op::Igamma.value2(a, t),
+        k => Op::IgammaGradA.value3(k, a, t),
+    };
+    let d = |k: f64| Op::IgammaGradX.value3(k, a, t);
+    let curvatures = [
+        [p(k + 2.0), d(k + 1.0)],
+        [d(k + 1.0), density_slope(k, a, t)],
+    ];
+    taylor(x, p(k), [p(k + 1.0), d(k)], curvatures)
+}
+
+/// d/dx of the k-th derivative in a of the density p: p' = p · ((a - 1) / x - 1), by Leibniz' rule.
+fn density_slope(k: f64, a: f64, t: f64) -> f64 {
+    let d = |k: f64| Op::IgammaGradX.value3(k, a, t);
+    d(k) * ((a - 1.0) / t - 1.0) + k * d(k - 1.0) / t
+}
+
+/// d²/dx² of the same: p'' = p · (r² - (a - 1) / x²) with r = (a - 1) / x - 1.
+fn curvature(k: f64, a: f64, t: f64) -> f64 {
+    let d = |k: f64| Op::IgammaGradX.value3(k, a, t);
+    let r = (a - 1.0) / t - 1.0;
+    d(k) * (r * r - (a - 1.0) / (t * t))
+        + k * d(k - 1.0) * (2.0 * r / t - 1.0 / (t * t))
+        + k * (k - 1.0) * d(k - 2.0) / (t * t)
+}
+
+/// The m-th derivative in s of zeta(s, q), of (s, q). With d/dq zeta(s, q) = -s zeta(s + 1, q).
+fn hurwitz<N: Number>(x: &[N], m: f64, s: f64, q: f64) -> N {
+    let z = |m: f64, s: f64| match m {
+        0.0 => Op::Zeta.value2(s, q),
+        m if m < 0.0 => 0.0,
+        m => Op::ZetaDerivative.value3(m, s, q),
+    };
+    let dq = |m: f64, s: f64| -m * z(m - 1.0, s + 1.0) - s * z(m, s + 1.0);
+    let dqq = -m * dq(m - 1.0, s + 1.0) - s * dq(m, s + 1.0);
+    let dsq = dq(m + 1.0, s);
+    let curvatures = [[z(m + 2.0, s), dsq], [dsq, dqq]];
+    taylor(x, z(m, s), [z(m + 1.0, s), dq(m, s)], curvatures)
 }
 
 /// Value, slope and curvature.
@@ -108,30 +223,14 @@ fn over(f: f64, x: f64) -> f64 {
     if x == 0.0 { 0.5 } else { f / x }
 }
 
-/// Functions of an order or parameter that does not move, and an argument.
-fn with_order(op: Op, n: f64, x: f64) -> Option<[f64; 3]> {
-    let f = op.value2(n, x);
-    Some(match op {
-        Op::Polygamma => [f, op.value2(n + 1.0, x), op.value2(n + 2.0, x)],
-        Op::BesselJn | Op::BesselYn => {
-            // C₋ₙ = (-1)ⁿ Cₙ for integer n.
-            let c = |n: f64| match n < 0.0 && n % 2.0 != 0.0 {
-                true => -op.value2(-n, x),
-                false => op.value2(n.abs(), x),
-            };
-            let slope = 0.5 * (c(n - 1.0) - c(n + 1.0));
-            [f, slope, 0.25 * (c(n - 2.0) - 2.0 * f + c(n + 2.0))]
-        }
-        Op::Igamma | Op::Igammac => {
-            let density = ((n - 1.0) * x.ln() - x - Op::Lgamma.value1(n)).exp();
-            let sign = if op == Op::Igamma { 1.0 } else { -1.0 };
-            [f, sign * density, sign * density * ((n - 1.0) / x - 1.0)]
-        }
-        Op::Zeta => [
-            f,
-            -n * op.value2(n + 1.0, x),
-            n * (n + 1.0) * op.value2(n + 2.0, x),
-        ],
-        _ => return None,
-    })
+/// A Bessel function of integer order n.
+fn bessel(op: Op, n: f64, x: f64) -> [f64; 3] {
+    // C₋ₙ = (-1)ⁿ Cₙ.
+    let c = |n: f64| match n < 0.0 && n % 2.0 != 0.0 {
+        true => -op.value2(-n, x),
+        false => op.value2(n.abs(), x),
+    };
+    let slope = 0.5 * (c(n - 1.0) - c(n + 1.0));
+    let curvature = 0.25 * (c(n - 2.0) - 2.0 * c(n) + c(n + 2.0));
+    [op.value2(n, x), slope, curvature]
 }

@@ -1,5 +1,11 @@
 //! Small graphs around each operation, as data: every test over operations loops over them.
 
+mod linear_systems;
+mod order;
+mod reductions;
+mod signal;
+mod spectral;
+
 use crate::engine::Random;
 use gradient_engine::{
     Attributes, DType, Direction, DotDimensions, GatherDimensions, Graph, GraphBuilder, Limits, Op,
@@ -126,6 +132,11 @@ pub fn all() -> Vec<Scenario> {
         }
     }
     structural(&mut all);
+    reductions::add(&mut all);
+    order::add(&mut all);
+    signal::add(&mut all);
+    linear_systems::add(&mut all);
+    spectral::add(&mut all);
     all
 }
 
