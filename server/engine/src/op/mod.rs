@@ -12,6 +12,7 @@ mod gather;
 mod info;
 mod integer_pow;
 pub mod kernels;
+mod kinks;
 mod logical;
 mod matmul;
 mod normal;
