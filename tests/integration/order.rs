@@ -214,7 +214,8 @@ fn queries_count_the_values_before_them() {
     }
     let i64s = |shape: &[u64], v: &[f64]| tensor(&TensorType::new(DType::I64, shape), v);
     let right = Attributes::SearchSorted { right: true };
-    let cases: [(&[f64], &[u64], &[f64], &[f64]); 3] = [
+    type Case<'a> = (&'a [f64], &'a [u64], &'a [f64], &'a [f64]);
+    let cases: [Case<'_>; 3] = [
         (&[1.0, 1.0, 3.0], &[], &[1.0], &[2.0]),
         (&[], &[2], &[1.0, -5.0], &[0.0, 0.0]),
         (&[1.0], &[0], &[], &[]),
