@@ -6,6 +6,7 @@ mod client_inference;
 mod identity;
 mod malformed;
 mod methods;
+mod order;
 mod products;
 mod references;
 mod rules;

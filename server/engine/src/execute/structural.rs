@@ -85,7 +85,8 @@ fn typed<T: Element>(
                 }
             },
         ),
-        Kernel::ScatterAdd(plan) => {
+        Kernel::ScatterAdd(plan) | Kernel::Scatter(plan) => {
+            let adds = matches!(step.kernel, Kernel::ScatterAdd(_));
             copy(out, operand(0));
             let updates = operand(2);
             windows(
@@ -97,7 +98,8 @@ fn typed<T: Element>(
                     let Some(i) = operand_at else { return };
                     for lane in lane.clone() {
                         let o = &out[i * lanes + lane];
-                        o.set(o.get().plus(updates[window_at * lanes + lane].get()));
+                        let update = updates[window_at * lanes + lane].get();
+                        o.set(if adds { o.get().plus(update) } else { update });
                     }
                 },
             );
@@ -135,7 +137,7 @@ fn gather_rows<T: Element>(out: &[Cell<T>], from: &[Cell<T>], view: &Strided, la
             return;
         }
         for i in 0..length {
-            let at = start + i * stride;
+            let at = start.wrapping_add(i.wrapping_mul(stride));
             copy(
                 &out[(position + i) * lanes..][..lanes],
                 &from[at * lanes..][..lanes],

@@ -7,25 +7,34 @@ mod concatenate;
 mod constant;
 mod convert;
 mod dot;
+mod dynamic_slice;
 mod emit;
 mod gather;
 mod info;
 mod integer_pow;
 pub mod kernels;
 mod kinks;
+mod lines;
 mod logical;
 mod matmul;
 mod normal;
+mod one_hot;
 mod pad;
 mod policy;
 mod problem;
 mod reduce;
+mod reverse;
+mod scatter;
+mod search_sorted;
 mod select;
 mod shape_ops;
 mod slice;
+mod sort;
 pub mod special;
 mod strided;
 mod table;
+mod tile;
+mod top_k;
 mod values;
 
 pub use attributes::{
@@ -222,6 +231,8 @@ pub enum Kernel {
     Gather(WindowPlan),
     /// Windows (operand 2) added at indices (operand 1) to operand 0.
     ScatterAdd(WindowPlan),
+    /// Windows (operand 2) written at indices (operand 1) over operand 0, in the order of the index vectors.
+    Scatter(WindowPlan),
     /// Another element type.
     Convert,
     /// A comparison.

@@ -1,8 +1,8 @@
 //! reduce_sum, reduce_max, reduce_min: over some dimensions.
 
 use super::{
-    Application, Attributes, Direction, Emit, Form, Infer, Jvp, Kernel, Op, Problem, Rule, Strided,
-    Types, ValueId, check_dimensions, shape_ops::apply_to_tangent,
+    Application, Attributes, Direction, Emit, Form, Infer, Jvp, Kernel, NonSmooth, Op, Problem,
+    Rule, Strided, Types, ValueId, check_dimensions, shape_ops::apply_to_tangent,
 };
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -166,6 +166,11 @@ fn jvp_extremum(
     let attained = cx.convert(attained, operand.dtype);
     let sum = |cx: &mut dyn Emit, v| cx.emit(Op::ReduceSum, &[v], node.attributes.clone());
     let count = sum(cx, attained);
+    if cx.policy() == NonSmooth::Strict {
+        let one = cx.scalar(operand.dtype, 1.0);
+        let ties = cx.compare(Direction::Gt, count, one);
+        cx.refuse_where(ties);
+    }
     let count = spread_back(cx, node, count, &operand.shape);
     let share = cx.binary(Op::Divide, attained, count);
     let moved = cx.binary(Op::Multiply, share, tangent);

@@ -17,8 +17,9 @@ use super::{
     Partial::{self, MinusOne, One, Over, Times, TimesNoNan, Unavailable, Zero},
     Rule, activation,
     activation::over_root_of_radius,
-    compare, concatenate, constant, convert, dot, gather, integer_pow, kernels, kinks, logical,
-    matmul, normal, pad, reduce, select, shape_ops, slice, values,
+    compare, concatenate, constant, convert, dot, dynamic_slice, gather, integer_pow, kernels,
+    kinks, logical, matmul, normal, one_hot, pad, reduce, reverse, scatter, search_sorted, select,
+    shape_ops, slice, sort, tile, top_k, values,
 };
 use std::cell::Cell;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
@@ -494,6 +495,12 @@ ops! {
         Concatenate = 129 "concatenate" => concatenate::CONCATENATE;
         Gather = 130 "gather" => gather::GATHER;
         ScatterAdd = 131 "scatter_add" => gather::SCATTER_ADD;
+        Scatter = 132 "scatter" => scatter::SCATTER;
+        Sort = 135 "sort" => sort::SORT;
+        Argsort = 136 "argsort" => sort::ARGSORT;
+        TopK = 137 "top_k" => top_k::TOP_K;
+        Reverse = 138 "reverse" => reverse::REVERSE;
+        SearchSorted = 141 "search_sorted" => search_sorted::SEARCH_SORTED;
         ReduceSum = 150 "reduce_sum" => reduce::SUM;
         ReduceMax = 151 "reduce_max" => reduce::MAX;
         ReduceMin = 152 "reduce_min" => reduce::MIN;
@@ -501,19 +508,13 @@ ops! {
     }
     composite {
         IntegerPow = 19 "integer_pow" => integer_pow::INTEGER_POW;
+        DynamicSlice = 133 "dynamic_slice" => dynamic_slice::DYNAMIC_SLICE;
+        DynamicUpdateSlice = 134 "dynamic_update_slice" => dynamic_slice::DYNAMIC_UPDATE_SLICE;
+        Tile = 139 "tile" => tile::TILE;
+        OneHot = 140 "one_hot" => one_hot::ONE_HOT;
         Matmul = 171 "matmul" => matmul::MATMUL;
     }
     declared {
-        Scatter = 132 "scatter";
-        DynamicSlice = 133 "dynamic_slice";
-        DynamicUpdateSlice = 134 "dynamic_update_slice";
-        Sort = 135 "sort";
-        Argsort = 136 "argsort";
-        TopK = 137 "top_k";
-        Reverse = 138 "reverse";
-        Tile = 139 "tile";
-        OneHot = 140 "one_hot";
-        SearchSorted = 141 "search_sorted";
         Windows = 142 "windows";
         OverlapAdd = 143 "overlap_add";
         ReduceProd = 153 "reduce_prod";

@@ -35,10 +35,20 @@ pub(super) fn apply<N: Number>(
                 .iter()
                 .map(|v| v.pick(v.shape.clone(), permuted.iter().copied()))
                 .collect();
-            if x[0].floats().len() == permuted.len() && !permuted.is_empty() {
-                share_ties(&mut sorted, *axis as usize);
-            }
+            share_ties(&mut sorted[0], *axis as usize);
             sorted
+        }
+        (Op::TopK, Attributes::TopK { k }) => {
+            let axis = x[0].shape.len() - 1;
+            let (size, k) = (x[0].shape[axis], *k as usize);
+            let permuted = permutation(x[0], axis, true);
+            let mut sorted = x[0].pick(x[0].shape.clone(), permuted.iter().copied());
+            share_ties(&mut sorted, axis);
+            let first = |i: usize| i / k * size + i % k;
+            let places = (0..elements(&shape)).map(first);
+            let along = places.clone().map(|p| (permuted[p] % size) as i64);
+            let indices = Value::integer(shape.clone(), along.collect());
+            vec![sorted.pick(shape, places), indices]
         }
         (Op::Argsort, Attributes::Sort { axis, descending }) => {
             let axis = *axis as usize;
@@ -49,18 +59,22 @@ pub(super) fn apply<N: Number>(
             vec![Value::integer(shape, along)]
         }
         (Op::SearchSorted, Attributes::SearchSorted { right }) => {
-            let sorted = x[0].floats();
-            let count = |q: &N| {
-                let before = |v: &&N| match right {
-                    true => v.value() <= q.value(),
-                    false => v.value() < q.value(),
-                };
+            fn count<T: PartialOrd>(sorted: &[T], query: &T, right: bool) -> i64 {
+                let before = |v: &&T| if right { *v <= query } else { *v < query };
                 sorted.iter().take_while(before).count() as i64
+            }
+            let counts = match (&x[0].data, &x[1].data) {
+                (Data::Float(sorted), Data::Float(queries)) => {
+                    let sorted: Vec<f64> = sorted.iter().map(Number::value).collect();
+                    let of = queries.iter().map(|q| count(&sorted, &q.value(), *right));
+                    of.collect()
+                }
+                (Data::Integer(sorted), Data::Integer(queries)) => {
+                    queries.iter().map(|q| count(sorted, q, *right)).collect()
+                }
+                _ => return None,
             };
-            vec![Value::integer(
-                shape,
-                x[1].floats().iter().map(count).collect(),
-            )]
+            vec![Value::integer(shape, counts)]
         }
         _ => return None,
     })
@@ -331,23 +345,17 @@ fn permutation<N: Number>(x: &Value<N>, axis: usize, descending: bool) -> Vec<us
     from
 }
 
-/// Equal keys share the derivative of everything that was sorted with them.
-fn share_ties<N: Number>(sorted: &mut [Value<N>], axis: usize) {
-    let keys = sorted[0].floats().to_vec();
-    let shape = sorted[0].shape.clone();
-    for value in sorted {
-        let Data::Float(v) = &mut value.data else {
-            continue;
-        };
+/// Equal keys share their derivative. What is permuted alongside keeps its own: it moves where the permutation says.
+fn share_ties<N: Number>(keys: &mut Value<N>, axis: usize) {
+    let shape = keys.shape.clone();
+    if let Data::Float(v) = &mut keys.data {
         lines(&shape, axis, |places| {
             let mut first = 0;
             while first < places.len() {
-                let key = keys[places[first]].value();
-                let equal = places[first..]
-                    .iter()
-                    .take_while(|&&p| keys[p].value() == key)
-                    .count()
-                    .max(1);
+                let key = v[places[first]].value();
+                let same = |x: f64| x == key || x.is_nan() && key.is_nan();
+                let rest = places[first..].iter();
+                let equal = rest.take_while(|&&p| same(v[p].value())).count();
                 let group = &places[first..first + equal];
                 let own: Vec<N> = group.iter().map(|&p| v[p]).collect();
                 let shared = mean(&own);
