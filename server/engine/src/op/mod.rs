@@ -1,27 +1,37 @@
 //! Floor 1: the op table. Every operation once: type rule, derivative, transpose, kernel, cost.
 
 mod activation;
+mod arg_reduce;
 mod attributes;
 mod compare;
 mod concatenate;
 mod constant;
 mod convert;
+mod cumulative;
+mod diagonal;
 mod dot;
+mod doubling;
+mod einsum;
 mod emit;
 mod gather;
 mod info;
 mod integer_pow;
 pub mod kernels;
+mod lines;
 mod logical;
 mod matmul;
+mod moments;
+mod norm;
 mod normal;
 mod pad;
 mod policy;
 mod problem;
+mod products;
 mod reduce;
 mod select;
 mod shape_ops;
 mod slice;
+mod softmax;
 pub mod special;
 mod strided;
 mod table;
@@ -214,6 +224,19 @@ pub enum Kernel {
         kept: Strided,
         /// Operand offsets of what is reduced for each of them.
         reduced: Strided,
+    },
+    /// A running reduction of operand 0, seen as `[outer, size, inner]`, along the middle dimension.
+    Scan {
+        /// Which.
+        of: Reduction,
+        /// Lines of rows.
+        outer: usize,
+        /// Rows that are combined one after the other.
+        size: usize,
+        /// Elements of a row.
+        inner: usize,
+        /// From the last row to the first.
+        reverse: bool,
     },
     /// A tensor contraction.
     Dot(DotPlan),
