@@ -7,6 +7,7 @@ mod identity;
 mod malformed;
 mod methods;
 mod products;
+mod reductions;
 mod references;
 mod rules;
 mod special_points;

@@ -110,10 +110,11 @@ fn jvp_extremum(
     let [attained, before, count] = [attained, before, count].map(|v| cx.convert(v, ty.dtype));
     let weight = cx.binary(Op::Divide, attained, count);
     let keep = cx.binary(Op::Divide, before, count);
-    let own = cx.binary(Op::Multiply, weight, tangent);
+    // A weight that is NaN belongs to a NaN result: what that one's cotangent does not reach stays clear of it.
+    let own = cx.binary(Op::MultiplyNoNan, weight, tangent);
     let direction = direction(node.attributes);
     let means = doubling(cx, direction, vec![own, keep], |cx, early, late| {
-        let carried = cx.binary(Op::Multiply, late[1], early[0]);
+        let carried = cx.binary(Op::MultiplyNoNan, late[1], early[0]);
         let mean = cx.binary(Op::Add, late[0], carried);
         vec![mean, cx.binary(Op::Multiply, late[1], early[1])]
     });
