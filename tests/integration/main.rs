@@ -8,6 +8,7 @@ mod malformed;
 mod methods;
 mod order;
 mod products;
+mod reductions;
 mod references;
 mod rules;
 mod special_points;

@@ -2,7 +2,7 @@
 
 use super::memory::{Element, Memory, for_dtype};
 use super::stop::Ticker;
-use super::{dot, routine};
+use super::{dot, routine, scan};
 use crate::error::Error;
 use crate::op::{Kernel, OutOfBounds, Reduction, Strided, WindowPlan};
 use crate::tape::{Place, Structural};
@@ -67,6 +67,21 @@ fn typed<T: Element>(
             reduced,
         } => {
             return reduce(out, operand(0), *reduction, kept, reduced, lanes, ticker);
+        }
+        Kernel::Scan {
+            of,
+            outer,
+            size,
+            inner,
+            reverse,
+        } => {
+            let lines = scan::Lines {
+                outer: *outer,
+                size: *size,
+                row: inner * lanes,
+                reverse: *reverse,
+            };
+            return scan::run(out, operand(0), *of, &lines, ticker);
         }
         Kernel::Dot(plan) => return dot::run::<T>(memory, step, plan, ticker),
         Kernel::Gather(plan) => windows(

@@ -1,13 +1,19 @@
 //! Floor 1: the op table. Every operation once: type rule, derivative, transpose, kernel, cost.
 
 mod activation;
+mod arg_reduce;
 mod attributes;
+mod by_line;
 mod compare;
 mod concatenate;
 mod constant;
 mod convert;
+mod cumulative;
+mod diagonal;
 mod dot;
+mod doubling;
 mod dynamic_slice;
+mod einsum;
 mod emit;
 mod gather;
 mod info;
@@ -17,11 +23,14 @@ mod kinks;
 mod lines;
 mod logical;
 mod matmul;
+mod moments;
+mod norm;
 mod normal;
 mod one_hot;
 mod pad;
 mod policy;
 mod problem;
+mod products;
 mod reduce;
 mod reverse;
 mod scatter;
@@ -29,6 +38,7 @@ mod search_sorted;
 mod select;
 mod shape_ops;
 mod slice;
+mod softmax;
 mod sort;
 pub mod special;
 mod strided;
@@ -224,6 +234,19 @@ pub enum Kernel {
         kept: Strided,
         /// Operand offsets of what is reduced for each of them.
         reduced: Strided,
+    },
+    /// A running reduction of operand 0, seen as `[outer, size, inner]`, along the middle dimension.
+    Scan {
+        /// Which.
+        of: Reduction,
+        /// Lines of rows.
+        outer: usize,
+        /// Rows that are combined one after the other.
+        size: usize,
+        /// Elements of a row.
+        inner: usize,
+        /// From the last row to the first.
+        reverse: bool,
     },
     /// A tensor contraction.
     Dot(DotPlan),

@@ -17,9 +17,10 @@ use super::{
     Partial::{self, MinusOne, One, Over, Times, TimesNoNan, Unavailable, Zero},
     Rule, activation,
     activation::over_root_of_radius,
-    compare, concatenate, constant, convert, dot, dynamic_slice, gather, integer_pow, kernels,
-    kinks, logical, matmul, normal, one_hot, pad, reduce, reverse, scatter, search_sorted, select,
-    shape_ops, slice, sort, tile, top_k, values,
+    arg_reduce, compare, concatenate, constant, convert, cumulative, diagonal, dot, doubling,
+    dynamic_slice, einsum, gather, integer_pow, kernels, kinks, logical, matmul, moments, norm,
+    normal, one_hot, pad, products, reduce, reverse, scatter, search_sorted, select, shape_ops,
+    slice, softmax, sort, tile, top_k, values,
 };
 use std::cell::Cell;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
@@ -504,6 +505,17 @@ ops! {
         ReduceSum = 150 "reduce_sum" => reduce::SUM;
         ReduceMax = 151 "reduce_max" => reduce::MAX;
         ReduceMin = 152 "reduce_min" => reduce::MIN;
+        ReduceLogsumexp = 156 "reduce_logsumexp" => softmax::LOGSUMEXP;
+        Norm = 157 "norm" => norm::NORM;
+        Argmax = 158 "argmax" => arg_reduce::ARGMAX;
+        Argmin = 159 "argmin" => arg_reduce::ARGMIN;
+        Cumsum = 160 "cumsum" => cumulative::CUMSUM;
+        Cummax = 162 "cummax" => cumulative::CUMMAX;
+        Cummin = 163 "cummin" => cumulative::CUMMIN;
+        Softmax = 165 "softmax" => softmax::SOFTMAX;
+        LogSoftmax = 166 "log_softmax" => softmax::LOG_SOFTMAX;
+        ReduceAnd = 167 "reduce_and" => reduce::AND;
+        ReduceOr = 168 "reduce_or" => reduce::OR;
         DotGeneral = 170 "dot_general" => dot::DOT_GENERAL;
     }
     composite {
@@ -512,32 +524,21 @@ ops! {
         DynamicUpdateSlice = 134 "dynamic_update_slice" => dynamic_slice::DYNAMIC_UPDATE_SLICE;
         Tile = 139 "tile" => tile::TILE;
         OneHot = 140 "one_hot" => one_hot::ONE_HOT;
+        ReduceProd = 153 "reduce_prod" => doubling::PROD;
+        ReduceMean = 154 "reduce_mean" => moments::MEAN;
+        ReduceVariance = 155 "reduce_variance" => moments::VARIANCE;
+        Cumprod = 161 "cumprod" => doubling::CUMPROD;
+        Cumlogsumexp = 164 "cumlogsumexp" => doubling::CUMLOGSUMEXP;
         Matmul = 171 "matmul" => matmul::MATMUL;
+        Outer = 172 "outer" => products::OUTER;
+        Kron = 173 "kron" => products::KRON;
+        Trace = 174 "trace" => diagonal::TRACE;
+        Diag = 175 "diag" => diagonal::DIAG;
+        Einsum = 176 "einsum" => einsum::EINSUM;
     }
     declared {
         Windows = 142 "windows";
         OverlapAdd = 143 "overlap_add";
-        ReduceProd = 153 "reduce_prod";
-        ReduceMean = 154 "reduce_mean";
-        ReduceVariance = 155 "reduce_variance";
-        ReduceLogsumexp = 156 "reduce_logsumexp";
-        Norm = 157 "norm";
-        Argmax = 158 "argmax";
-        Argmin = 159 "argmin";
-        Cumsum = 160 "cumsum";
-        Cumprod = 161 "cumprod";
-        Cummax = 162 "cummax";
-        Cummin = 163 "cummin";
-        Cumlogsumexp = 164 "cumlogsumexp";
-        Softmax = 165 "softmax";
-        LogSoftmax = 166 "log_softmax";
-        ReduceAnd = 167 "reduce_and";
-        ReduceOr = 168 "reduce_or";
-        Outer = 172 "outer";
-        Kron = 173 "kron";
-        Trace = 174 "trace";
-        Diag = 175 "diag";
-        Einsum = 176 "einsum";
         TriangularSolve = 280 "triangular_solve";
         Solve = 281 "solve";
         Cholesky = 282 "cholesky";

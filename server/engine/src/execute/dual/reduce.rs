@@ -17,7 +17,9 @@ pub(super) fn apply<N: Number>(
     let shape = types[0].shape.sizes();
     Some(match (op, attributes) {
         (Op::DotGeneral, Attributes::DotGeneral(d)) => vec![contract(d, x, shape)?],
-        (_, Attributes::Reduce { axes, .. }) => vec![reduce(op, axes, x[0], shape)?],
+        (_, Attributes::Reduce { axes, .. }) if op != Op::ReduceLogsumexp => {
+            vec![reduce(op, axes, x[0], shape)?]
+        }
         (Op::Argmax | Op::Argmin, Attributes::ArgReduce { axis, .. }) => {
             let mut found = Vec::new();
             let v = x[0];
@@ -94,6 +96,7 @@ pub(super) fn compares(op: Op) -> bool {
             | Op::Argmax
             | Op::Argmin
             | Op::SearchSorted
+            | Op::Norm
             | Op::Compare
     )
 }
@@ -159,16 +162,22 @@ fn contract<N: Number>(d: &DotDimensions, x: &[&Value<N>], shape: Vec<usize>) ->
     })
 }
 
-fn reduce<N: Number>(op: Op, axes: &[u32], x: &Value<N>, shape: Vec<usize>) -> Option<Value<N>> {
+/// The places of what is reduced together, in the result's order.
+pub(super) fn groups(axes: &[u32], shape: &[usize]) -> Vec<Vec<usize>> {
     let all = axes.is_empty();
     let is_kept = |d: usize| !all && !axes.contains(&(d as u32));
-    let kept: Vec<usize> = (0..x.shape.len()).filter(|&d| is_kept(d)).collect();
-    let kept_sizes: Vec<usize> = kept.iter().map(|&d| x.shape[d]).collect();
+    let kept: Vec<usize> = (0..shape.len()).filter(|&d| is_kept(d)).collect();
+    let kept_sizes: Vec<usize> = kept.iter().map(|&d| shape[d]).collect();
     let mut groups: Vec<Vec<usize>> = vec![Vec::new(); elements(&kept_sizes)];
-    for (at, index) in indices(&x.shape).enumerate() {
+    for (at, index) in indices(shape).enumerate() {
         let own: Vec<usize> = kept.iter().map(|&d| index[d]).collect();
         groups[flat(&own, &kept_sizes)].push(at);
     }
+    groups
+}
+
+fn reduce<N: Number>(op: Op, axes: &[u32], x: &Value<N>, shape: Vec<usize>) -> Option<Value<N>> {
+    let groups = groups(axes, &x.shape);
     let data = match &x.data {
         Data::Float(v) => {
             let zero = N::constant(0.0);
@@ -213,7 +222,10 @@ fn reduce<N: Number>(op: Op, axes: &[u32], x: &Value<N>, shape: Vec<usize>) -> O
 }
 
 /// The extreme element, NaN if any is; k equal ones share the derivative.
-fn extreme<N: Number>(those: impl Iterator<Item = N>, beats: impl Fn(f64, f64) -> bool) -> N {
+pub(super) fn extreme<N: Number>(
+    those: impl Iterator<Item = N>,
+    beats: impl Fn(f64, f64) -> bool,
+) -> N {
     let mut best: Vec<N> = Vec::new();
     for x in those {
         match best.first().map(Number::value) {
