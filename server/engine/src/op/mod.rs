@@ -12,6 +12,7 @@ mod gather;
 mod info;
 mod integer_pow;
 pub mod kernels;
+mod linalg;
 mod logical;
 mod matmul;
 mod normal;
