@@ -17,8 +17,8 @@ use super::{
     Partial::{self, MinusOne, One, Over, Times, TimesNoNan, Unavailable, Zero},
     Rule, activation,
     activation::over_root_of_radius,
-    compare, concatenate, constant, convert, dot, gather, integer_pow, kernels, logical, matmul,
-    normal, pad, reduce, select, shape_ops, slice, values,
+    compare, concatenate, constant, convert, dot, gather, integer_pow, kernels, linalg, logical,
+    matmul, normal, pad, reduce, select, shape_ops, slice, values,
 };
 use std::cell::Cell;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
@@ -498,10 +498,18 @@ ops! {
         ReduceMax = 151 "reduce_max" => reduce::MAX;
         ReduceMin = 152 "reduce_min" => reduce::MIN;
         DotGeneral = 170 "dot_general" => dot::DOT_GENERAL;
+        Eigh = 289 "eigh" => linalg::spectral::EIGH;
+        Svd = 290 "svd" => linalg::spectral::SVD;
+        Expm = 292 "expm" => linalg::exponential::EXPM;
+        TridiagonalSolve = 293 "tridiagonal_solve" => linalg::tridiagonal::TRIDIAGONAL_SOLVE;
+        SparseMatvec = 294 "sparse_matvec" => linalg::sparse::SPARSE_MATVEC;
+        ExpmDerivative = 298 "expm_derivative" => linalg::exponential::EXPM_DERIVATIVE;
+        SvdSolve = 299 "svd_solve" => linalg::least_squares::SVD_SOLVE;
     }
     composite {
         IntegerPow = 19 "integer_pow" => integer_pow::INTEGER_POW;
         Matmul = 171 "matmul" => matmul::MATMUL;
+        Lstsq = 291 "lstsq" => linalg::least_squares::LSTSQ;
     }
     declared {
         Scatter = 132 "scatter";
@@ -546,12 +554,6 @@ ops! {
         Slogdet = 286 "slogdet";
         Lu = 287 "lu";
         Qr = 288 "qr";
-        Eigh = 289 "eigh";
-        Svd = 290 "svd";
-        Lstsq = 291 "lstsq";
-        Expm = 292 "expm";
-        TridiagonalSolve = 293 "tridiagonal_solve";
-        SparseMatvec = 294 "sparse_matvec";
         Convolution = 310 "convolution";
         MaxPool = 311 "max_pool";
         AveragePool = 312 "average_pool";

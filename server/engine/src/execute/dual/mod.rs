@@ -8,6 +8,7 @@ mod matrix;
 mod number;
 mod reduce;
 mod special;
+mod spectral;
 mod structural;
 mod tensor;
 

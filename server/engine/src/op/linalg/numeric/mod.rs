@@ -18,7 +18,7 @@ pub use exponential::expm_derivative;
 pub use factor::{cholesky, determinant, lu, qr, slogdet};
 pub use solve::{Factors, Triangle, lu_solve, svd_solve, triangular_solve};
 pub use sparse::sparse_matvec;
-pub use spectral::{cutoff, eigh, eigh_rate, eigh_weigh, svd, svd_rate, svd_weigh};
+pub use spectral::{cutoff, eigh, svd};
 pub use tridiagonal::tridiagonal_solve;
 
 use faer::{Accum, Mat, MatMut, MatRef, Par, linalg::matmul::matmul};

@@ -74,11 +74,11 @@ pub fn lu_solve(n: usize, k: usize, f: &Factors<'_>, transpose: bool, b: &[f64],
 }
 
 /// A⁺ b, or A⁺ᵀ b, from the thin factors of A = U diag(s) Vᵀ `[m, n]`; singular values not above
-/// [`cutoff`](super::cutoff) count as 0. Shapes: b `[m, k]` to x `[n, k]`, transposed the other way round.
+/// [`cutoff`](super::cutoff) of this ε count as 0. Shapes: b `[m, k]` to x `[n, k]`, transposed the other way round.
 pub fn svd_solve(
     (m, n, k): (usize, usize, usize),
     (u, s, vt): (&[f64], &[f64], &[f64]),
-    transpose: bool,
+    (transpose, epsilon): (bool, f64),
     b: &[f64],
     x: &mut [f64],
 ) {
@@ -89,7 +89,7 @@ pub fn svd_solve(
         true => (vt, u, n),
     };
     let mut y = super::product(from, view(b, rows, k));
-    let cutoff = super::cutoff(m, n, s);
+    let cutoff = super::cutoff(m, n, epsilon, s);
     for (i, &s) in s.iter().enumerate() {
         for j in 0..k {
             y[(i, j)] = if s <= cutoff { 0.0 } else { y[(i, j)] / s };

@@ -1,8 +1,8 @@
-//! Eigenvalues of symmetric matrices, singular values, and the linear maps between matrices and them.
+//! Eigenvalues of symmetric matrices and singular values, with their vectors.
 
-use super::{all_finite, product, store, view};
+use super::{all_finite, view};
 use faer::{
-    Mat, MatRef, Side,
+    Side,
     linalg::solvers::{SelfAdjointEigen, Svd},
 };
 
@@ -63,47 +63,6 @@ fn sign_of_largest(column: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Singular values not above this count as 0: max(m, n) · ε times the largest (NumPy's choice).
-pub fn cutoff(m: usize, n: usize, s: &[f64]) -> f64 {
-    m.max(n) as f64 * f64::EPSILON * s.iter().copied().fold(0.0, f64::max)
-}
-
-/// diag(Uᵀ E V): how singular values move with the matrix. Shapes: U `[m, k]`, Vᵀ `[k, n]`, E `[m, n]` to `[k]`.
-pub fn svd_rate(m: usize, n: usize, u: &[f64], vt: &[f64], e: &[f64], out: &mut [f64]) {
-    let k = m.min(n);
-    rate(
-        view(u, m, k),
-        view(vt, k, n).transpose(),
-        view(e, m, n),
-        out,
-    );
-}
-
-/// U diag(w) Vᵀ: the transpose of [`svd_rate`]. Shapes: `[k]` to `[m, n]`.
-pub fn svd_weigh(m: usize, n: usize, u: &[f64], vt: &[f64], w: &[f64], out: &mut [f64]) {
-    let k = m.min(n);
-    weigh(view(u, m, k), view(vt, k, n).transpose(), w, out);
-}
-
-/// diag(Vᵀ E V): how eigenvalues move with a symmetric matrix. Shapes: V, E `[n, n]` to `[n]`.
-pub fn eigh_rate(n: usize, v: &[f64], e: &[f64], out: &mut [f64]) {
-    rate(view(v, n, n), view(v, n, n), view(e, n, n), out);
-}
-
-/// V diag(w) Vᵀ: the transpose of [`eigh_rate`]. Shapes: `[n]` to `[n, n]`.
-pub fn eigh_weigh(n: usize, v: &[f64], w: &[f64], out: &mut [f64]) {
-    weigh(view(v, n, n), view(v, n, n), w, out);
-}
-
-fn rate(u: MatRef<'_, f64>, v: MatRef<'_, f64>, e: MatRef<'_, f64>, out: &mut [f64]) {
-    let moved = product(e, v);
-    for (i, o) in out.iter_mut().enumerate() {
-        *o = (0..u.nrows())
-            .map(|row| u[(row, i)] * moved[(row, i)])
-            .sum();
-    }
-}
-
-fn weigh(u: MatRef<'_, f64>, v: MatRef<'_, f64>, w: &[f64], out: &mut [f64]) {
-    let scaled = Mat::from_fn(w.len(), v.nrows(), |i, j| w[i] * v[(j, i)]);
-    store(out, product(u, scaled.as_ref()).as_ref());
+pub fn cutoff(m: usize, n: usize, epsilon: f64, s: &[f64]) -> f64 {
+    m.max(n) as f64 * epsilon * s.iter().copied().fold(0.0, f64::max)
 }
