@@ -16,9 +16,8 @@ pub(super) fn add(all: &mut Vec<Scenario>) {
     sparse(all);
 }
 
-/// An input with 1.5, 3, 4.5, … on the diagonal added.
-fn apart(g: &mut Draft, name: &str, shape: &[u64]) -> ValueId {
-    let x = g.input(name, shape);
+/// A matrix of this shape with 1.5, 3, 4.5, … on the diagonal added.
+fn apart(g: &mut Draft, x: ValueId, shape: &[u64]) -> ValueId {
     let ty = TensorType::f64(shape);
     let (m, n) = (shape[shape.len() - 2], shape[shape.len() - 1]);
     let diagonal: Vec<f64> = (0..ty.elements())
@@ -42,7 +41,8 @@ fn vectors_and_values(all: &mut Vec<Scenario>) {
         for (i, shape) in (0..results).flat_map(|i| shapes.iter().map(move |shape| (i, shape))) {
             let name = format!("result {i} of {shape:?}");
             all.push(scenario(op, &name, &[NARROW], |g| {
-                let a = apart(g, "a", shape);
+                let a = g.input("a", shape);
+                let a = apart(g, a, shape);
                 ValueId(g.op(op, &[a]).0 + i)
             }));
         }
@@ -82,7 +82,8 @@ const SYSTEMS: [[&[u64]; 2]; 8] = [
 fn least_squares(all: &mut Vec<Scenario>) {
     for [a, b] in SYSTEMS {
         all.push(scenario(Op::Lstsq, "shapes", &[NARROW, WIDE], |g| {
-            let (a, b) = (apart(g, "a", a), g.input("b", b));
+            let (x, b) = (g.input("a", a), g.input("b", b));
+            let a = apart(g, x, a);
             g.op(Op::Lstsq, &[a, b])
         }));
         for transpose_a in [false, true] {
@@ -92,7 +93,8 @@ fn least_squares(all: &mut Vec<Scenario>) {
                 rows[rank - 2] = a[rank - 1];
             }
             all.push(scenario(Op::SvdSolve, "shapes", &[NARROW, WIDE], |g| {
-                let (a, b) = (apart(g, "a", a), g.input("b", &rows));
+                let (x, b) = (g.input("a", a), g.input("b", &rows));
+                let a = apart(g, x, a);
                 let fixed = g.op(Op::StopGradient, &[a]);
                 let u = g.op(Op::Svd, &[fixed]);
                 let operands = [a, u, ValueId(u.0 + 1), ValueId(u.0 + 2), b];
