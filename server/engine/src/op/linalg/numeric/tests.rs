@@ -364,8 +364,9 @@ fn exponentials_and_their_derivatives() {
         assert_close(
             &value,
             &[x.exp(), 0.0, 0.0, y.exp()],
-            // The condition number of the exponential of a normal matrix is its norm.
-            4.0 * f64::EPSILON * (1.0 + scale),
+            // The condition number of the exponential of a normal matrix is its norm; the denominator of the
+            // approximant, e^(-x/2) as a difference of larger terms, takes a few units more (5 measured).
+            8.0 * f64::EPSILON * (1.0 + scale),
             "diagonal",
         );
         let mut got = [0.0; 4];
