@@ -17,8 +17,8 @@ use super::{
     Partial::{self, MinusOne, One, Over, Times, TimesNoNan, Unavailable, Zero},
     Rule, activation,
     activation::over_root_of_radius,
-    compare, concatenate, constant, convert, dot, gather, integer_pow, kernels, logical, matmul,
-    normal, pad, reduce, select, shape_ops, slice, values,
+    compare, concatenate, constant, convert, dot, gather, integer_pow, kernels, linalg, logical,
+    matmul, normal, pad, reduce, select, shape_ops, slice, values,
 };
 use std::cell::Cell;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
@@ -498,10 +498,21 @@ ops! {
         ReduceMax = 151 "reduce_max" => reduce::MAX;
         ReduceMin = 152 "reduce_min" => reduce::MIN;
         DotGeneral = 170 "dot_general" => dot::DOT_GENERAL;
+        TriangularSolve = 280 "triangular_solve" => linalg::triangular::TRIANGULAR_SOLVE;
+        Cholesky = 282 "cholesky" => linalg::cholesky::CHOLESKY;
+        Determinant = 285 "determinant" => linalg::determinant::DETERMINANT;
+        Slogdet = 286 "slogdet" => linalg::determinant::SLOGDET;
+        Lu = 287 "lu" => linalg::lu::LU;
+        Qr = 288 "qr" => linalg::qr::QR;
+        LuSolve = 295 "lu_solve" => linalg::solve::LU_SOLVE;
+        Cofactor = 297 "cofactor" => linalg::determinant::COFACTOR;
     }
     composite {
         IntegerPow = 19 "integer_pow" => integer_pow::INTEGER_POW;
         Matmul = 171 "matmul" => matmul::MATMUL;
+        Solve = 281 "solve" => linalg::solve::SOLVE;
+        CholeskySolve = 283 "cholesky_solve" => linalg::triangular::CHOLESKY_SOLVE;
+        Inverse = 284 "inverse" => linalg::solve::INVERSE;
     }
     declared {
         Scatter = 132 "scatter";
@@ -537,15 +548,6 @@ ops! {
         Trace = 174 "trace";
         Diag = 175 "diag";
         Einsum = 176 "einsum";
-        TriangularSolve = 280 "triangular_solve";
-        Solve = 281 "solve";
-        Cholesky = 282 "cholesky";
-        CholeskySolve = 283 "cholesky_solve";
-        Inverse = 284 "inverse";
-        Determinant = 285 "determinant";
-        Slogdet = 286 "slogdet";
-        Lu = 287 "lu";
-        Qr = 288 "qr";
         Eigh = 289 "eigh";
         Svd = 290 "svd";
         Lstsq = 291 "lstsq";

@@ -83,8 +83,10 @@ pub(super) fn apply<N: Number>(
             _ => None,
         }
     };
-    if op == Op::TridiagonalSolve {
-        return tridiagonal(x, types);
+    match op {
+        Op::TridiagonalSolve => return tridiagonal(x, types),
+        Op::Cofactor => return cofactors(x, types),
+        _ => {}
     }
     let (m, n) = square(a)?;
     let batch = elements(&a.shape[..a.shape.len() - 2]);
@@ -95,7 +97,9 @@ pub(super) fn apply<N: Number>(
     };
     for i in 0..batch {
         let a = Matrix::new(m, n, &part(a, i));
-        let b = x.get(1).map(|b| {
+        // Between A and b stand factors of A, which are not needed.
+        let right = if op == Op::LuSolve { 4 } else { 1 };
+        let b = x.get(right).map(|b| {
             let data = part(b, i);
             let columns = data.len().checked_div(m).unwrap_or(0);
             Matrix::new(m, columns, &data)
@@ -154,7 +158,7 @@ fn one<N: Number>(
                 false => floats(substitute(&part, b?, *lower)),
             }
         }
-        (Op::Solve, Attributes::Solve { transpose_a }) => {
+        (Op::Solve | Op::LuSolve, Attributes::Solve { transpose_a }) => {
             let a = if *transpose_a {
                 a.transposed()
             } else {
@@ -428,6 +432,53 @@ fn tridiagonal<N: Number>(x: &[&Value<N>], types: &[TensorType]) -> Option<Vec<V
         write(&mut result, i, batch, Out::Floats(solve(&full, &b).data));
     }
     Some(vec![result])
+}
+
+/// Minors by their definition. A determinant is linear in every row, so its derivative along directions is the sum
+/// over all ways to put a row of each in place of its own.
+fn cofactors<N: Number>(x: &[&Value<N>], types: &[TensorType]) -> Option<Vec<Value<N>>> {
+    let n = *x[0].shape.last()?;
+    let batch = elements(&x[0].shape[..x[0].shape.len() - 2]);
+    let mut result = Value::zeros(&types[0]);
+    for at in 0..batch {
+        let part = |v: &&Value<N>| Matrix::new(n, n, &v.floats()[at * n * n..(at + 1) * n * n]);
+        let all: Vec<Matrix<N>> = x.iter().map(part).collect();
+        let out = Matrix::from_fn(n, n, |i, j| {
+            let minors: Vec<Matrix<N>> = all.iter().map(|m| without(m, i, j)).collect();
+            let sum = replaced(&minors[0], &minors[1..], &mut vec![]);
+            if (i + j) % 2 == 0 { sum } else { -sum }
+        });
+        write(&mut result, at, batch, Out::Floats(out.data));
+    }
+    Some(vec![result])
+}
+
+fn without<N: Number>(m: &Matrix<N>, row: usize, column: usize) -> Matrix<N> {
+    let past = |i: usize, left_out: usize| if i < left_out { i } else { i + 1 };
+    Matrix::from_fn(m.rows - 1, m.columns - 1, |i, j| {
+        m.at(past(i, row), past(j, column))
+    })
+}
+
+/// The sum of determinants with a row of each direction in place of one of `m` that is not taken yet.
+fn replaced<N: Number>(m: &Matrix<N>, directions: &[Matrix<N>], taken: &mut Vec<usize>) -> N {
+    let [first, rest @ ..] = directions else {
+        return determinant(m);
+    };
+    let mut sum = N::constant(0.0);
+    for row in (0..m.rows)
+        .filter(|row| !taken.contains(row))
+        .collect::<Vec<_>>()
+    {
+        let mut next = m.clone();
+        for j in 0..m.columns {
+            next.set(row, j, first.at(row, j));
+        }
+        taken.push(row);
+        sum = sum + replaced(&next, rest, taken);
+        taken.pop();
+    }
+    sum
 }
 
 #[cfg(test)]

@@ -1,0 +1,1 @@
+//! Special points, shapes and refusals.
