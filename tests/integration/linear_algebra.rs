@@ -305,7 +305,12 @@ fn error_of_jacobian(case: Case, graph: &Graph, x: &[Matrix]) -> f64 {
 /// J v along random directions, and Jᵀ c through <Jᵀ c, v> = <c, J v>.
 fn error_along_directions(case: Case, graph: &Graph, x: &[Matrix], random: &mut Random) -> f64 {
     let at = as_tensors(graph, x);
-    let length = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
+    // Squares of determinants' cofactors would vanish.
+    let length = |x: &[f64]| {
+        let largest = x.iter().fold(0.0f64, |a, b| a.max(b.abs()));
+        let sum: f64 = x.iter().map(|x| (x / largest).powi(2)).sum();
+        largest * sum.sqrt()
+    };
     let mut worst = 0.0f64;
     for _ in 0..2 {
         let d: Vec<Matrix> = x
