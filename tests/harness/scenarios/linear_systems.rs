@@ -183,6 +183,10 @@ fn determinants(all: &mut Vec<Scenario>) {
                 ValueId(g.op(Op::Slogdet, &[a]).0 + result)
             }));
         }
+    }
+    let shapes: [&[u64]; 5] = [&[1, 1], &[2, 2], &[3, 3], &[2, 1, 2, 2], &[0, 0]];
+    for shape in shapes {
+        let name = format!("{shape:?}");
         for directions in 0..3 {
             let domains = [&[SMALL][..], &[WIDE; 2][..directions]].concat();
             all.push(scenario(Op::Cofactor, &name, &domains, |g| {
