@@ -4,6 +4,7 @@ mod architecture;
 mod check;
 mod client_inference;
 mod identity;
+mod linear_algebra;
 mod malformed;
 mod methods;
 mod order;

@@ -517,11 +517,19 @@ ops! {
         ReduceAnd = 167 "reduce_and" => reduce::AND;
         ReduceOr = 168 "reduce_or" => reduce::OR;
         DotGeneral = 170 "dot_general" => dot::DOT_GENERAL;
+        TriangularSolve = 280 "triangular_solve" => linalg::triangular::TRIANGULAR_SOLVE;
+        Cholesky = 282 "cholesky" => linalg::cholesky::CHOLESKY;
+        Determinant = 285 "determinant" => linalg::determinant::DETERMINANT;
+        Slogdet = 286 "slogdet" => linalg::determinant::SLOGDET;
+        Lu = 287 "lu" => linalg::lu::LU;
+        Qr = 288 "qr" => linalg::qr::QR;
         Eigh = 289 "eigh" => linalg::spectral::EIGH;
         Svd = 290 "svd" => linalg::spectral::SVD;
         Expm = 292 "expm" => linalg::exponential::EXPM;
         TridiagonalSolve = 293 "tridiagonal_solve" => linalg::tridiagonal::TRIDIAGONAL_SOLVE;
         SparseMatvec = 294 "sparse_matvec" => linalg::sparse::SPARSE_MATVEC;
+        LuSolve = 295 "lu_solve" => linalg::solve::LU_SOLVE;
+        Cofactor = 297 "cofactor" => linalg::determinant::COFACTOR;
         ExpmDerivative = 298 "expm_derivative" => linalg::exponential::EXPM_DERIVATIVE;
         SvdSolve = 299 "svd_solve" => linalg::least_squares::SVD_SOLVE;
     }
@@ -542,20 +550,20 @@ ops! {
         Trace = 174 "trace" => diagonal::TRACE;
         Diag = 175 "diag" => diagonal::DIAG;
         Einsum = 176 "einsum" => einsum::EINSUM;
+        Solve = 281 "solve" => linalg::solve::SOLVE;
+        CholeskySolve = 283 "cholesky_solve" => linalg::triangular::CHOLESKY_SOLVE;
+        Inverse = 284 "inverse" => linalg::solve::INVERSE;
         Lstsq = 291 "lstsq" => linalg::least_squares::LSTSQ;
     }
     declared {
         Windows = 142 "windows";
         OverlapAdd = 143 "overlap_add";
-        TriangularSolve = 280 "triangular_solve";
-        Solve = 281 "solve";
-        Cholesky = 282 "cholesky";
-        CholeskySolve = 283 "cholesky_solve";
-        Inverse = 284 "inverse";
-        Determinant = 285 "determinant";
-        Slogdet = 286 "slogdet";
-        Lu = 287 "lu";
-        Qr = 288 "qr";
+        Call = 200 "call";
+        Cond = 201 "cond";
+        While = 202 "while";
+        Scan = 203 "scan";
+        Map = 204 "map";
+        Derivative = 205 "derivative";
         Convolution = 310 "convolution";
         MaxPool = 311 "max_pool";
         AveragePool = 312 "average_pool";
@@ -565,11 +573,5 @@ ops! {
         Irfft = 323 "irfft";
         Interp1d = 330 "interp1d";
         Bspline = 331 "bspline";
-        Call = 200 "call";
-        Cond = 201 "cond";
-        While = 202 "while";
-        Scan = 203 "scan";
-        Map = 204 "map";
-        Derivative = 205 "derivative";
     }
 }
