@@ -125,12 +125,18 @@ def work(address, seed, numbers, names, by_xla, verbose=False):
         except Exception as failure:  # The graph can be repeated; the others are still to be seen.
             if verbose:
                 raise
-            tally.failures.append([case.number, f"oracle: {type(failure).__name__}: {str(failure).splitlines()[0][:200]}"])
+            tally.failures.append([case.number, f"oracle: {type(failure).__name__}: {str(failure)[:200]}"])
         tally.seconds["oracle, in all"] += time.monotonic() - waited
 
     for number in numbers:
         started = time.monotonic()
-        case = Generator(seed, number, names).graph()
+        try:
+            case = Generator(seed, number, names).graph()
+        except Exception as failure:  # As below.
+            if verbose:
+                raise
+            tally.failures.append([number, f"generator: {type(failure).__name__}: {str(failure)[:200]}"])
+            continue
         tally.seconds["drawing"] += time.monotonic() - started
         tally.graphs += 1
         tally.nodes += len(case.nodes)

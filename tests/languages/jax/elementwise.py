@@ -125,6 +125,13 @@ def softplus(x):
     return lax.log1p(lax.exp(x))
 
 
+def multiply_no_nan(a, b):
+    y = a * b
+    zero = (a == constant(a, 0)) | (b == constant(b, 0))
+    # Only where it differs from the product, whose derivative it has.
+    return lax.select(zero & ~lax.is_finite(y), constant(y, 0), y)
+
+
 WIDE = (-4.0, 4.0)
 UNIT = (-0.95, 0.95)
 
@@ -213,7 +220,7 @@ BINARY_EXACT = {
     "multiply": (lax.mul, True),
     "maximum": (lax.max, True),
     "minimum": (lax.min, True),
-    "multiply_no_nan": (lax.mul, False),
+    "multiply_no_nan": (multiply_no_nan, False),
     "copysign": (lambda a, b: absolute(a) * lax.stop_gradient(jnp.copysign(constant(b, 1), b)), False),
 }
 

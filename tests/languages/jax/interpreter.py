@@ -117,6 +117,8 @@ class Interpreter:
             return self._while(params, xs)
         if name == "mark":
             return [self._rounded(xs[0], np.abs(xs[0]), params["value"])]
+        if name == "bitcast_convert_type":
+            xs = [np.asarray(xs[0], eqn.invars[0].aval.dtype)]
         if name == "host":
             xs = [x.astype(np.float64, copy=False) for x in xs]
             ys = [getattr(scipy.special, params["function"])(*xs)]
@@ -126,6 +128,8 @@ class Interpreter:
             ys = self._bind(eqn, xs)
         ys = ys if isinstance(ys, (list, tuple)) else [ys]
         ys = [np.asarray(y, self.dtype(v.aval.dtype)) for y, v in zip(ys, eqn.outvars)]
+        for y, v in zip(ys, eqn.outvars):
+            assert y.shape == v.aval.shape, f"{name}: {y.shape} instead of {v.aval.shape}"
         single = eqn.outvars[0].aval.dtype == np.float32
         if self.rng is not None and name not in primitives.WITHOUT_ROUNDING and (single or name != "convert_element_type"):
             return [self._round(name, params, xs, y, single) for y in ys]
