@@ -36,6 +36,7 @@ from oracle import Oracle  # noqa: E402
 
 # Traced programs are kept by JAX; after so many graphs a process forgets them.
 GRAPHS_BETWEEN_CLEARING = 100
+CLOSEST = 5
 # From here on every operation must have occurred.
 ENOUGH = 300
 
@@ -48,6 +49,8 @@ class Tally:
         self.ops = collections.Counter()
         self.ratios = collections.Counter()
         self.seconds = collections.Counter()
+        # The largest errors that passed, in bounds: [error, graph, block].
+        self.closest = []
         self.failures = []
 
     def merge(self, other):
@@ -56,11 +59,13 @@ class Tally:
         for name in ("blocks", "outcome", "ops", "ratios", "seconds"):
             getattr(self, name).update(other[name])
         self.failures += other["failures"]
+        self.closest = sorted(self.closest + other["closest"])[-CLOSEST:]
 
     def report(self):
         print(f"{self.graphs} graphs ({self.by_xla} by XLA as well), {self.nodes} nodes, blocks: {dict(self.blocks)}")
         print(f"outcomes: {dict(self.outcome)}")
         print("errors, in bounds:", ", ".join(f"{k} {self.ratios[k]}" for k in sorted(self.ratios)))
+        print("closest:", "; ".join(f"{e:.2f} graph {n} {block}" for e, n, block in reversed(self.closest)))
         print("seconds:", ", ".join(f"{k} {v:.0f}" for k, v in self.seconds.items()))
         print("nodes of each op:", ", ".join(f"{n} {c}" for n, c in self.ops.most_common()))
 
@@ -71,6 +76,7 @@ class Tally:
             if outcome not in ("undecided", "disagree"):
                 step = "0" if ratio == 0 else f"below {2.0 ** np.ceil(np.log2(max(ratio, 1e-3))):.3f}"
                 self.ratios[("f32 " if case.single else "f64 ") + step] += 1
+                self.closest = sorted([*self.closest, [ratio, case.number, " ".join(key)]])[-CLOSEST:]
             if outcome == "disagree":
                 self.failures.append([case.number, f"{' '.join(k for k in key if k)}: {why}"])
 

@@ -178,7 +178,7 @@ UNARY = {
     "erfcx": (erfcx, (-2, 4)),
     "lgamma": (lax.lgamma, (0.3, 9)),
     "digamma": (lax.digamma, (0.3, 9)),
-    "bessel_i0e": (lax.bessel_i0e, (-5, 5)),
+    "bessel_i0e": (lax.bessel_i0e, (0.1, 5)),
     "bessel_i1e": (lax.bessel_i1e, (0.1, 5)),
     "bessel_j0": (lambda x: bessel_j(constant(x, 0), x), WIDE),
     "bessel_j1": (lambda x: bessel_j(constant(x, 1), x), WIDE),
