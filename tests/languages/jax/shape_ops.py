@@ -374,8 +374,12 @@ def _(gen):
 
 # --- Reductions ---
 
+FROBENIUS = 4
+
 
 def _axes(at, x):
+    if at.get("kind") == FROBENIUS and not at["axes"]:
+        return x.ndim - 2, x.ndim - 1
     return tuple(at["axes"]) if at["axes"] else tuple(range(x.ndim))
 
 
@@ -443,11 +447,12 @@ def _draw_reduce(field="reduce", nonempty=False, extra=None, boolean=False):
             x = gen.tensor(nonempty=nonempty)
         rank = len(gen.shape(x))
         axes = sorted(gen.rng.choice(rank, int(gen.integers(0, rank + 1)), replace=False).tolist())
-        if field == "norm" or field == "variance":
-            count = np.prod([gen.shape(x)[d] for d in (axes or range(rank))], dtype=int)
-            if field == "variance" and count < 2:
-                return None
-        return [x], field, {"axes": axes, "keep_dims": gen.chance(0.4), **(extra(gen) if extra else {})}
+        more = extra(gen) if extra else {}
+        if field == "variance" and np.prod([gen.shape(x)[d] for d in (axes or range(rank))], dtype=int) < 2:
+            return None
+        if more.get("kind") == FROBENIUS and (rank < 2 or len(axes) not in (0, 2)):
+            return None
+        return [x], field, {"axes": axes, "keep_dims": gen.chance(0.4), **more}
 
     return draw
 
@@ -461,7 +466,7 @@ op("reduce_variance", _reduction(_variance))(
     _draw_reduce("variance", True, lambda gen: {"ddof": int(gen.integers(0, 2))})
 )
 op("reduce_logsumexp", _reduction(_logsumexp))(_draw_reduce(nonempty=True))
-op("norm", _reduction(_norm))(_draw_reduce("norm", True, lambda gen: {"kind": int(gen.integers(1, 4))}))
+op("norm", _reduction(_norm))(_draw_reduce("norm", True, lambda gen: {"kind": int(gen.integers(1, 5))}))
 op("reduce_and", _reduction(lambda x, a, at: lax.reduce_and(x, a) if a else x), weight=0.5)(
     _draw_reduce(boolean=True)
 )
@@ -485,18 +490,23 @@ for _name, _f in {"argmax": jnp.argmax, "argmin": jnp.argmin}.items():
         return [x], "arg_reduce", {"axis": gen.axis(x), "keep_dims": gen.chance(0.4)}
 
 
-# --- Along an axis, element by element: the plainest form ---
+# --- Along an axis: each element as the reduction of those before it, the plainest form ---
 
 
-def _cumulative(combine):
+def _cumulative(combine=None, reduce=None):
+    """By a function of two, or by a reduction where the order matters at ties."""
+
     def run(at, x):
         axis = at["axis"]
         rows = [lax.index_in_dim(x, k, axis, keepdims=True) for k in range(x.shape[axis])]
         if at["reverse"]:
             rows.reverse()
         done = rows[:1]
-        for row in rows[1:]:
-            done.append(combine(done[-1], row))
+        for k in range(1, len(rows)):
+            if combine is None:
+                done.append(lax.expand_dims(reduce(lax.concatenate(rows[: k + 1], axis), (axis,)), (axis,)))
+            else:
+                done.append(combine(done[-1], rows[k]))
         if at["reverse"]:
             done.reverse()
         return (lax.concatenate(done, axis),)
@@ -505,15 +515,15 @@ def _cumulative(combine):
 
 
 _CUMULATIVE = {
-    "cumsum": lax.add,
-    "cumprod": lax.mul,
-    "cummax": lax.max,
-    "cummin": lax.min,
-    "cumlogsumexp": lambda a, b: a + lax.log1p(lax.exp(b - a)),
+    "cumsum": _cumulative(lax.add),
+    "cumprod": _cumulative(lax.mul),
+    "cummax": _cumulative(reduce=lax.reduce_max),
+    "cummin": _cumulative(reduce=lax.reduce_min),
+    "cumlogsumexp": _cumulative(lambda a, b: a + lax.log1p(lax.exp(b - a))),
 }
 for _name, _f in _CUMULATIVE.items():
 
-    @op(_name, _cumulative(_f))
+    @op(_name, _f)
     def _(gen):
         x = gen.tensor(1, nonempty=True)
         return [x], "cumulative", {"axis": gen.axis(x), "reverse": gen.chance(0.4)}

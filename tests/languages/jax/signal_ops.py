@@ -33,7 +33,7 @@ def _(gen):
     groups = 2 if gen.chance(0.3) else 0
     spatial = [(4,), (3, 3)][gen.integers(0, 2)]
     r = len(spatial)
-    x = gen.operand(dtype, (1, 2, *spatial), -4, 4)
+    x = gen.operand(dtype, (int(gen.integers(1, 3)), 2, *spatial), -4, 4)
     kernel = gen.operand(dtype, (2, 1 if groups else 2, *[2] * r), -4, 4)
     some = lambda low, high: [int(gen.integers(low, high)) for _ in range(r)] if gen.chance(0.5) else []  # noqa: E731
     attributes = {
