@@ -139,19 +139,14 @@ def _gather(at, x, indices):
     return (lax.gather(x, _index_last(indices, at), numbers, tuple(at["slice_sizes"]), mode=mode, fill_value=0),)
 
 
-def _scatter(function):
-    def run(at, x, indices, updates):
-        numbers = lax.ScatterDimensionNumbers(
-            tuple(at["update_window_dims"]),
-            tuple(at["inserted_window_dims"]),
-            tuple(at["scatter_dims_to_operand_dims"]),
-        )
-        return (function(x, _index_last(indices, at), updates, numbers, mode=MODES[at["out_of_bounds"]]),)
-
-    return run
+def _scatter_add(at, x, indices, updates):
+    numbers = lax.ScatterDimensionNumbers(
+        tuple(at["update_window_dims"]), tuple(at["inserted_window_dims"]), tuple(at["scatter_dims_to_operand_dims"])
+    )
+    return (lax.scatter_add(x, _index_last(indices, at), updates, numbers, mode=MODES[at["out_of_bounds"]]),)
 
 
-def _windows_at(gen, distinct=False):
+def _windows_at(gen):
     """A tensor, indices into it, and the dimension numbers that gather and scatter share."""
     x = gen.tensor(1, nonempty=True)
     shape = gen.shape(x)
@@ -160,8 +155,6 @@ def _windows_at(gen, distinct=False):
     collapsed = [d for d in range(rank) if d in mapped and gen.chance(0.8)]
     sizes = [1 if d in collapsed else int(gen.integers(1, n + 1)) for d, n in enumerate(shape)]
     batch = [[], [3], [2]][gen.integers(0, 3)]
-    if distinct:
-        batch = []
     implied = len(mapped) == 1 and gen.chance(0.5)
     place = len(batch) if implied else int(gen.integers(0, len(batch) + 1))
     bounds = [shape[d] for d in mapped]
@@ -193,24 +186,34 @@ def _(gen):
     return [x, indices], "gather", attributes
 
 
-def _draw_scatter(distinct):
-    def draw(gen):
-        x, indices, offsets, collapsed, mapped, place, _, mode, result = _windows_at(gen, distinct)
-        attributes = {
-            "update_window_dims": offsets,
-            "inserted_window_dims": collapsed,
-            "scatter_dims_to_operand_dims": mapped,
-            "index_vector_dim": place,
-            "out_of_bounds": mode,
-        }
-        return [x, indices, gen.operand(gen.dtype(x), result, -4, 4)], "scatter", attributes
+def _one_by_one(at, x, indices, updates):
+    """Window after window, so that the last one stays, which JAX leaves open."""
+    index = _index_last(indices, at)
+    batch = index.shape[:-1]
+    window = at["update_window_dims"]
+    moved = jnp.moveaxis(updates, window, range(len(batch), updates.ndim))
+    numbers = lax.ScatterDimensionNumbers(
+        tuple(range(len(window))), tuple(at["inserted_window_dims"]), tuple(at["scatter_dims_to_operand_dims"])
+    )
+    for k in np.ndindex(*batch):
+        x = lax.scatter(x, index[k], moved[k], numbers, mode=MODES[at["out_of_bounds"]])
+    return (x,)
 
-    return draw
+
+def _draw_scatter(gen):
+    x, indices, offsets, collapsed, mapped, place, _, mode, result = _windows_at(gen)
+    attributes = {
+        "update_window_dims": offsets,
+        "inserted_window_dims": collapsed,
+        "scatter_dims_to_operand_dims": mapped,
+        "index_vector_dim": place,
+        "out_of_bounds": mode,
+    }
+    return [x, indices, gen.operand(gen.dtype(x), result, -4, 4)], "scatter", attributes
 
 
-op("scatter_add", _scatter(lax.scatter_add))(_draw_scatter(False))
-# Policy: of several updates the last one stays, which JAX leaves open; drawn with one update.
-op("scatter", _scatter(lax.scatter))(_draw_scatter(True))
+op("scatter_add", _scatter_add)(_draw_scatter)
+op("scatter", _one_by_one)(_draw_scatter)
 
 
 @op("dynamic_slice", lambda at, x, i: (lax.dynamic_slice(x, _starts(x, i), tuple(at["sizes"])),))
