@@ -38,9 +38,10 @@ def node_results(node, operands, mutant=None):
 
 
 class Oracle:
-    """A graph's products as one JAX program. `mutant`: a node and how wrong its derivative is made."""
+    """A graph's products as one JAX program. `forward`: values and JVP only. `mutant`: a node and how wrong its
+    derivative is made."""
 
-    def __init__(self, case, mutant=None):
+    def __init__(self, case, forward=False, mutant=None):
         self.case = case
         self.keys = []
         self.point = [case.point[name] for name, _, _ in case.inputs]
@@ -71,17 +72,19 @@ class Oracle:
             if case.special or not floats:
                 values, rest = run(*point), []
             else:
-                _, jvp, values = jax.jvp(smooth, x, tangents, has_aux=True)
+                _, rest, values = jax.jvp(smooth, x, tangents, has_aux=True)
+                self.keys = [("jvp", case.outputs[k][0], "") for k in floats]
 
                 def reverse(*x):
                     """Pulls back the cotangents, and 1 of the output s, which is the last."""
                     _, pull = jax.vjp(lambda *x: smooth(*x)[0], *x)
-                    return pull(cotangents), pull([jnp.zeros_like(c) for c in cotangents[:-1]] + [jnp.ones_like(cotangents[-1])])
+                    one = [jnp.zeros_like(c) for c in cotangents[:-1]] + [jnp.ones_like(cotangents[-1])]
+                    return pull(cotangents), pull(one)
 
-                (vjp, _), (_, hvp) = jax.jvp(reverse, x, vectors)
-                self.keys = [("jvp", case.outputs[k][0], "") for k in floats]
-                self.keys += [("vjp", "", n) for n in names] + [("hvp", "s", n) for n in names]
-                rest = [*jvp, *vjp, *hvp]
+                if not forward:
+                    (vjp, _), (_, hvp) = jax.jvp(reverse, x, vectors)
+                    self.keys += [("vjp", "", n) for n in names] + [("hvp", "s", n) for n in names]
+                    rest = [*rest, *vjp, *hvp]
             self.keys = [("value", name, "") for name, _ in case.outputs] + self.keys
             return [*values, *rest]
 

@@ -1,4 +1,4 @@
-"""Shows that the comparison can fail: of every operation a derivative that is wrong by 1e-6 must be noticed.
+"""Shows that the comparison can fail: of every operation a derivative that is wrong by 1e-6 must be noticed, by its JVP.
 
     python selftest.py
 
@@ -35,7 +35,7 @@ WITHOUT_DERIVATIVE = {
 
 def noticed(oracle, node, by):
     """Whether any block of the mutant is refused."""
-    types, mutant = oracle.element_types(), Oracle(oracle.case, (node, by))
+    types, mutant = oracle.element_types(), Oracle(oracle.case, forward=True, mutant=(node, by))
     got = {k: v.astype(types[k]) for k, v in mutant.blocks().items()}
     return any(outcome == "disagree" for outcome, _, _ in verdict.judge(oracle, got, oracle.blocks()).values())
 
@@ -47,7 +47,7 @@ def check(name):
         nodes = [k for k, node in enumerate(case.nodes) if node.op == name]
         if not nodes or case.single or not case.cotangents:
             continue
-        oracle = Oracle(case)
+        oracle = Oracle(case, forward=True)
         if noticed(oracle, nodes[-1], WRONG):
             return True
         if noticed(oracle, nodes[-1], GROSS):
