@@ -131,7 +131,10 @@ fn scalarized(scenario: &Scenario) -> Graph {
     }
     for node in source.nodes() {
         let operands: Vec<_> = node.operands.iter().map(|v| map[v.index()]).collect();
-        map.push(draft.push(node.op, &operands, node.attributes.clone()));
+        let first = draft.push(node.op, &operands, node.attributes.clone());
+        map.extend(
+            (0..u32::from(node.result_count)).map(|i| gradient_engine::ValueId(first.0 + i)),
+        );
     }
     let output = map[source.outputs()[0].value.index()];
     let ty = source.output_type(0).clone();
