@@ -319,3 +319,48 @@ def _(gen):
     shape = (n,) if gen.chance(0.5) else (n, 2)
     dtype = gen.float_type()
     return [gen.operand(dtype, (4,), -4, 4), gen.operand(dtype, shape, -4, 4)], "sparse_pattern", pattern
+
+
+# --- Operations that the service's derivatives are written in. Factors come with the matrix they are of, and count as
+# constant: here they are not looked at ---
+
+
+@op("lu_solve", lambda at, a, p, l, u, b: _solve({"transpose_a": at["transpose_a"]}, a, b))
+def _(gen):
+    shape = SQUARES[gen.integers(0, len(SQUARES))]
+    dtype = gen.float_type()
+    a = _matrix(gen, shape, dtype=dtype)
+    b = _right(gen, shape, dtype)
+    factors = gen.node("lu", [a])
+    return [a, factors, factors + 1, factors + 2, b], "solve", {"transpose_a": gen.chance(0.4)}
+
+
+@op("svd_solve", lambda at, a, u, s, vt, b: _lstsq({}, _flip(a) if at["transpose_a"] else a, b))
+def _(gen):
+    shape = [(3, 2), (2, 2), (2, 3)][gen.integers(0, 3)]
+    dtype = gen.float_type()
+    transpose = gen.chance(0.4)
+    a = _matrix(gen, shape, dtype=dtype)
+    b = _right(gen, shape[::-1] if transpose else shape, dtype)
+    factors = gen.node("svd", [a])
+    return [a, factors, factors + 1, factors + 2, b], "solve", {"transpose_a": transpose}
+
+
+def _along(function, a, directions):
+    """The derivative of a function of a matrix along all of the directions."""
+    for d in directions:
+        function = lambda a, f=function, d=d: jax.jvp(f, (a,), (d,))[1]  # noqa: E731
+    return function(a)
+
+
+def _with_directions(name, most, run, shapes):
+    @op(name, run)
+    def _(gen):
+        shape = shapes[gen.integers(0, len(shapes))]
+        dtype = gen.float_type()
+        return [gen.operand(dtype, shape, -1, 1) for _ in range(gen.integers(*most))], None, {}
+
+
+_cofactor = jax.grad(lambda a: jnp.sum(_determinant(a)))
+_with_directions("expm_derivative", (2, 4), lambda at, a, *ds: (_along(lambda a: _expm({}, a)[0], a, ds),), SQUARES)
+_with_directions("cofactor", (1, 4), lambda at, a, *ds: (_along(_cofactor, a, ds),), SQUARES)
