@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from interpreter import Interpreter
-from ops import OPS
+from ops import FINITE_ONLY, OPS
 from shape_ops import DTYPES, NUMPY
 
 SHAPES = [(), (3,), (2, 3), (2,), (3, 2), (1,), (4,), (3, 3), (2, 2), (1, 3), (2, 1, 3), (2, 2, 3), (2, 1, 3, 2), (0,), (2, 0)]
@@ -92,8 +92,7 @@ class Generator:
         self.singles = self.chance(0.25)
         self.case.special = wanted is None and self.chance(0.03)
         if self.case.special:
-            # What series and quadratures give of infinities says nothing.
-            names = [n for n in names if not OPS[n].special]
+            names = [n for n in names if n not in FINITE_ONLY]
             self.wanted = [n for n in self.wanted if n in names]
         self.names = names
         weights = np.array([OPS[n].weight for n in names])

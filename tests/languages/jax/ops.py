@@ -17,6 +17,12 @@ SPECIAL = {
     *("igamma_grad_x", "betainc_grad_x", "betainc_grad_a", "betainc_grad_b", "betainc_grad_aa", "betainc_grad_ab"),
     *("betainc_grad_bb", "sinc_derivative"),
 }
+# Where infinities and NaN end up depends on the algorithm: not in graphs that hold some.
+FINITE_ONLY = SPECIAL | {
+    *("triangular_solve", "solve", "cholesky", "cholesky_solve", "inverse", "determinant", "slogdet", "lu", "qr", "eigh"),
+    *("svd", "lstsq", "expm", "tridiagonal_solve", "sparse_matvec", "lu_solve", "svd_solve", "expm_derivative", "cofactor"),
+    *("fft", "ifft", "rfft", "irfft", "interp1d", "bspline"),
+}
 
 
 @dataclass
