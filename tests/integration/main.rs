@@ -13,3 +13,4 @@ mod references;
 mod rules;
 mod special_points;
 mod special_points_special;
+mod spectral;

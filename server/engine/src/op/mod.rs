@@ -20,6 +20,7 @@ mod info;
 mod integer_pow;
 pub mod kernels;
 mod kinks;
+mod linalg;
 mod lines;
 mod logical;
 mod matmul;

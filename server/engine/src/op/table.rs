@@ -18,9 +18,9 @@ use super::{
     Rule, activation,
     activation::over_root_of_radius,
     arg_reduce, compare, concatenate, constant, convert, cumulative, diagonal, dot, doubling,
-    dynamic_slice, einsum, gather, integer_pow, kernels, kinks, logical, matmul, moments, norm,
-    normal, one_hot, pad, products, reduce, reverse, scatter, search_sorted, select, shape_ops,
-    slice, softmax, sort, tile, top_k, values,
+    dynamic_slice, einsum, gather, integer_pow, kernels, kinks, linalg, logical, matmul, moments,
+    norm, normal, one_hot, pad, products, reduce, reverse, scatter, search_sorted, select,
+    shape_ops, slice, softmax, sort, tile, top_k, values,
 };
 use std::cell::Cell;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
@@ -517,6 +517,13 @@ ops! {
         ReduceAnd = 167 "reduce_and" => reduce::AND;
         ReduceOr = 168 "reduce_or" => reduce::OR;
         DotGeneral = 170 "dot_general" => dot::DOT_GENERAL;
+        Eigh = 289 "eigh" => linalg::spectral::EIGH;
+        Svd = 290 "svd" => linalg::spectral::SVD;
+        Expm = 292 "expm" => linalg::exponential::EXPM;
+        TridiagonalSolve = 293 "tridiagonal_solve" => linalg::tridiagonal::TRIDIAGONAL_SOLVE;
+        SparseMatvec = 294 "sparse_matvec" => linalg::sparse::SPARSE_MATVEC;
+        ExpmDerivative = 298 "expm_derivative" => linalg::exponential::EXPM_DERIVATIVE;
+        SvdSolve = 299 "svd_solve" => linalg::least_squares::SVD_SOLVE;
     }
     composite {
         IntegerPow = 19 "integer_pow" => integer_pow::INTEGER_POW;
@@ -535,6 +542,7 @@ ops! {
         Trace = 174 "trace" => diagonal::TRACE;
         Diag = 175 "diag" => diagonal::DIAG;
         Einsum = 176 "einsum" => einsum::EINSUM;
+        Lstsq = 291 "lstsq" => linalg::least_squares::LSTSQ;
     }
     declared {
         Windows = 142 "windows";
@@ -548,12 +556,6 @@ ops! {
         Slogdet = 286 "slogdet";
         Lu = 287 "lu";
         Qr = 288 "qr";
-        Eigh = 289 "eigh";
-        Svd = 290 "svd";
-        Lstsq = 291 "lstsq";
-        Expm = 292 "expm";
-        TridiagonalSolve = 293 "tridiagonal_solve";
-        SparseMatvec = 294 "sparse_matvec";
         Convolution = 310 "convolution";
         MaxPool = 311 "max_pool";
         AveragePool = 312 "average_pool";

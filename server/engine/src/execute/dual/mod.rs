@@ -9,6 +9,7 @@ mod normalise;
 mod number;
 mod reduce;
 mod special;
+mod spectral;
 mod structural;
 mod tensor;
 
