@@ -98,8 +98,9 @@ def show(case, got, want, judged):
         print(key, judged.get(key), "service", None if mine is None else mine.tolist(), "jax", want[key].tolist())
 
 
-def work(address, seed, numbers, names, by_xla, verbose=False):
+def work(address, seed, numbers, names, by_xla, minutes=None, verbose=False):
     """Compares these graphs; while JAX computes one, the service computes the next."""
+    end = time.monotonic() + 60 * minutes if minutes else None
     stub, tally = client.connect(address), Tally()
     waiting = collections.deque()
 
@@ -136,6 +137,8 @@ def work(address, seed, numbers, names, by_xla, verbose=False):
 
     for number in numbers:
         started = time.monotonic()
+        if end and started > end:
+            break
         try:
             case = Generator(seed, number, names).graph()
         except Exception as failure:  # As below.
@@ -164,6 +167,8 @@ def shared_out(arguments, seed):
     command.append(f"--xla-every={arguments.xla_every}")
     if arguments.only:
         command.append(f"--only={arguments.only}")
+    if arguments.minutes:
+        command.append(f"--minutes={arguments.minutes}")
     workers = [
         subprocess.Popen(
             [*command, f"--first={arguments.first + k}", f"--count={arguments.count - k}"], stdout=subprocess.PIPE
@@ -183,6 +188,7 @@ def main():
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--step", type=int, default=1, help="only every so manieth graph: a worker's share")
+    parser.add_argument("--minutes", type=float, default=None, help="stop and report after so many")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--xla-every", type=int, default=75, help="every so manieth graph is evaluated by XLA as well; 0: none")
     parser.add_argument("--show", action="store_true", help="print the graphs and all blocks")
@@ -203,7 +209,7 @@ def main():
     if arguments.workers > 1:
         tally = shared_out(arguments, seed)
     else:
-        tally = work(arguments.address, seed, numbers, names, arguments.xla_every, arguments.show)
+        tally = work(arguments.address, seed, numbers, names, arguments.xla_every, arguments.minutes, arguments.show)
     if arguments.json:
         print(json.dumps(vars(tally)))
         return
@@ -221,7 +227,7 @@ def main():
     undecided = tally.outcome["undecided"] > verdict.MOST_UNDECIDED * sum(tally.blocks.values()) + 3
     if undecided:
         print("too many blocks are undecided")
-    sys.exit(bool(tally.failures or missing or undecided or (unseen and arguments.count >= ENOUGH)))
+    sys.exit(bool(tally.failures or missing or undecided or (unseen and tally.graphs >= ENOUGH)))
 
 
 if __name__ == "__main__":
