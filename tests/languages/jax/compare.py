@@ -51,6 +51,8 @@ class Tally:
         self.seconds = collections.Counter()
         # The largest errors that passed, in bounds: [error, graph, block].
         self.closest = []
+        # Blocks that decide nothing.
+        self.undecided = []
         self.failures = []
 
     def merge(self, other):
@@ -59,6 +61,7 @@ class Tally:
         for name in ("blocks", "outcome", "ops", "ratios", "seconds"):
             getattr(self, name).update(other[name])
         self.failures += other["failures"]
+        self.undecided += other["undecided"]
         self.closest = sorted(self.closest + other["closest"])[-CLOSEST:]
 
     def report(self):
@@ -66,6 +69,7 @@ class Tally:
         print(f"outcomes: {dict(self.outcome)}")
         print("errors, in bounds:", ", ".join(f"{k} {self.ratios[k]}" for k in sorted(self.ratios)))
         print("closest:", "; ".join(f"{e:.2f} graph {n} {block}" for e, n, block in reversed(self.closest)))
+        print("undecided:", "; ".join(self.undecided[:20]) or "none")
         print("seconds:", ", ".join(f"{k} {v:.0f}" for k, v in self.seconds.items()))
         print("nodes of each op:", ", ".join(f"{n} {c}" for n, c in self.ops.most_common()))
 
@@ -77,6 +81,8 @@ class Tally:
                 step = "0" if ratio == 0 else f"below {2.0 ** np.ceil(np.log2(max(ratio, 1e-3))):.3f}"
                 self.ratios[("f32 " if case.single else "f64 ") + step] += 1
                 self.closest = sorted([*self.closest, [ratio, case.number, " ".join(key)]])[-CLOSEST:]
+            if outcome == "undecided":
+                self.undecided.append(f"graph {case.number} {' '.join(key)}")
             if outcome == "disagree":
                 self.failures.append([case.number, f"{' '.join(k for k in key if k)}: {why}"])
 
