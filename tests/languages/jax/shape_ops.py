@@ -347,7 +347,9 @@ def _shared(x, chosen, axis):
     keys = jnp.moveaxis(lax.stop_gradient(x), axis, -1)
     equal = (jnp.moveaxis(chosen, axis, -1)[..., :, None] == keys[..., None, :]).astype(x.dtype)
     share = equal / jnp.sum(equal, -1, keepdims=True)
-    moved = jnp.sum(share * (jnp.moveaxis(x, axis, -1) - keys)[..., None, :], -1)
+    # 0, with the derivative of x; of infinities not their difference.
+    change = jnp.where(jnp.isfinite(keys), jnp.moveaxis(x, axis, -1) - keys, 0)
+    moved = jnp.sum(share * change[..., None, :], -1)
     return chosen + jnp.moveaxis(moved, -1, axis)
 
 
