@@ -26,13 +26,16 @@ fn graph(op: Op, dtype: DType) -> Graph {
 /// The operation with some operands as constants.
 fn holding(op: Op, operands: &[f64], is_held: &[bool]) -> Graph {
     let mut g = Draft::new(op.name());
+    // Inputs come before the first node.
+    let free = ["a", "b", "c"].iter().zip(is_held);
+    let inputs: Vec<_> = free
+        .map(|(name, held)| (!held).then(|| g.input(name, &[])))
+        .collect();
     let operands: Vec<_> = operands
         .iter()
-        .zip(is_held)
-        .zip(["a", "b", "c"])
-        .map(|((&x, held), name)| match held {
-            true => g.constant(Tensor::scalar(DType::F64, x)),
-            false => g.input(name, &[]),
+        .zip(inputs)
+        .map(|(&x, input)| {
+            input.unwrap_or_else(|| g.constant(Tensor::scalar(DType::F64, x)))
         })
         .collect();
     let result = g.op(op, &operands);

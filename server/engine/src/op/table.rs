@@ -369,15 +369,15 @@ ops! {
         Lbeta = 227 "lbeta" { value: gamma::lbeta, d: [
             |a, b, _| Times(a.number(0.0).ternary(Op::PolygammaDifference, a, b)),
             |a, b, _| Times(a.number(0.0).ternary(Op::PolygammaDifference, b, a))
-        ], domain: [(0.5, 4.0), (0.5, 4.0)], cost: 600 }
+        ], domain: [(0.5, 4.0), (0.5, 4.0)], cost: 600, singular: true }
         Igamma = 228 "igamma" { value: incomplete_gamma::igamma, d: [
             |a, x, _| Times(a.number(1.0).ternary(Op::IgammaGradA, a, x)),
             |a, x, _| Times(a.number(0.0).ternary(Op::IgammaGradX, a, x))
-        ], domain: [(0.5, 4.0), (0.5, 5.0)], cost: 1000 }
+        ], domain: [(0.5, 4.0), (0.5, 5.0)], cost: 1000, singular: true }
         Igammac = 229 "igammac" { value: incomplete_gamma::igammac, d: [
             |a, x, _| Times(-a.number(1.0).ternary(Op::IgammaGradA, a, x)),
             |a, x, _| Times(-a.number(0.0).ternary(Op::IgammaGradX, a, x))
-        ], domain: [(0.5, 4.0), (0.5, 5.0)], cost: 1000 }
+        ], domain: [(0.5, 4.0), (0.5, 5.0)], cost: 1000, singular: true }
         BesselJn = 235 "bessel_jn" { value: bessel::jn, d: [|_, _, _| Zero, |n, x, _| Times(x.number(1.0).ternary(Op::BesselJnDerivative, n, x))], domain: [(3.0, 3.0), (0.5, 6.0)], cost: 400 }
         BesselYn = 238 "bessel_yn" { value: bessel::yn, d: [|_, _, _| Zero, |n, x, _| Times(x.number(1.0).ternary(Op::BesselYnDerivative, n, x))], domain: [(2.0, 2.0), (1.0, 6.0)], cost: 400 }
         // x first: 0 / 0 is 0 where x is 0.
@@ -386,7 +386,7 @@ ops! {
         Zeta = 244 "zeta" { value: zeta::zeta, d: [
             |s, q, _| Times(s.number(1.0).ternary(Op::ZetaDerivative, s, q)),
             |s, q, _| Times(-(s * (s + 1.0).binary(Op::Zeta, q)))
-        ], domain: [(1.5, 4.0), (0.5, 3.0)], cost: 2000 }
+        ], domain: [(1.5, 4.0), (0.5, 3.0)], cost: 2000, singular: true }
         ErfcxDerivative = 245 "erfcx_derivative" { value: error_function::erfcx_derivative, d: [|_, _, _| Zero, |n, x, _| Times((n + 1.0).binary(Op::ErfcxDerivative, x))], domain: [(2.0, 2.0), (-1.0, 4.0)], cost: 200 }
         LogNdtrDerivative = 246 "log_ndtr_derivative" { value: error_function::log_ndtr_derivative, d: [|_, _, _| Zero, |n, x, _| Times((n + 1.0).binary(Op::LogNdtrDerivative, x))], domain: [(1.0, 1.0), (-3.0, 3.0)], cost: 300 }
     }
@@ -410,7 +410,7 @@ ops! {
             |_, _| Zero,
             |x, _| Times((x[0] + 1.0).ternary(Op::PolygammaDifference, x[1], x[2])),
             |x, _| Times(-(x[0] + 1.0).binary(Op::Polygamma, x[1] + x[2]))
-        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 4.0)], cost: 800 }
+        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 4.0)], cost: 800, singular: true }
         // The derivative of (q + k)^-s in q lowers the exponent and brings down -s, whose own derivative is the second term.
         ZetaDerivative = 248 "zeta_derivative" { value: zeta::derivative, d: [
             |_, _| Zero,
@@ -419,7 +419,7 @@ ops! {
                 let s = x[1] + 1.0;
                 Times(-(x[1] * x[0].ternary(Op::ZetaDerivative, s, x[2])) - (x[0] - 1.0).ternary(Op::ZetaDerivative, s, x[2]).times_no_nan(x[0]))
             }
-        ], domain: [(1.0, 1.0), (1.5, 4.0), (0.5, 3.0)], cost: 2000 }
+        ], domain: [(1.0, 1.0), (1.5, 4.0), (0.5, 3.0)], cost: 2000, singular: true }
         BesselJnDerivative = 249 "bessel_jn_derivative" { value: bessel::jn_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselJnDerivative, x[1], x[2]))], domain: [(1.0, 1.0), (2.0, 2.0), (0.5, 6.0)], cost: 600 }
         BesselYnDerivative = 250 "bessel_yn_derivative" { value: bessel::yn_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselYnDerivative, x[1], x[2]))], domain: [(1.0, 1.0), (1.0, 1.0), (1.0, 6.0)], cost: 600 }
         BesselIneDerivative = 251 "bessel_ine_derivative" { value: bessel::ine_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselIneDerivative, x[1], x[2].kink_at(0.0)))], domain: [(1.0, 1.0), (1.0, 1.0), (0.2, 5.0)], cost: 600, non_smooth: "0 at 0" }
@@ -427,7 +427,7 @@ ops! {
             |_, _| Zero,
             |x, _| Times((x[0] + 1.0).ternary(Op::IgammaGradA, x[1], x[2])),
             |x, _| Times(x[0].ternary(Op::IgammaGradX, x[1], x[2]))
-        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 5.0)], cost: 2000 }
+        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 5.0)], cost: 2000, singular: true }
         // x f' = (a - 1 - x) f for the density f, differentiated k times in a.
         IgammaGradX = 253 "igamma_grad_x" { value: incomplete_gamma::grad_x, d: [
             |_, _| Zero,
@@ -437,27 +437,27 @@ ops! {
                 let before = (k - 1.0).ternary(Op::IgammaGradX, a, x);
                 Times((y * ((a - x) - 1.0) + before.times_no_nan(k)) / x)
             }
-        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 5.0)], cost: 600 }
+        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 5.0)], cost: 600, singular: true }
         Betainc = 230 "betainc" { value: incomplete_beta::betainc, d: [
             |x, _| Times(x[0].ternary(Op::BetaincGradA, x[1], x[2])),
             |x, _| Times(x[0].ternary(Op::BetaincGradB, x[1], x[2])),
             |x, _| Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]))
-        ], domain: [(0.5, 4.0), (0.5, 4.0), (0.1, 0.9)], cost: 2000 }
+        ], domain: [(0.5, 4.0), (0.5, 4.0), (0.1, 0.9)], cost: 2000, singular: true }
         BetaincGradX = 254 "betainc_grad_x" { value: incomplete_beta::grad_x, d: [
             |x, y| Times(y * betainc_score(x[2].unary(Op::Log), x[0], x[1])),
             |x, y| Times(y * betainc_score((-x[2]).unary(Op::Log1p), x[1], x[0])),
             |x, y| Times(y * ((x[0] - 1.0) * (1.0 - x[2]) - (x[1] - 1.0) * x[2]) / (x[2] * (1.0 - x[2])))
-        ], domain: [(0.5, 4.0), (0.5, 4.0), (0.1, 0.9)], cost: 800 }
+        ], domain: [(0.5, 4.0), (0.5, 4.0), (0.1, 0.9)], cost: 800, singular: true }
         BetaincGradA = 255 "betainc_grad_a" { value: |a, b, x| incomplete_beta::derivative(In::A, a, b, x), d: [
             |x, _| Times(x[0].ternary(Op::BetaincGradAa, x[1], x[2])),
             |x, _| Times(x[0].ternary(Op::BetaincGradAb, x[1], x[2])),
             |x, _| Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_score(x[2].unary(Op::Log), x[0], x[1]))
-        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
+        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000, singular: true }
         BetaincGradB = 256 "betainc_grad_b" { value: |a, b, x| incomplete_beta::derivative(In::B, a, b, x), d: [
             |x, _| Times(x[0].ternary(Op::BetaincGradAb, x[1], x[2])),
             |x, _| Times(x[0].ternary(Op::BetaincGradBb, x[1], x[2])),
             |x, _| Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_score((-x[2]).unary(Op::Log1p), x[1], x[0]))
-        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
+        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000, singular: true }
         BetaincGradAa = 257 "betainc_grad_aa" { value: |a, b, x| incomplete_beta::derivative(In::AA, a, b, x), d: [
             |_, _| Unavailable,
             |_, _| Unavailable,
