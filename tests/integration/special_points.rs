@@ -34,9 +34,7 @@ fn holding(op: Op, operands: &[f64], is_held: &[bool]) -> Graph {
     let operands: Vec<_> = operands
         .iter()
         .zip(inputs)
-        .map(|(&x, input)| {
-            input.unwrap_or_else(|| g.constant(Tensor::scalar(DType::F64, x)))
-        })
+        .map(|(&x, input)| input.unwrap_or_else(|| g.constant(Tensor::scalar(DType::F64, x))))
         .collect();
     let result = g.op(op, &operands);
     g.finish(result)
@@ -104,6 +102,7 @@ const CASES: &[Case] = &[
     (Op::GeluSlope, &[0.0], 0.5, &[ANY]), (Op::GeluSlope, &[INF], 1.0, &[ANY]), (Op::GeluSlope, &[-INF], -0.0, &[ANY]), (Op::GeluSlope, &[NAN], NAN, &[NAN]),
     (Op::GeluTanh, &[0.0], 0.0, &[0.5]), (Op::GeluTanh, &[INF], INF, &[1.0]), (Op::GeluTanh, &[-INF], -0.0, &[ANY]), (Op::GeluTanh, &[NAN], NAN, &[NAN]),
     (Op::Silu, &[0.0], 0.0, &[0.5]), (Op::Silu, &[INF], INF, &[ANY]), (Op::Silu, &[-INF], -0.0, &[ANY]), (Op::Silu, &[NAN], NAN, &[NAN]),
+    (Op::Softsign, &[0.0], 0.0, &[1.0]), (Op::Softsign, &[-0.0], -0.0, &[1.0]), (Op::Softsign, &[-INF], -1.0, &[0.0]), (Op::Softsign, &[NAN], NAN, &[NAN]), (Op::Softsign, &[TINY], TINY, &[1.0]),
     (Op::Floor, &[-0.5], -1.0, &[0.0]), (Op::Floor, &[-0.0], -0.0, &[0.0]), (Op::Floor, &[INF], INF, &[0.0]), (Op::Floor, &[NAN], NAN, &[0.0]), (Op::Floor, &[-TINY], -1.0, &[0.0]),
     (Op::Ceil, &[-0.5], -0.0, &[0.0]), (Op::Ceil, &[TINY], 1.0, &[0.0]), (Op::Ceil, &[-INF], -INF, &[0.0]), (Op::Ceil, &[NAN], NAN, &[0.0]),
     (Op::RoundNearestEven, &[0.5], 0.0, &[0.0]), (Op::RoundNearestEven, &[1.5], 2.0, &[0.0]), (Op::RoundNearestEven, &[-2.5], -2.0, &[0.0]), (Op::RoundNearestEven, &[NAN], NAN, &[0.0]),

@@ -13,7 +13,14 @@ pub(super) fn arity(op: Op) -> Option<usize> {
             1
         }
         O::Exp | O::Expm1 | O::Log | O::Log1p | O::Exp2 | O::Log2 | O::Log10 | O::Logistic => 1,
-        O::Softplus | O::LogSigmoid | O::Relu | O::Gelu | O::GeluTanh | O::Silu | O::Not => 1,
+        O::Softplus
+        | O::Softsign
+        | O::LogSigmoid
+        | O::Relu
+        | O::Gelu
+        | O::GeluTanh
+        | O::Silu
+        | O::Not => 1,
         O::Sin | O::Cos | O::Tan | O::Asin | O::Acos | O::Atan | O::Sinc => 1,
         O::Sinh | O::Cosh | O::Tanh | O::Asinh | O::Acosh | O::Atanh => 1,
         O::Floor | O::Ceil | O::RoundNearestEven | O::Trunc | O::RoundNearestAfz => 1,
