@@ -2,6 +2,7 @@
 
 mod architecture;
 mod check;
+mod checked;
 mod client_inference;
 mod identity;
 mod linear_algebra;
@@ -12,6 +13,7 @@ mod products;
 mod reductions;
 mod references;
 mod rules;
+mod single;
 mod special_points;
 mod special_points_special;
 mod spectral;

@@ -331,7 +331,7 @@ ops! {
         Power = 10 "power" { value: libm::pow, d: [
             |a, b, _| Times(kinks::power_base(a, b)),
             |a, b, _| Times(kinks::power_exponent(a, b))
-        ], domain: [(0.2, 3.0), (-2.0, 2.0)], cost: 24, singular: true, non_smooth: "d/da a^0 = 0; JAX: NaN at a = 0" }
+        ], domain: [(0.2, 3.0), (-2.0, 2.0)], cost: 24, singular: true, non_smooth: "d/da a^0 = 0, JAX: NaN at a = 0; d/db 0^0 = -inf, JAX, PyTorch: 0" }
         Remainder = 16 "remainder" { value: libm::fmod, int: |a, b| if b == 0 { 0 } else { a.wrapping_rem(b) }, d: [
             |a, _, y| { kinks::off_multiples(a, y); One },
             |a, b, y| Times(((y - a) / b).unary(Op::RoundNearestEven))
