@@ -368,8 +368,11 @@ fn error(case: Case, n: usize, x: &[Matrix], random: &mut Random) -> f64 {
     worst
 }
 
+/// Of each point: its name, the error, the bound.
+type Figures = Vec<(String, f64, f64)>;
+
 /// Prints a line for each case, and fails where one is above its bound.
-fn report(lines: Vec<(impl Debug, Vec<(String, f64, f64)>)>) {
+fn report(lines: Vec<(impl Debug, Figures)>) {
     let (mut table, mut wrong) = (String::new(), String::new());
     for (case, figures) in lines {
         let _ = write!(table, "\n{case:?}:");

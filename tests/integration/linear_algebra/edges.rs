@@ -60,7 +60,8 @@ fn laplace(n: usize, a: &[i64]) -> i64 {
         let rest = (n..n * n).filter(|i| i % n != column);
         rest.map(|i| a[i]).collect()
     };
-    let term = |j: usize| a[j] * laplace(n - 1, &minor(j)) * if j % 2 == 0 { 1 } else { -1 };
+    let term =
+        |j: usize| a[j] * laplace(n - 1, &minor(j)) * if j.is_multiple_of(2) { 1 } else { -1 };
     (0..n).map(term).sum()
 }
 
