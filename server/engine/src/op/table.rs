@@ -550,13 +550,13 @@ ops! {
         Diag = 175 "diag" => diagonal::DIAG;
         Einsum = 176 "einsum" => einsum::EINSUM;
         Lstsq = 291 "lstsq" => linalg::least_squares::LSTSQ;
-    }
-    declared {
         Convolution = 310 "convolution" => convolution::CONVOLUTION;
         MaxPool = 311 "max_pool" => pool::MAX_POOL;
         AveragePool = 312 "average_pool" => pool::AVERAGE_POOL;
         Interp1d = 330 "interp1d" => interpolate::INTERP1D;
         Bspline = 331 "bspline" => bspline::BSPLINE;
+    }
+    declared {
         TriangularSolve = 280 "triangular_solve";
         Solve = 281 "solve";
         Cholesky = 282 "cholesky";
