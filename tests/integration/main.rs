@@ -13,6 +13,7 @@ mod products;
 mod reductions;
 mod references;
 mod rules;
+mod signal;
 mod single;
 mod special_points;
 mod special_points_special;

@@ -3,11 +3,13 @@
 mod activation;
 mod arg_reduce;
 mod attributes;
+mod bspline;
 mod by_line;
 mod compare;
 mod concatenate;
 mod constant;
 mod convert;
+mod convolution;
 mod cumulative;
 mod diagonal;
 mod dot;
@@ -15,9 +17,11 @@ mod doubling;
 mod dynamic_slice;
 mod einsum;
 mod emit;
+mod fourier;
 mod gather;
 mod info;
 mod integer_pow;
+mod interpolate;
 pub mod kernels;
 mod kinks;
 mod linalg;
@@ -30,6 +34,7 @@ mod normal;
 mod one_hot;
 mod pad;
 mod policy;
+mod pool;
 mod problem;
 mod products;
 mod reduce;
@@ -47,6 +52,7 @@ mod table;
 mod tile;
 mod top_k;
 mod values;
+mod windows;
 
 pub use attributes::{
     Attributes, ConvolutionDimensions, Direction, DotDimensions, Extrapolation, GatherDimensions,
@@ -227,6 +233,8 @@ pub enum Kernel {
         /// For each part its operand and the strides of the result it goes to.
         parts: Vec<(usize, Strided)>,
     },
+    /// Operand 0's elements in order, added to the result through strides; the rest is 0.
+    Accumulate(Strided),
     /// A reduction of operand 0.
     Reduce {
         /// Which.
@@ -281,6 +289,11 @@ pub enum Kernel {
 pub trait Routine: std::fmt::Debug + Send + Sync {
     /// Computes one item of a batch. Every element of the results is written.
     fn run(&self, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]);
+
+    /// Bytes that it holds.
+    fn bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// An operand of a [`Routine`].

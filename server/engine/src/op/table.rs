@@ -17,10 +17,11 @@ use super::{
     Partial::{self, MinusOne, One, Over, Times, TimesNoNan, Unavailable, Zero},
     Rule, activation,
     activation::over_root_of_radius,
-    arg_reduce, compare, concatenate, constant, convert, cumulative, diagonal, dot, doubling,
-    dynamic_slice, einsum, gather, integer_pow, kernels, kinks, linalg, logical, matmul, moments,
-    norm, normal, one_hot, pad, products, reduce, reverse, scatter, search_sorted, select,
-    shape_ops, slice, softmax, sort, tile, top_k, values,
+    arg_reduce, bspline, compare, concatenate, constant, convert, convolution, cumulative,
+    diagonal, dot, doubling, dynamic_slice, einsum, fourier, gather, integer_pow, interpolate,
+    kernels, kinks, linalg, logical, matmul, moments, norm, normal, one_hot, pad, pool, products,
+    reduce, reverse, scatter, search_sorted, select, shape_ops, slice, softmax, sort, tile, top_k,
+    values, windows,
 };
 use std::cell::Cell;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
@@ -503,6 +504,8 @@ ops! {
         TopK = 137 "top_k" => top_k::TOP_K;
         Reverse = 138 "reverse" => reverse::REVERSE;
         SearchSorted = 141 "search_sorted" => search_sorted::SEARCH_SORTED;
+        Windows = 142 "windows" => windows::WINDOWS;
+        OverlapAdd = 143 "overlap_add" => windows::OVERLAP_ADD;
         ReduceSum = 150 "reduce_sum" => reduce::SUM;
         ReduceMax = 151 "reduce_max" => reduce::MAX;
         ReduceMin = 152 "reduce_min" => reduce::MIN;
@@ -533,6 +536,10 @@ ops! {
         Cofactor = 297 "cofactor" => linalg::determinant::COFACTOR;
         ExpmDerivative = 298 "expm_derivative" => linalg::exponential::EXPM_DERIVATIVE;
         SvdSolve = 299 "svd_solve" => linalg::least_squares::SVD_SOLVE;
+        Fft = 320 "fft" => fourier::FFT;
+        Ifft = 321 "ifft" => fourier::IFFT;
+        Rfft = 322 "rfft" => fourier::RFFT;
+        Irfft = 323 "irfft" => fourier::IRFFT;
     }
     composite {
         IntegerPow = 19 "integer_pow" => integer_pow::INTEGER_POW;
@@ -555,24 +562,18 @@ ops! {
         CholeskySolve = 283 "cholesky_solve" => linalg::triangular::CHOLESKY_SOLVE;
         Inverse = 284 "inverse" => linalg::solve::INVERSE;
         Lstsq = 291 "lstsq" => linalg::least_squares::LSTSQ;
+        Convolution = 310 "convolution" => convolution::CONVOLUTION;
+        MaxPool = 311 "max_pool" => pool::MAX_POOL;
+        AveragePool = 312 "average_pool" => pool::AVERAGE_POOL;
+        Interp1d = 330 "interp1d" => interpolate::INTERP1D;
+        Bspline = 331 "bspline" => bspline::BSPLINE;
     }
     declared {
-        Windows = 142 "windows";
-        OverlapAdd = 143 "overlap_add";
         Call = 200 "call";
         Cond = 201 "cond";
         While = 202 "while";
         Scan = 203 "scan";
         Map = 204 "map";
         Derivative = 205 "derivative";
-        Convolution = 310 "convolution";
-        MaxPool = 311 "max_pool";
-        AveragePool = 312 "average_pool";
-        Fft = 320 "fft";
-        Ifft = 321 "ifft";
-        Rfft = 322 "rfft";
-        Irfft = 323 "irfft";
-        Interp1d = 330 "interp1d";
-        Bspline = 331 "bspline";
     }
 }
