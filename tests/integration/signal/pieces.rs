@@ -105,9 +105,9 @@ fn bends((x, y): Curve<'_>) -> Vec<f64> {
     }
     for p in 0..n {
         for i in (0..n).filter(|&i| i != p) {
-            let factor = a[i][p] / a[p][p];
-            for j in 0..=n {
-                a[i][j] -= factor * a[p][j];
+            let (factor, pivot) = (a[i][p] / a[p][p], a[p].clone());
+            for (own, other) in a[i].iter_mut().zip(pivot) {
+                *own -= factor * other;
             }
         }
     }

@@ -185,6 +185,8 @@ def _(gen):
 def _bspline(at, q, knots, coefficients):
     """De Boor's recursion in the piece that holds the query."""
     k, n = at["degree"], coefficients.shape[0]
+    # A constant is NumPy's, which takes no traced index.
+    coefficients, knots = jnp.asarray(coefficients), jnp.asarray(knots)
     fixed = lax.stop_gradient(knots)
     piece = jnp.clip(jnp.sum(fixed <= lax.stop_gradient(q)[..., None], -1) - 1, k, n - 1)
     d = [coefficients[piece - k + j] for j in range(k + 1)]
