@@ -494,3 +494,29 @@ async fn derivatives_are_checked() {
         "{answer:?}"
     );
 }
+
+/// What a client reads of an infinity it asked to be told of: the code, and the node with its operands.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_infinity_that_is_refused_names_its_node() {
+    let server = Server::small().await;
+    let mut client = server.client().await;
+    let request = pb::EvaluateRequest {
+        graph: inline(scalar_graph("x", "y", "f")),
+        inputs: inputs(&[("x", scalar(f64::INFINITY)), ("y", scalar(2.0))]),
+        products: vec![value()],
+        options: Some(pb::EvaluateOptions {
+            non_finite: pb::NonFinite::Error.into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let status = client.evaluate(request).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::FailedPrecondition);
+    let details = tonic_types::StatusExt::get_error_details(&status);
+    let info = details.error_info().expect("an ErrorInfo");
+    assert_eq!(info.reason, "NON_FINITE");
+    for key in ["node", "label", "op", "operands"] {
+        assert!(info.metadata.contains_key(key), "{info:?}");
+    }
+    assert!(info.metadata["operands"].contains("inf"), "{info:?}");
+}
