@@ -61,6 +61,17 @@ fn typed<T: Element>(
                 });
             }
         }
+        Kernel::Accumulate(view) => {
+            let from = operand(0);
+            ticker.tick(from.len())?;
+            out.iter().for_each(|o| o.set(T::default()));
+            view.for_each(|position, at| {
+                let row = &from[position * lanes..][..lanes];
+                for (o, x) in out[at * lanes..][..lanes].iter().zip(row) {
+                    o.set(o.get().plus(x.get()));
+                }
+            });
+        }
         Kernel::Reduce {
             reduction,
             kept,

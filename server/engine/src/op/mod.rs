@@ -2,21 +2,26 @@
 
 mod activation;
 mod attributes;
+mod bspline;
 mod compare;
 mod concatenate;
 mod constant;
 mod convert;
+mod convolution;
 mod dot;
 mod emit;
+mod fourier;
 mod gather;
 mod info;
 mod integer_pow;
+mod interpolate;
 pub mod kernels;
 mod logical;
 mod matmul;
 mod normal;
 mod pad;
 mod policy;
+mod pool;
 mod problem;
 mod reduce;
 mod select;
@@ -26,6 +31,7 @@ pub mod special;
 mod strided;
 mod table;
 mod values;
+mod windows;
 
 pub use attributes::{
     Attributes, ConvolutionDimensions, Direction, DotDimensions, Extrapolation, GatherDimensions,
@@ -206,6 +212,8 @@ pub enum Kernel {
         /// For each part its operand and the strides of the result it goes to.
         parts: Vec<(usize, Strided)>,
     },
+    /// Operand 0's elements in order, added to the result through strides; the rest is 0.
+    Accumulate(Strided),
     /// A reduction of operand 0.
     Reduce {
         /// Which.
@@ -245,6 +253,11 @@ pub enum Kernel {
 pub trait Routine: std::fmt::Debug + Send + Sync {
     /// Computes one item of a batch. Every element of the results is written.
     fn run(&self, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]);
+
+    /// Bytes that it holds.
+    fn bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// An operand of a [`Routine`].

@@ -17,8 +17,9 @@ use super::{
     Partial::{self, MinusOne, One, Over, Times, TimesNoNan, Unavailable, Zero},
     Rule, activation,
     activation::over_root_of_radius,
-    compare, concatenate, constant, convert, dot, gather, integer_pow, kernels, logical, matmul,
-    normal, pad, reduce, select, shape_ops, slice, values,
+    bspline, compare, concatenate, constant, convert, convolution, dot, fourier, gather,
+    integer_pow, interpolate, kernels, logical, matmul, normal, pad, pool, reduce, select,
+    shape_ops, slice, values, windows,
 };
 use std::cell::Cell;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
@@ -494,14 +495,25 @@ ops! {
         Concatenate = 129 "concatenate" => concatenate::CONCATENATE;
         Gather = 130 "gather" => gather::GATHER;
         ScatterAdd = 131 "scatter_add" => gather::SCATTER_ADD;
+        Windows = 142 "windows" => windows::WINDOWS;
+        OverlapAdd = 143 "overlap_add" => windows::OVERLAP_ADD;
         ReduceSum = 150 "reduce_sum" => reduce::SUM;
         ReduceMax = 151 "reduce_max" => reduce::MAX;
         ReduceMin = 152 "reduce_min" => reduce::MIN;
         DotGeneral = 170 "dot_general" => dot::DOT_GENERAL;
+        Fft = 320 "fft" => fourier::FFT;
+        Ifft = 321 "ifft" => fourier::IFFT;
+        Rfft = 322 "rfft" => fourier::RFFT;
+        Irfft = 323 "irfft" => fourier::IRFFT;
     }
     composite {
         IntegerPow = 19 "integer_pow" => integer_pow::INTEGER_POW;
         Matmul = 171 "matmul" => matmul::MATMUL;
+        Convolution = 310 "convolution" => convolution::CONVOLUTION;
+        MaxPool = 311 "max_pool" => pool::MAX_POOL;
+        AveragePool = 312 "average_pool" => pool::AVERAGE_POOL;
+        Interp1d = 330 "interp1d" => interpolate::INTERP1D;
+        Bspline = 331 "bspline" => bspline::BSPLINE;
     }
     declared {
         Scatter = 132 "scatter";
@@ -514,8 +526,6 @@ ops! {
         Tile = 139 "tile";
         OneHot = 140 "one_hot";
         SearchSorted = 141 "search_sorted";
-        Windows = 142 "windows";
-        OverlapAdd = 143 "overlap_add";
         ReduceProd = 153 "reduce_prod";
         ReduceMean = 154 "reduce_mean";
         ReduceVariance = 155 "reduce_variance";
@@ -552,15 +562,6 @@ ops! {
         Expm = 292 "expm";
         TridiagonalSolve = 293 "tridiagonal_solve";
         SparseMatvec = 294 "sparse_matvec";
-        Convolution = 310 "convolution";
-        MaxPool = 311 "max_pool";
-        AveragePool = 312 "average_pool";
-        Fft = 320 "fft";
-        Ifft = 321 "ifft";
-        Rfft = 322 "rfft";
-        Irfft = 323 "irfft";
-        Interp1d = 330 "interp1d";
-        Bspline = 331 "bspline";
         Call = 200 "call";
         Cond = 201 "cond";
         While = 202 "while";

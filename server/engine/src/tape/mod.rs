@@ -154,6 +154,7 @@ impl Tape {
             .iter()
             .map(|s| match &s.kernel {
                 Kernel::Constant(tensor) => tensor.ty().bytes() + 200,
+                Kernel::Routine { routine, .. } => routine.bytes() + 400,
                 _ => 400,
             })
             .sum();

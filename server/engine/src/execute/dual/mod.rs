@@ -4,6 +4,7 @@
 //! only things in common are the graph after expansion, and plain values of special functions.
 
 mod elementwise;
+mod fourier;
 mod matrix;
 mod number;
 mod reduce;
@@ -163,6 +164,9 @@ fn apply<N: Number>(
         return Ok(elements(node, x, shape, stop)?.map(|value| vec![value]));
     }
     if let Some(value) = structural::apply(node.op, node.attributes, x, &types[0]) {
+        return Ok(Some(vec![value]));
+    }
+    if let Some(value) = fourier::apply(node.op, x, &types[0]) {
         return Ok(Some(vec![value]));
     }
     if let Some(values) = reduce::apply(node.op, node.attributes, x, types) {
