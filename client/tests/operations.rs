@@ -169,11 +169,9 @@ const CASES: &[(&str, Build)] = &[
     ("digamma", |i| vec![i.x.digamma()]),
     ("polygamma", |i| vec![i.x.polygamma(1.0)]),
     ("lbeta", |i| vec![i.x.lbeta(&i.s)]),
-    ("igamma", |i| vec![(i.x.stop_gradient() + 1.0).igamma(&i.s)]),
-    ("igammac", |i| {
-        vec![(i.x.stop_gradient() + 1.0).igammac(&i.s)]
-    }),
-    ("betainc", |i| vec![i.x.betainc(2.0, 3.0)]),
+    ("igamma", |i| vec![(&i.x + 1.0).igamma(&i.s)]),
+    ("igammac", |i| vec![(&i.x + 1.0).igammac(&i.s)]),
+    ("betainc", |i| vec![i.x.betainc(&i.s, 3.0)]),
     ("bessel_i0e", |i| vec![i.x.bessel_i0e()]),
     ("bessel_i1e", |i| vec![i.x.bessel_i1e()]),
     ("bessel_j0", |i| vec![i.x.bessel_j0()]),
@@ -187,7 +185,7 @@ const CASES: &[(&str, Build)] = &[
     ("log_ndtr", |i| vec![i.x.log_ndtr()]),
     ("xlogy", |i| vec![i.x.xlogy(&i.s)]),
     ("xlog1py", |i| vec![i.x.xlog1py(&i.s)]),
-    ("zeta", |i| vec![(i.x.stop_gradient() + 2.0).zeta(&i.s)]),
+    ("zeta", |i| vec![(&i.x + 2.0).zeta(&i.s)]),
     ("constants", |i| {
         vec![
             i.g.constant([1.0, 2.0]),
@@ -423,9 +421,14 @@ fn graph(build: Build) -> Graph {
     inputs.g.finish(outputs).unwrap()
 }
 
-/// The operations of the contract but for those on functions, which have no builder.
+/// What derivatives are written in. They come back in graphs of derivatives; nobody builds them.
+fn is_of_derivatives(number: i32) -> bool {
+    matches!(number, 23..=25 | 64 | 65 | 76 | 245..=259 | 295..=309)
+}
+
+/// The operations of the contract that have a builder: not those on functions.
 fn contract() -> BTreeSet<i32> {
-    let numbers = (1..1000).filter(|n| !(200..220).contains(n));
+    let numbers = (1..1000).filter(|&n| !(200..220).contains(&n) && !is_of_derivatives(n));
     numbers.filter(|&n| Op::try_from(n).is_ok()).collect()
 }
 

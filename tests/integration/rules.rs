@@ -1,6 +1,6 @@
 //! Every operation's derivative: against central differences, against its transpose, and at second order.
 
-use gradient_engine::{Graph, HvpMode, Mode, Op, Tensor, TensorType};
+use gradient_engine::{Graph, HvpMode, Mode, Op, Tensor, TensorType, ValueId};
 use gradient_tests::engine::{
     Random, close, gradient, hessian, hvp, inner, jacobian, jvp, moved, tensor, value, vjp,
 };
@@ -131,7 +131,8 @@ fn scalarized(scenario: &Scenario) -> Graph {
     }
     for node in source.nodes() {
         let operands: Vec<_> = node.operands.iter().map(|v| map[v.index()]).collect();
-        map.push(draft.push(node.op, &operands, node.attributes.clone()));
+        let first = draft.push(node.op, &operands, node.attributes.clone());
+        map.extend((0..u32::from(node.result_count)).map(|i| ValueId(first.0 + i)));
     }
     let output = map[source.outputs()[0].value.index()];
     let ty = source.output_type(0).clone();

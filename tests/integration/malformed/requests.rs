@@ -331,9 +331,6 @@ fn options() -> Vec<Case> {
         "infinite step": with_options(O { method: numerical, step: f64::INFINITY, ..O::default() }) => InvalidArgument at "options.step", "give a positive number";
         "step that is no number": with_options(O { step: f64::NAN, ..O::default() }) => InvalidArgument at "options.step", "give a positive number";
         "dual numbers after JAX": with_options(O { method: dual, non_smooth: pb::NonSmooth::Jax.into(), ..O::default() }) => Unimplemented at "options.method", "METHOD_DUAL";
-        "derivative after JAX": with_options(O { non_smooth: pb::NonSmooth::Jax.into(), ..O::default() }) => Unimplemented at "options.non_smooth", "NON_SMOOTH_JAX";
-        "strict derivative": with_options(O { non_smooth: pb::NonSmooth::Strict.into(), ..O::default() }) => Unimplemented at "options.non_smooth", "NON_SMOOTH_STRICT";
-        "infinities refused": with_options(O { non_finite: pb::NonFinite::Error.into(), ..O::default() }) => Unimplemented at "options.non_finite", "NON_FINITE_ERROR";
         "memory budget of a byte": with_options(O { memory_budget_bytes: 1, ..O::default() }) => ResourceExhausted at "", "memory_budget_bytes";
         "memory budget for repeated seeds": Call::Evaluate(repeated) => ResourceExhausted at "", "memory_budget_bytes";
     }

@@ -88,8 +88,30 @@ pub(super) fn solve(a: &Type, b: &Type) -> Result<Type, String> {
     Ok(b.clone())
 }
 
-pub(super) fn lstsq(a: &Type, b: &Type) -> Result<Type, String> {
+pub(super) fn expm_derivative(a: &Type, directions: &[&Type]) -> Result<Type, String> {
+    square_matrix(a)?;
+    match directions.iter().find(|d| **d != a) {
+        None => Ok(a.clone()),
+        Some(other) => Err(format!("a direction is {other}, the matrix is {a}")),
+    }
+}
+
+/// With U, s and Vᵀ at hand.
+pub(super) fn svd_solve(
+    a: &Type,
+    factors: [&Type; 3],
+    b: &Type,
+    transpose: bool,
+) -> Result<Type, String> {
+    if svd(a)?.iter().ne(factors) {
+        return Err(format!("the factors are not those of {a}"));
+    }
+    lstsq(a, b, transpose)
+}
+
+pub(super) fn lstsq(a: &Type, b: &Type, transpose: bool) -> Result<Type, String> {
     let (batch, m, n) = matrix(a)?;
+    let (m, n) = if transpose { (n, m) } else { (m, n) };
     same_dtype(a, b)?;
     let columns = columns(b, batch, m, &a.to_string())?;
     Ok(typed(a, batch, &[&[n], columns].concat()))
@@ -119,12 +141,16 @@ pub(super) fn sparse_matvec(
     float(values)?;
     same_dtype(values, x)?;
     let entries = pattern.rows.len();
-    if values.shape != [entries] || pattern.columns.len() != entries {
+    let batch = match values.shape.split_last() {
+        Some((&last, batch)) if last == entries => Some(batch),
+        _ => None,
+    };
+    let (Some(batch), true) = (batch, pattern.columns.len() == entries) else {
         return Err(format!(
             "{values} for a pattern of {entries} rows and {} columns; there is one of each for an entry",
             pattern.columns.len()
         ));
-    }
+    };
     let places = || pattern.rows.iter().zip(&pattern.columns);
     if places().any(|(&i, &j)| i >= pattern.row_count || j >= pattern.column_count) {
         return Err(format!(
@@ -140,6 +166,6 @@ pub(super) fn sparse_matvec(
         true => (pattern.row_count, pattern.column_count),
     };
     let size = |n: u64| usize::try_from(n).map_err(|_| format!("size {n} is too large"));
-    let columns = columns(x, &[], size(from)?, "the sparse matrix")?;
-    Ok(typed(values, &[size(to)?], columns))
+    let columns = columns(x, batch, size(from)?, "the sparse matrix")?;
+    Ok(typed(values, batch, &[&[size(to)?], columns].concat()))
 }

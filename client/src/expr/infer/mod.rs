@@ -173,7 +173,13 @@ fn infer_one(op: Op, attributes: Option<&Attributes>, operands: &[&Type]) -> Res
         | (Op::CholeskySolve, None, [a, b]) => linear_algebra::solve(a, b),
         (Op::Cholesky | Op::Inverse | Op::Expm, None, [a]) => linear_algebra::square(a),
         (Op::Determinant, None, [a]) => linear_algebra::determinant(a),
-        (Op::Lstsq, None, [a, b]) => linear_algebra::lstsq(a, b),
+        (Op::ExpmDerivative, None, [a, directions @ ..]) => {
+            linear_algebra::expm_derivative(a, directions)
+        }
+        (Op::Lstsq, None, [a, b]) => linear_algebra::lstsq(a, b, false),
+        (Op::SvdSolve, Some(A::Solve(solve)), [a, u, s, vt, b]) => {
+            linear_algebra::svd_solve(a, [u, s, vt], b, solve.transpose_a)
+        }
         (Op::TridiagonalSolve, None, [lower, diagonal, upper, b]) => {
             linear_algebra::tridiagonal_solve([lower, diagonal, upper], b)
         }

@@ -10,6 +10,7 @@ mod memory;
 mod method;
 mod program;
 mod routine;
+mod scan;
 mod stop;
 mod structural;
 

@@ -2,7 +2,7 @@
 
 use super::memory::{Element, Memory, for_dtype};
 use super::stop::Ticker;
-use super::{dot, routine};
+use super::{dot, routine, scan};
 use crate::error::Error;
 use crate::op::{Kernel, OutOfBounds, Reduction, Strided, WindowPlan};
 use crate::tape::{Place, Structural};
@@ -79,6 +79,21 @@ fn typed<T: Element>(
         } => {
             return reduce(out, operand(0), *reduction, kept, reduced, lanes, ticker);
         }
+        Kernel::Scan {
+            of,
+            outer,
+            size,
+            inner,
+            reverse,
+        } => {
+            let lines = scan::Lines {
+                outer: *outer,
+                size: *size,
+                row: inner * lanes,
+                reverse: *reverse,
+            };
+            return scan::run(out, operand(0), *of, &lines, ticker);
+        }
         Kernel::Dot(plan) => return dot::run::<T>(memory, step, plan, ticker),
         Kernel::Gather(plan) => windows(
             memory,
@@ -96,7 +111,8 @@ fn typed<T: Element>(
                 }
             },
         ),
-        Kernel::ScatterAdd(plan) => {
+        Kernel::ScatterAdd(plan) | Kernel::Scatter(plan) => {
+            let adds = matches!(step.kernel, Kernel::ScatterAdd(_));
             copy(out, operand(0));
             let updates = operand(2);
             windows(
@@ -108,7 +124,8 @@ fn typed<T: Element>(
                     let Some(i) = operand_at else { return };
                     for lane in lane.clone() {
                         let o = &out[i * lanes + lane];
-                        o.set(o.get().plus(updates[window_at * lanes + lane].get()));
+                        let update = updates[window_at * lanes + lane].get();
+                        o.set(if adds { o.get().plus(update) } else { update });
                     }
                 },
             );
@@ -146,7 +163,7 @@ fn gather_rows<T: Element>(out: &[Cell<T>], from: &[Cell<T>], view: &Strided, la
             return;
         }
         for i in 0..length {
-            let at = start + i * stride;
+            let at = start.wrapping_add(i.wrapping_mul(stride));
             copy(
                 &out[(position + i) * lanes..][..lanes],
                 &from[at * lanes..][..lanes],

@@ -240,10 +240,28 @@ impl<'a> E<'a> {
         self
     }
 
+    /// A point where all the comparisons hold has no derivative.
+    pub fn kink_if(self, all: &[(Self, Direction, Self)]) {
+        let mut cx = self.cx.borrow_mut();
+        let mut kink = None;
+        for (a, direction, b) in all {
+            let holds = cx.compare(*direction, a.id, b.id);
+            kink = Some(kink.map_or(holds, |kink| cx.binary(Op::And, kink, holds)));
+        }
+        if let Some(kink) = kink {
+            cx.refuse_where(kink);
+        }
+    }
+
     /// 1 where the comparison holds, ½ where both are equal (a point without a derivative), else 0.
     pub fn share(self, direction: Direction, other: Self) -> Self {
+        self.share_of_tie(direction, other, 0.5)
+    }
+
+    /// 1 where the comparison holds, this part of 1 where both are equal (a point without a derivative), else 0.
+    pub fn share_of_tie(self, direction: Direction, other: Self, part: f64) -> Self {
         self.kink_where(Direction::Eq, other);
-        let (zero, half, one) = (self.number(0.0), self.number(0.5), self.number(1.0));
+        let (zero, half, one) = (self.number(0.0), self.number(part), self.number(1.0));
         let mut cx = self.cx.borrow_mut();
         let wins = cx.compare(direction, self.id, other.id);
         let ties = cx.compare(Direction::Eq, self.id, other.id);

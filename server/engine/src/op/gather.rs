@@ -117,7 +117,7 @@ pub struct WindowPlan {
 }
 
 impl WindowPlan {
-    fn new(
+    pub(super) fn new(
         g: &GatherDimensions,
         operand: &TensorType,
         indices: &TensorType,
@@ -163,7 +163,7 @@ impl WindowPlan {
 }
 
 /// The gather whose transpose a scatter is.
-fn as_gather(s: &ScatterDimensions, slice_sizes: Vec<u64>) -> GatherDimensions {
+pub(super) fn as_gather(s: &ScatterDimensions, slice_sizes: Vec<u64>) -> GatherDimensions {
     GatherDimensions {
         offset_dims: s.update_window_dims.clone(),
         collapsed_slice_dims: s.inserted_window_dims.clone(),
@@ -175,7 +175,7 @@ fn as_gather(s: &ScatterDimensions, slice_sizes: Vec<u64>) -> GatherDimensions {
 }
 
 /// A window's size in every dimension of the operand, read off the updates.
-fn window_sizes(s: &ScatterDimensions, operand: &Shape, updates: &Shape) -> Vec<u64> {
+pub(super) fn window_sizes(s: &ScatterDimensions, operand: &Shape, updates: &Shape) -> Vec<u64> {
     let mut given = s.update_window_dims.iter();
     (0..operand.rank() as u32)
         .map(|d| match s.inserted_window_dims.contains(&d) {
@@ -200,8 +200,8 @@ fn infer_gather(
     Ok(TensorType::new(operands[0].dtype, shape))
 }
 
-fn infer_scatter(
-    _: Op,
+pub(super) fn infer_scatter(
+    op: Op,
     attributes: &Attributes,
     operands: &[&TensorType],
 ) -> Result<TensorType, Problem> {
@@ -209,7 +209,7 @@ fn infer_scatter(
         return Err(Problem::node("scatter attributes are missing"));
     };
     let (operand, updates) = (operands[0], operands[2]);
-    if operand.dtype == DType::Bool {
+    if op == Op::ScatterAdd && operand.dtype == DType::Bool {
         return Err(Problem::operand(0, "bool cannot be added; insert convert"));
     }
     if updates.dtype != operand.dtype {

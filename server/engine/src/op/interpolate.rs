@@ -64,20 +64,9 @@ pub(super) fn count_before(
     queries: ValueId,
     or_equal: bool,
 ) -> ValueId {
-    let shape = cx.ty(queries).shape.clone();
-    let n = cx.ty(sorted).shape[0];
-    let rank = shape.rank() as u32;
-    let table = [&shape[..], &[n]].concat();
-    let queries = cx.broadcast(queries, &table, (0..rank).collect());
-    let sorted = cx.broadcast(sorted, &table, vec![rank]);
-    let direction = if or_equal {
-        Direction::Le
-    } else {
-        Direction::Lt
-    };
-    let before = cx.compare(direction, sorted, queries);
-    let before = cx.convert(before, DType::I64);
-    cx.reduce(Op::ReduceSum, before, vec![rank])
+    let right = or_equal;
+    let attributes = Attributes::SearchSorted { right };
+    cx.emit(Op::SearchSorted, &[sorted, queries], attributes)
 }
 
 /// Runs of a vector's elements from indices of any shape: `[..indices] -> [..indices, length]`, without the last
@@ -279,47 +268,12 @@ fn bends(cx: &mut dyn Emit, knots: ValueId, values: ValueId) -> ValueId {
     let beside = part(cx, widths, 1, inner);
     let below = moved(cx, beside, 0.0, 1, 0);
     let above = moved(cx, beside, 0.0, 0, 1);
-    let solution = solve(cx, inner, [below, diagonal, above, rhs]);
+    let system = [below, diagonal, above, rhs];
+    let solution = cx.emit_plain(Op::TridiagonalSolve, &system);
     moved(cx, solution, 0.0, 1, 1)
 }
 
 /// A vector with numbers before and after it.
 fn moved(cx: &mut dyn Emit, vector: ValueId, number: f64, low: u64, high: u64) -> ValueId {
     super::windows::surround(cx, vector, number, &[low], &[high])
-}
-
-/// Solves a diagonally dominant tridiagonal system by cyclic reduction: each round takes out of every equation its
-/// neighbours at a distance that doubles, until none is left (Hockney 1965; stable as elimination is).
-fn solve(cx: &mut dyn Emit, n: u64, system: [ValueId; 4]) -> ValueId {
-    let [mut below, mut diagonal, mut above, mut rhs] = system;
-    let mut distance = 1;
-    while distance < n {
-        let mut neighbours = |v: ValueId, number: f64| {
-            let (before, after) = (part(cx, v, 0, n - distance), part(cx, v, distance, n));
-            let before = moved(cx, before, number, distance, 0);
-            [before, moved(cx, after, number, 0, distance)]
-        };
-        let pivots = neighbours(diagonal, 1.0);
-        let (belows, aboves) = (neighbours(below, 0.0), neighbours(above, 0.0));
-        let values = neighbours(rhs, 0.0);
-        let factors = [below, pivots[0], above, pivots[1]];
-        let [down, up] = formulas(cx, factors, |[a, before, c, after]| [a / before, c / after]);
-        let rest = |cx: &mut dyn Emit, own: ValueId, [before, after]: [ValueId; 2]| {
-            let [rest] = formulas(
-                cx,
-                [own, down, before, up, after],
-                |[own, down, before, up, after]| [own - down * before - up * after],
-            );
-            rest
-        };
-        diagonal = rest(cx, diagonal, [aboves[0], belows[1]]);
-        rhs = rest(cx, rhs, values);
-        [below, above] = formulas(
-            cx,
-            [down, belows[0], up, aboves[1]],
-            |[down, before, up, after]| [-(down * before), -(up * after)],
-        );
-        distance *= 2;
-    }
-    cx.binary(Op::Divide, rhs, diagonal)
 }

@@ -1,14 +1,21 @@
 //! Floor 1: the op table. Every operation once: type rule, derivative, transpose, kernel, cost.
 
 mod activation;
+mod arg_reduce;
 mod attributes;
 mod bspline;
+mod by_line;
 mod compare;
 mod concatenate;
 mod constant;
 mod convert;
 mod convolution;
+mod cumulative;
+mod diagonal;
 mod dot;
+mod doubling;
+mod dynamic_slice;
+mod einsum;
 mod emit;
 mod fourier;
 mod gather;
@@ -16,20 +23,34 @@ mod info;
 mod integer_pow;
 mod interpolate;
 pub mod kernels;
+mod kinks;
+mod linalg;
+mod lines;
 mod logical;
 mod matmul;
+mod moments;
+mod norm;
 mod normal;
+mod one_hot;
 mod pad;
 mod policy;
 mod pool;
 mod problem;
+mod products;
 mod reduce;
+mod reverse;
+mod scatter;
+mod search_sorted;
 mod select;
 mod shape_ops;
 mod slice;
+mod softmax;
+mod sort;
 pub mod special;
 mod strided;
 mod table;
+mod tile;
+mod top_k;
 mod values;
 mod windows;
 
@@ -223,12 +244,27 @@ pub enum Kernel {
         /// Operand offsets of what is reduced for each of them.
         reduced: Strided,
     },
+    /// A running reduction of operand 0, seen as `[outer, size, inner]`, along the middle dimension.
+    Scan {
+        /// Which.
+        of: Reduction,
+        /// Lines of rows.
+        outer: usize,
+        /// Rows that are combined one after the other.
+        size: usize,
+        /// Elements of a row.
+        inner: usize,
+        /// From the last row to the first.
+        reverse: bool,
+    },
     /// A tensor contraction.
     Dot(DotPlan),
     /// Windows read at indices (operand 1).
     Gather(WindowPlan),
     /// Windows (operand 2) added at indices (operand 1) to operand 0.
     ScatterAdd(WindowPlan),
+    /// Windows (operand 2) written at indices (operand 1) over operand 0, in the order of the index vectors.
+    Scatter(WindowPlan),
     /// Another element type.
     Convert,
     /// A comparison.

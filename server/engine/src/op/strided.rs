@@ -1,5 +1,5 @@
 /// A way through a buffer: for each index in row-major order over `sizes`, the element at
-/// `offset + Σ index · stride`. Offsets are non-negative throughout.
+/// `offset + Σ index · stride`. Strides wrap: one that steps backwards is `usize::MAX - n + 1`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Strided {
     offset: usize,
@@ -80,11 +80,11 @@ impl Strided {
                 }
                 d -= 1;
                 index[d] += 1;
-                start += self.strides[d];
+                start = start.wrapping_add(self.strides[d]);
                 if index[d] < self.sizes[d] {
                     break;
                 }
-                start -= self.strides[d] * self.sizes[d];
+                start = start.wrapping_sub(self.strides[d].wrapping_mul(self.sizes[d]));
                 index[d] = 0;
             }
         }
@@ -94,7 +94,7 @@ impl Strided {
     pub fn for_each(&self, mut f: impl FnMut(usize, usize)) {
         self.for_each_run(|position, start, length, stride| {
             for i in 0..length {
-                f(position + i, start + i * stride);
+                f(position + i, start.wrapping_add(i.wrapping_mul(stride)));
             }
         });
     }
@@ -122,6 +122,15 @@ mod tests {
         assert_eq!(visited(&Strided::new(5, &[], &[])), [5]);
         assert_eq!(visited(&Strided::new(0, &[2, 0], &[1, 1])), []);
         assert_eq!(visited(&Strided::new(1, &[2, 2], &[0, 3])), [1, 4, 1, 4]);
+        let back = |step: usize| step.wrapping_neg();
+        assert_eq!(
+            visited(&Strided::new(2, &[2, 3], &[3, back(1)])),
+            [2, 1, 0, 5, 4, 3]
+        );
+        assert_eq!(
+            visited(&Strided::new(3, &[2, 3], &[back(3), 1])),
+            [3, 4, 5, 0, 1, 2]
+        );
     }
 
     #[test]
@@ -131,5 +140,10 @@ mod tests {
             Some((20, 1))
         );
         assert_eq!(Strided::new(0, &[4, 5], &[10, 2]).single(), Some((20, 2)));
+        let back = |step: usize| step.wrapping_neg();
+        assert_eq!(
+            Strided::new(19, &[4, 5], &[back(5), back(1)]).single(),
+            Some((20, back(1)))
+        );
     }
 }

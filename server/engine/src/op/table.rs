@@ -17,9 +17,11 @@ use super::{
     Partial::{self, MinusOne, One, Over, Times, TimesNoNan, Unavailable, Zero},
     Rule, activation,
     activation::over_root_of_radius,
-    bspline, compare, concatenate, constant, convert, convolution, dot, fourier, gather,
-    integer_pow, interpolate, kernels, logical, matmul, normal, pad, pool, reduce, select,
-    shape_ops, slice, values, windows,
+    arg_reduce, bspline, compare, concatenate, constant, convert, convolution, cumulative,
+    diagonal, dot, doubling, dynamic_slice, einsum, fourier, gather, integer_pow, interpolate,
+    kernels, kinks, linalg, logical, matmul, moments, norm, normal, one_hot, pad, pool, products,
+    reduce, reverse, scatter, search_sorted, select, shape_ops, slice, softmax, sort, tile, top_k,
+    values, windows,
 };
 use std::cell::Cell;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
@@ -247,13 +249,13 @@ const PLAIN: Elementwise = Elementwise {
 ops! {
     unary {
         Negate = 5 "negate" { value: |x| -x, int: i64::wrapping_neg, d: |_, _| MinusOne, domain: (-2.0, 2.0), cost: 1 }
-        Abs = 6 "abs" { value: f64::abs, int: i64::wrapping_abs, d: |x, _| Times(x.unary(Op::Sign)), domain: (-2.0, 2.0), cost: 1, non_smooth: "0 at 0" }
-        Sign = 7 "sign" { value: |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { x }, int: i64::signum, d: |_, _| Zero, domain: (0.5, 2.0), cost: 1, non_smooth: "0" }
+        Abs = 6 "abs" { value: f64::abs, int: i64::wrapping_abs, d: |x, _| Times(kinks::abs(x)), domain: (-2.0, 2.0), cost: 1, non_smooth: "0 at 0; JAX: 1" }
+        Sign = 7 "sign" { value: |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { x }, int: i64::signum, d: |x, _| { x.kink_at(0.0); Zero }, domain: (0.5, 2.0), cost: 1, non_smooth: "0 at 0" }
         Square = 11 "square" { value: |x| x * x, int: |x| x.wrapping_mul(x), d: |x, _| Times(x + x), domain: (-2.0, 2.0), cost: 1 }
         // y + 0 turns -0 into +0: the slope at -0 is +inf as well.
-        Sqrt = 12 "sqrt" { value: libm::sqrt, d: |_, y| Times(0.5 / (y + 0.0)), domain: (0.1, 4.0), cost: 4, singular: true, non_smooth: "+inf at 0" }
+        Sqrt = 12 "sqrt" { value: libm::sqrt, d: |_, y| Times(0.5 / (y.kink_at(0.0) + 0.0)), domain: (0.1, 4.0), cost: 4, singular: true, non_smooth: "+inf at 0" }
         Rsqrt = 13 "rsqrt" { value: |x| 1.0 / libm::sqrt(x), d: |x, y| Times(-0.5 * y / x), domain: (0.1, 4.0), cost: 8, singular: true }
-        Cbrt = 14 "cbrt" { value: libm::cbrt, d: |_, y| Times((3.0 * y.square()).recip()), domain: (0.1, 4.0), cost: 12, singular: true, non_smooth: "+inf at 0" }
+        Cbrt = 14 "cbrt" { value: libm::cbrt, d: |_, y| Times((3.0 * y.kink_at(0.0).square()).recip()), domain: (0.1, 4.0), cost: 12, singular: true, non_smooth: "+inf at 0" }
         Reciprocal = 15 "reciprocal" { value: |x| 1.0 / x, d: |_, y| Times(-y.square()), domain: (0.5, 3.0), cost: 4, singular: true }
 
         Exp = 30 "exp" { value: libm::exp, d: |_, y| Times(y), domain: (-3.0, 3.0), cost: 10 }
@@ -273,8 +275,8 @@ ops! {
         Cos = 51 "cos" { value: libm::cos, d: |x, _| Times(-x.unary(Op::Sin)), domain: (-4.0, 4.0), cost: 12 }
         Tan = 52 "tan" { value: libm::tan, d: |_, y| Times(1.0 + y.square()), domain: (-1.2, 1.2), cost: 16 }
         // 1 - x², rounded once: it does not cancel near the ends, and its own derivative -2x not near 0.
-        Asin = 53 "asin" { value: libm::asin, d: |x, _| Times(x.mul_add(-x, 1.0).unary(Op::Rsqrt)), domain: (-0.9, 0.9), cost: 14, singular: true, non_smooth: "+inf at -1 and 1" }
-        Acos = 54 "acos" { value: libm::acos, d: |x, _| Times(-x.mul_add(-x, 1.0).unary(Op::Rsqrt)), domain: (-0.9, 0.9), cost: 14, singular: true, non_smooth: "-inf at -1 and 1" }
+        Asin = 53 "asin" { value: libm::asin, d: |x, _| Times(x.mul_add(-x, 1.0).kink_at(0.0).unary(Op::Rsqrt)), domain: (-0.9, 0.9), cost: 14, singular: true, non_smooth: "+inf at -1 and 1" }
+        Acos = 54 "acos" { value: libm::acos, d: |x, _| Times(-x.mul_add(-x, 1.0).kink_at(0.0).unary(Op::Rsqrt)), domain: (-0.9, 0.9), cost: 14, singular: true, non_smooth: "-inf at -1 and 1" }
         // Through hypot, as below: x² could overflow.
         Atan = 55 "atan" { value: libm::atan, d: |x, _| Times(x.binary(Op::Hypot, x.number(1.0)).recip().square()), domain: (-3.0, 3.0), cost: 14 }
         Sinh = 57 "sinh" { value: libm::sinh, d: |x, _| Times(x.unary(Op::Cosh)), domain: (-3.0, 3.0), cost: 16 }
@@ -282,23 +284,23 @@ ops! {
         // Not 1 - y², which cancels.
         Tanh = 59 "tanh" { value: libm::tanh, d: |x, _| Times(x.unary(Op::Sech).square()), domain: (-2.0, 2.0), cost: 16 }
         Asinh = 60 "asinh" { value: libm::asinh, d: |x, _| Over(x.binary(Op::Hypot, x.number(1.0))), domain: (-3.0, 3.0), cost: 18 }
-        Acosh = 61 "acosh" { value: libm::acosh, d: |x, _| Times((x - 1.0).unary(Op::Rsqrt) * (x + 1.0).unary(Op::Rsqrt)), domain: (1.2, 4.0), cost: 18, singular: true, non_smooth: "+inf at 1" }
+        Acosh = 61 "acosh" { value: libm::acosh, d: |x, _| Times((x - 1.0).kink_at(0.0).unary(Op::Rsqrt) * (x + 1.0).unary(Op::Rsqrt)), domain: (1.2, 4.0), cost: 18, singular: true, non_smooth: "+inf at 1" }
         Atanh = 62 "atanh" { value: libm::atanh, d: |x, _| Over(x.mul_add(-x, 1.0)), domain: (-0.9, 0.9), cost: 18 }
 
         Sinc = 63 "sinc" { value: values::sinc, d: |x, _| Times(x.number(1.0).binary(Op::SincDerivative, x)), domain: (-2.0, 2.0), cost: 20 }
         Sech = 64 "sech" { value: values::sech, d: |x, y| Times(-(y * x.unary(Op::Tanh))), domain: (-2.0, 2.0), cost: 16 }
 
-        Relu = 70 "relu" { value: |x| if x > 0.0 || x.is_nan() { x } else { 0.0 }, d: |x, _| Times(x.where_positive(x.number(1.0), x.number(0.0))), domain: (0.1, 2.0), cost: 1, non_smooth: "0 at 0" }
+        Relu = 70 "relu" { value: |x| if x > 0.0 || x.is_nan() { x } else { 0.0 }, d: |x, _| Times(x.kink_at(0.0).where_positive(x.number(1.0), x.number(0.0))), domain: (0.1, 2.0), cost: 1, non_smooth: "0 at 0" }
         Gelu = 73 "gelu" { value: normal::gelu, d: |x, _| Times(x.unary(Op::GeluSlope)), domain: (-3.0, 3.0), cost: 40 }
         GeluTanh = 74 "gelu_tanh" { value: values::gelu_tanh, d: |x, _| Times(activation::gelu_tanh_slope(x)), domain: (-3.0, 3.0), cost: 30 }
         Silu = 75 "silu" { value: values::silu, d: |x, _| Times(activation::silu_slope(x)), domain: (-3.0, 3.0), cost: 14 }
         GeluSlope = 76 "gelu_slope" { value: normal::gelu_slope, d: |x, _| Times(activation::gelu_curvature(x)), domain: (-3.0, 3.0), cost: 50 }
 
-        Floor = 87 "floor" { value: libm::floor, d: |_, _| Zero, domain: (0.1, 0.9), cost: 1, non_smooth: "0" }
-        Ceil = 88 "ceil" { value: libm::ceil, d: |_, _| Zero, domain: (0.1, 0.9), cost: 1, non_smooth: "0" }
-        RoundNearestEven = 89 "round_nearest_even" { value: libm::rint, d: |_, _| Zero, domain: (-0.4, 0.4), cost: 1, non_smooth: "0" }
-        Trunc = 90 "trunc" { value: libm::trunc, d: |_, _| Zero, domain: (0.1, 0.9), cost: 1, non_smooth: "0" }
-        RoundNearestAfz = 91 "round_nearest_afz" { value: libm::round, d: |_, _| Zero, domain: (-0.4, 0.4), cost: 1, non_smooth: "0" }
+        Floor = 87 "floor" { value: libm::floor, d: |x, _| { kinks::steps_at_integers(x); Zero }, domain: (0.1, 0.9), cost: 1, non_smooth: "0 at whole numbers" }
+        Ceil = 88 "ceil" { value: libm::ceil, d: |x, _| { kinks::steps_at_integers(x); Zero }, domain: (0.1, 0.9), cost: 1, non_smooth: "0 at whole numbers" }
+        RoundNearestEven = 89 "round_nearest_even" { value: libm::rint, d: |x, _| { kinks::steps_between_integers(x); Zero }, domain: (-0.4, 0.4), cost: 1, non_smooth: "0 half way between whole numbers" }
+        Trunc = 90 "trunc" { value: libm::trunc, d: |x, _| { kinks::steps_off_zero(x); Zero }, domain: (0.1, 0.9), cost: 1, non_smooth: "0 at whole numbers" }
+        RoundNearestAfz = 91 "round_nearest_afz" { value: libm::round, d: |x, _| { kinks::steps_between_integers(x); Zero }, domain: (-0.4, 0.4), cost: 1, non_smooth: "0 half way between whole numbers" }
 
         Erf = 220 "erf" { value: libm::erf, d: |x, _| Times((-x.square()).unary(Op::Exp) * FRAC_2_SQRT_PI), domain: (-3.0, 3.0), cost: 20 }
         Erfc = 221 "erfc" { value: libm::erfc, d: |x, _| Times((-x.square()).unary(Op::Exp) * -FRAC_2_SQRT_PI), domain: (-3.0, 3.0), cost: 20 }
@@ -306,7 +308,7 @@ ops! {
         Erfcx = 223 "erfcx" { value: error_function::erfcx, d: |x, _| Times(x.number(1.0).binary(Op::ErfcxDerivative, x)), domain: (-1.5, 4.0), cost: 30 }
         Lgamma = 224 "lgamma" { value: gamma::lgamma, d: |x, _| Times(x.unary(Op::Digamma)), domain: (0.2, 5.0), cost: 40 }
         Digamma = 225 "digamma" { value: gamma::digamma, d: |x, _| Times(x.number(1.0).binary(Op::Polygamma, x)), domain: (0.3, 5.0), cost: 40 }
-        BesselI0e = 231 "bessel_i0e" { value: bessel::i0e, d: |x, _| Times(x.number(1.0).ternary(Op::BesselIneDerivative, x.number(0.0), x)), domain: (0.2, 5.0), cost: 40, non_smooth: "0 at 0" }
+        BesselI0e = 231 "bessel_i0e" { value: bessel::i0e, d: |x, _| Times(x.number(1.0).ternary(Op::BesselIneDerivative, x.number(0.0), x.kink_at(0.0))), domain: (0.2, 5.0), cost: 40, non_smooth: "0 at 0" }
         BesselI1e = 232 "bessel_i1e" { value: bessel::i1e, d: |x, _| Times(x.number(1.0).ternary(Op::BesselIneDerivative, x.number(1.0), x)), domain: (0.2, 5.0), cost: 40, non_smooth: "the second derivative is 0 at 0" }
         BesselJ0 = 233 "bessel_j0" { value: bessel::j0, d: |x, _| Times(-x.unary(Op::BesselJ1)), domain: (-5.0, 5.0), cost: 60 }
         BesselJ1 = 234 "bessel_j1" { value: bessel::j1, d: |x, _| Times(x.number(1.0).ternary(Op::BesselJnDerivative, x.number(1.0), x)), domain: (-5.0, 5.0), cost: 60 }
@@ -327,20 +329,20 @@ ops! {
         // Exponent 0 gives slope 0 even at base 0; base 0 gives slope 0 in a positive exponent. Both slopes are again
         // powers with a factor, and so are theirs.
         Power = 10 "power" { value: libm::pow, d: [
-            |a, b, _| Times(a.ternary(Op::ScaledPower, b - 1.0, b)),
-            |a, b, _| Times(a.ternary(Op::ScaledPower, b, a.unary(Op::Log)))
-        ], domain: [(0.2, 3.0), (-2.0, 2.0)], cost: 24, singular: true, non_smooth: "d/da a^0 = 0" }
+            |a, b, _| Times(kinks::power_base(a, b)),
+            |a, b, _| Times(kinks::power_exponent(a, b))
+        ], domain: [(0.2, 3.0), (-2.0, 2.0)], cost: 24, singular: true, non_smooth: "d/da a^0 = 0; JAX: NaN at a = 0" }
         Remainder = 16 "remainder" { value: libm::fmod, int: |a, b| if b == 0 { 0 } else { a.wrapping_rem(b) }, d: [
-            |_, _, _| One,
+            |a, _, y| { kinks::off_multiples(a, y); One },
             |a, b, y| Times(((y - a) / b).unary(Op::RoundNearestEven))
         ], domain: [(2.2, 2.6), (0.9, 1.05)], cost: 10, singular: true, non_smooth: "that of the piece" }
         MultiplyNoNan = 17 "multiply_no_nan" { value: |a, b| if a == 0.0 || b == 0.0 { 0.0 } else { a * b }, d: [|_, b, _| TimesNoNan(b), |a, _, _| TimesNoNan(a)], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 1 }
-        Hypot = 18 "hypot" { value: libm::hypot, d: [|a, b, _| Times(a.binary(Op::Direction, b)), |a, b, _| Times(b.binary(Op::Direction, a))], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 12, non_smooth: "0 at the origin" }
-        Copysign = 21 "copysign" { value: f64::copysign, d: [|a, b, _| Times(a.unary(Op::Sign) * a.number(1.0).binary(Op::Copysign, b)), |_, _, _| Zero], domain: [(0.1, 2.0), (0.1, 2.0)], cost: 1, non_smooth: "0 in a at 0, 0 in b" }
+        Hypot = 18 "hypot" { value: libm::hypot, d: [|a, b, _| Times(kinks::direction(a, b)), |a, b, _| Times(kinks::direction(b, a))], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 12, non_smooth: "0 at the origin; JAX: 1/2, PyTorch: NaN" }
+        Copysign = 21 "copysign" { value: f64::copysign, d: [|a, b, _| Times(kinks::abs(a) * a.number(1.0).binary(Op::Copysign, b)), |_, b, _| { b.kink_at(0.0); Zero }], domain: [(0.1, 2.0), (0.1, 2.0)], cost: 1, non_smooth: "0 at a = 0, JAX: 1; in b 0" }
         // With (u, v) the unit vector along (a, b) and r its length: v² / r and -u v / r.
         Direction = 24 "direction" { value: values::direction, d: [
-            |a, b, _| { let v = over_root_of_radius(b, a); Times(v.square()) },
-            |a, b, _| Times(-(over_root_of_radius(a, b) * over_root_of_radius(b, a)))
+            |a, b, _| { kinks::off_origin(a, b); let v = over_root_of_radius(b, a); Times(v.square()) },
+            |a, b, _| { kinks::off_origin(a, b); Times(-(over_root_of_radius(a, b) * over_root_of_radius(b, a))) }
         ], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 16, singular: true, non_smooth: "0 at the origin" }
         // (b² - a²) / r⁴ as (b - a)(b + a), which cancels only as exactly as its operands; -2 a b / r⁴.
         OverNormSquared = 25 "over_norm_squared" { value: values::over_norm_squared, d: [
@@ -349,17 +351,17 @@ ops! {
         ], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 20, singular: true }
         Logaddexp = 38 "logaddexp" { value: values::logaddexp, d: [|a, b, _| Times((a - b).unary(Op::Logistic)), |a, b, _| Times((b - a).unary(Op::Logistic))], domain: [(-3.0, 3.0), (-3.0, 3.0)], cost: 26 }
         Atan2 = 56 "atan2" { value: libm::atan2, d: [
-            |a, b, _| Times(b.binary(Op::OverNormSquared, a)),
-            |a, b, _| Times(-a.binary(Op::OverNormSquared, b))
-        ], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 20, singular: true }
+            |a, b, _| { kinks::off_cut(a, b); Times(b.binary(Op::OverNormSquared, a)) },
+            |a, b, _| { kinks::off_cut(a, b); Times(-a.binary(Op::OverNormSquared, b)) }
+        ], domain: [(-2.0, 2.0), (0.1, 2.0)], cost: 20, singular: true, non_smooth: "that of the piece; NaN at the origin" }
         // The order comes first, as in polygamma; it is not differentiated.
         SincDerivative = 65 "sinc_derivative" { value: values::sinc_derivative, d: [|_, _, _| Zero, |n, x, _| Times((n + 1.0).binary(Op::SincDerivative, x))], domain: [(1.0, 1.0), (-2.0, 2.0)], cost: 30 }
         LeakyRelu = 71 "leaky_relu" { value: |x, slope| if x > 0.0 { x } else { slope * x }, d: [
-            |x, slope, _| Times(x.where_positive(x.number(1.0), slope)),
+            |x, slope, _| Times(kinks::leaky(x, 1.0, slope)),
             |x, _, _| Times(x.where_positive(x.number(0.0), x))
-        ], domain: [(-2.0, -0.1), (0.1, 0.5)], cost: 2, non_smooth: "the slope at 0" }
+        ], domain: [(-2.0, -0.1), (0.1, 0.5)], cost: 2, non_smooth: "the slope at 0; JAX: 1" }
         Elu = 72 "elu" { value: |x, alpha| if x > 0.0 { x } else { alpha * libm::expm1(x) }, d: [
-            |x, alpha, _| Times(x.where_positive(x.number(1.0), alpha * x.unary(Op::Exp))),
+            |x, alpha, _| Times(kinks::elu(x, alpha)),
             |x, _, _| Times(x.where_positive(x.number(0.0), x.unary(Op::Expm1)))
         ], domain: [(-2.0, -0.1), (0.5, 1.5)], cost: 16, non_smooth: "alpha at 0" }
 
@@ -392,10 +394,10 @@ ops! {
     ternary {
         // min(max(x, low), high); x[0] is low, x[1] the operand, x[2] high.
         Clamp = 20 "clamp" { value: |low, x, high| kernels::minimum(kernels::maximum(x, low), high), int: |low, x, high| x.max(low).min(high), d: [
-            |x, _| Times(x[0].share(Gt, x[1]) * x[1].binary(Op::Maximum, x[0]).share(Lt, x[2])),
-            |x, _| Times(x[1].share(Gt, x[0]) * x[1].binary(Op::Maximum, x[0]).share(Lt, x[2])),
-            |x, _| Times(x[2].share(Lt, x[1].binary(Op::Maximum, x[0])))
-        ], domain: [(-2.0, -1.0), (-0.9, 0.9), (1.0, 2.0)], cost: 2, non_smooth: "at a bound half" }
+            |x, _| Times(kinks::clamp_low(x)),
+            |x, _| Times(kinks::clamp_operand(x)),
+            |x, _| Times(kinks::clamp_high(x))
+        ], domain: [(-2.0, -1.0), (-0.9, 0.9), (1.0, 2.0)], cost: 2, non_smooth: "at a bound half; JAX: 0, PyTorch: all to the operand" }
         // Rounded once, as the hardware does.
         Fma = 22 "fma" { value: f64::mul_add, d: [|x, _| Times(x[1]), |x, _| Times(x[0]), |_, _| One], domain: [(-2.0, 2.0), (-2.0, 2.0), (-2.0, 2.0)], cost: 2 }
         ScaledPower = 23 "scaled_power" { value: values::scaled_power, d: [
@@ -421,7 +423,7 @@ ops! {
         ], domain: [(1.0, 1.0), (1.5, 4.0), (0.5, 3.0)], cost: 2000 }
         BesselJnDerivative = 249 "bessel_jn_derivative" { value: bessel::jn_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselJnDerivative, x[1], x[2]))], domain: [(1.0, 1.0), (2.0, 2.0), (0.5, 6.0)], cost: 600 }
         BesselYnDerivative = 250 "bessel_yn_derivative" { value: bessel::yn_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselYnDerivative, x[1], x[2]))], domain: [(1.0, 1.0), (1.0, 1.0), (1.0, 6.0)], cost: 600 }
-        BesselIneDerivative = 251 "bessel_ine_derivative" { value: bessel::ine_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselIneDerivative, x[1], x[2]))], domain: [(1.0, 1.0), (1.0, 1.0), (0.2, 5.0)], cost: 600, non_smooth: "0 at 0" }
+        BesselIneDerivative = 251 "bessel_ine_derivative" { value: bessel::ine_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselIneDerivative, x[1], x[2].kink_at(0.0)))], domain: [(1.0, 1.0), (1.0, 1.0), (0.2, 5.0)], cost: 600, non_smooth: "0 at 0" }
         IgammaGradA = 252 "igamma_grad_a" { value: incomplete_gamma::grad_a, d: [
             |_, _| Zero,
             |x, _| Times((x[0] + 1.0).ternary(Op::IgammaGradA, x[1], x[2])),
@@ -495,12 +497,36 @@ ops! {
         Concatenate = 129 "concatenate" => concatenate::CONCATENATE;
         Gather = 130 "gather" => gather::GATHER;
         ScatterAdd = 131 "scatter_add" => gather::SCATTER_ADD;
+        Scatter = 132 "scatter" => scatter::SCATTER;
+        Sort = 135 "sort" => sort::SORT;
+        Argsort = 136 "argsort" => sort::ARGSORT;
+        TopK = 137 "top_k" => top_k::TOP_K;
+        Reverse = 138 "reverse" => reverse::REVERSE;
+        SearchSorted = 141 "search_sorted" => search_sorted::SEARCH_SORTED;
         Windows = 142 "windows" => windows::WINDOWS;
         OverlapAdd = 143 "overlap_add" => windows::OVERLAP_ADD;
         ReduceSum = 150 "reduce_sum" => reduce::SUM;
         ReduceMax = 151 "reduce_max" => reduce::MAX;
         ReduceMin = 152 "reduce_min" => reduce::MIN;
+        ReduceLogsumexp = 156 "reduce_logsumexp" => softmax::LOGSUMEXP;
+        Norm = 157 "norm" => norm::NORM;
+        Argmax = 158 "argmax" => arg_reduce::ARGMAX;
+        Argmin = 159 "argmin" => arg_reduce::ARGMIN;
+        Cumsum = 160 "cumsum" => cumulative::CUMSUM;
+        Cummax = 162 "cummax" => cumulative::CUMMAX;
+        Cummin = 163 "cummin" => cumulative::CUMMIN;
+        Softmax = 165 "softmax" => softmax::SOFTMAX;
+        LogSoftmax = 166 "log_softmax" => softmax::LOG_SOFTMAX;
+        ReduceAnd = 167 "reduce_and" => reduce::AND;
+        ReduceOr = 168 "reduce_or" => reduce::OR;
         DotGeneral = 170 "dot_general" => dot::DOT_GENERAL;
+        Eigh = 289 "eigh" => linalg::spectral::EIGH;
+        Svd = 290 "svd" => linalg::spectral::SVD;
+        Expm = 292 "expm" => linalg::exponential::EXPM;
+        TridiagonalSolve = 293 "tridiagonal_solve" => linalg::tridiagonal::TRIDIAGONAL_SOLVE;
+        SparseMatvec = 294 "sparse_matvec" => linalg::sparse::SPARSE_MATVEC;
+        ExpmDerivative = 298 "expm_derivative" => linalg::exponential::EXPM_DERIVATIVE;
+        SvdSolve = 299 "svd_solve" => linalg::least_squares::SVD_SOLVE;
         Fft = 320 "fft" => fourier::FFT;
         Ifft = 321 "ifft" => fourier::IFFT;
         Rfft = 322 "rfft" => fourier::RFFT;
@@ -508,7 +534,22 @@ ops! {
     }
     composite {
         IntegerPow = 19 "integer_pow" => integer_pow::INTEGER_POW;
+        DynamicSlice = 133 "dynamic_slice" => dynamic_slice::DYNAMIC_SLICE;
+        DynamicUpdateSlice = 134 "dynamic_update_slice" => dynamic_slice::DYNAMIC_UPDATE_SLICE;
+        Tile = 139 "tile" => tile::TILE;
+        OneHot = 140 "one_hot" => one_hot::ONE_HOT;
+        ReduceProd = 153 "reduce_prod" => doubling::PROD;
+        ReduceMean = 154 "reduce_mean" => moments::MEAN;
+        ReduceVariance = 155 "reduce_variance" => moments::VARIANCE;
+        Cumprod = 161 "cumprod" => doubling::CUMPROD;
+        Cumlogsumexp = 164 "cumlogsumexp" => doubling::CUMLOGSUMEXP;
         Matmul = 171 "matmul" => matmul::MATMUL;
+        Outer = 172 "outer" => products::OUTER;
+        Kron = 173 "kron" => products::KRON;
+        Trace = 174 "trace" => diagonal::TRACE;
+        Diag = 175 "diag" => diagonal::DIAG;
+        Einsum = 176 "einsum" => einsum::EINSUM;
+        Lstsq = 291 "lstsq" => linalg::least_squares::LSTSQ;
         Convolution = 310 "convolution" => convolution::CONVOLUTION;
         MaxPool = 311 "max_pool" => pool::MAX_POOL;
         AveragePool = 312 "average_pool" => pool::AVERAGE_POOL;
@@ -516,37 +557,6 @@ ops! {
         Bspline = 331 "bspline" => bspline::BSPLINE;
     }
     declared {
-        Scatter = 132 "scatter";
-        DynamicSlice = 133 "dynamic_slice";
-        DynamicUpdateSlice = 134 "dynamic_update_slice";
-        Sort = 135 "sort";
-        Argsort = 136 "argsort";
-        TopK = 137 "top_k";
-        Reverse = 138 "reverse";
-        Tile = 139 "tile";
-        OneHot = 140 "one_hot";
-        SearchSorted = 141 "search_sorted";
-        ReduceProd = 153 "reduce_prod";
-        ReduceMean = 154 "reduce_mean";
-        ReduceVariance = 155 "reduce_variance";
-        ReduceLogsumexp = 156 "reduce_logsumexp";
-        Norm = 157 "norm";
-        Argmax = 158 "argmax";
-        Argmin = 159 "argmin";
-        Cumsum = 160 "cumsum";
-        Cumprod = 161 "cumprod";
-        Cummax = 162 "cummax";
-        Cummin = 163 "cummin";
-        Cumlogsumexp = 164 "cumlogsumexp";
-        Softmax = 165 "softmax";
-        LogSoftmax = 166 "log_softmax";
-        ReduceAnd = 167 "reduce_and";
-        ReduceOr = 168 "reduce_or";
-        Outer = 172 "outer";
-        Kron = 173 "kron";
-        Trace = 174 "trace";
-        Diag = 175 "diag";
-        Einsum = 176 "einsum";
         TriangularSolve = 280 "triangular_solve";
         Solve = 281 "solve";
         Cholesky = 282 "cholesky";
@@ -556,12 +566,6 @@ ops! {
         Slogdet = 286 "slogdet";
         Lu = 287 "lu";
         Qr = 288 "qr";
-        Eigh = 289 "eigh";
-        Svd = 290 "svd";
-        Lstsq = 291 "lstsq";
-        Expm = 292 "expm";
-        TridiagonalSolve = 293 "tridiagonal_solve";
-        SparseMatvec = 294 "sparse_matvec";
         Call = 200 "call";
         Cond = 201 "cond";
         While = 202 "while";

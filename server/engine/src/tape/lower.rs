@@ -286,7 +286,7 @@ impl Lowering<'_> {
         // way.
         let mixes = |k: usize| match kernel {
             Kernel::Dot(_) | Kernel::Routine { .. } => true,
-            Kernel::Gather(_) | Kernel::ScatterAdd(_) => k == 1,
+            Kernel::Gather(_) | Kernel::ScatterAdd(_) | Kernel::Scatter(_) => k == 1,
             _ => false,
         };
         let mut operands = Vec::with_capacity(node.operands.len());

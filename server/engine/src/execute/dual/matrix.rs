@@ -1,21 +1,21 @@
 //! Linear algebra by the textbook (Golub and Van Loan, Matrix Computations): pivots are chosen by values, and the
 //! derivatives follow the arithmetic.
 
-use super::Number;
 use super::tensor::{Data, Value, elements};
-use crate::op::{Attributes, Op};
+use super::{Number, spectral};
+use crate::op::{Attributes, Op, SparsePattern};
 use crate::tensor::TensorType;
 
 /// A matrix of numbers, row-major.
 #[derive(Clone)]
-struct Matrix<N> {
-    rows: usize,
-    columns: usize,
-    data: Vec<N>,
+pub(super) struct Matrix<N> {
+    pub rows: usize,
+    pub columns: usize,
+    pub data: Vec<N>,
 }
 
 impl<N: Number> Matrix<N> {
-    fn new(rows: usize, columns: usize, data: &[N]) -> Self {
+    pub fn new(rows: usize, columns: usize, data: &[N]) -> Self {
         Self {
             rows,
             columns,
@@ -23,7 +23,7 @@ impl<N: Number> Matrix<N> {
         }
     }
 
-    fn from_fn(rows: usize, columns: usize, f: impl Fn(usize, usize) -> N) -> Self {
+    pub fn from_fn(rows: usize, columns: usize, f: impl Fn(usize, usize) -> N) -> Self {
         let data = (0..rows * columns).map(|i| f(i / columns, i % columns));
         Self {
             rows,
@@ -32,23 +32,23 @@ impl<N: Number> Matrix<N> {
         }
     }
 
-    fn identity(n: usize) -> Self {
+    pub fn identity(n: usize) -> Self {
         Self::from_fn(n, n, |i, j| N::constant(if i == j { 1.0 } else { 0.0 }))
     }
 
-    fn at(&self, i: usize, j: usize) -> N {
+    pub fn at(&self, i: usize, j: usize) -> N {
         self.data[i * self.columns + j]
     }
 
-    fn set(&mut self, i: usize, j: usize, x: N) {
+    pub fn set(&mut self, i: usize, j: usize, x: N) {
         self.data[i * self.columns + j] = x;
     }
 
-    fn transposed(&self) -> Self {
+    pub fn transposed(&self) -> Self {
         Self::from_fn(self.columns, self.rows, |i, j| self.at(j, i))
     }
 
-    fn times(&self, other: &Self) -> Self {
+    pub fn times(&self, other: &Self) -> Self {
         Self::from_fn(self.rows, other.columns, |i, j| {
             (0..self.columns).fold(N::constant(0.0), |sum, k| {
                 sum + self.at(i, k) * other.at(k, j)
@@ -83,8 +83,14 @@ pub(super) fn apply<N: Number>(
             _ => None,
         }
     };
-    if op == Op::TridiagonalSolve {
-        return tridiagonal(x, types);
+    match (op, attributes) {
+        (Op::TridiagonalSolve, _) => return tridiagonal(x, types),
+        (Op::SparseMatvec, Attributes::SparsePattern(pattern)) => {
+            return sparse_product(pattern, x, types);
+        }
+        // The factors are those of the matrix, which is at hand.
+        (Op::SvdSolve, _) => return apply(Op::Lstsq, attributes, &[x[0], x[4]], types),
+        _ => {}
     }
     let (m, n) = square(a)?;
     let batch = elements(&a.shape[..a.shape.len() - 2]);
@@ -95,17 +101,27 @@ pub(super) fn apply<N: Number>(
     };
     for i in 0..batch {
         let a = Matrix::new(m, n, &part(a, i));
-        let b = x.get(1).map(|b| {
+        let rows = if turned(attributes) { n } else { m };
+        let others = x[1..].iter().map(|b| {
             let data = part(b, i);
-            let columns = data.len().checked_div(m).unwrap_or(0);
-            Matrix::new(m, columns, &data)
+            let columns = data.len().checked_div(rows).unwrap_or(0);
+            Matrix::new(rows, columns, &data)
         });
-        let out = one(op, attributes, &a, b.as_ref())?;
+        let others: Vec<Matrix<N>> = others.collect();
+        let out = match op {
+            Op::ExpmDerivative => vec![Out::Floats(exponential_along(&a, &others).data)],
+            _ => one(op, attributes, &a, others.first())?,
+        };
         for (result, out) in results.iter_mut().zip(out) {
             write(result, i, batch, out);
         }
     }
     Some(results)
+}
+
+/// Whether the transposed matrix is meant.
+fn turned(attributes: &Attributes) -> bool {
+    matches!(attributes, Attributes::Solve { transpose_a: true })
 }
 
 enum Out<N> {
@@ -212,6 +228,9 @@ fn one<N: Number>(
             let (q, r) = orthogonal(a)?;
             vec![Out::Floats(q.data), Out::Floats(r.data)]
         }
+        (Op::Lstsq, _) if turned(attributes) => {
+            return one(op, &Attributes::None, &a.transposed(), b);
+        }
         (Op::Lstsq, _) if a.rows >= a.columns => {
             let (q, r) = orthogonal(a)?;
             floats(substitute(&r, &q.transposed().times(b?), false))
@@ -222,6 +241,14 @@ fn one<N: Number>(
             floats(q.times(&substitute(&r.transposed(), b?, true)))
         }
         (Op::Expm, _) => floats(exponential(a)),
+        (Op::Eigh, _) => {
+            let (values, vectors) = spectral::eigen(a);
+            vec![Out::Floats(values), Out::Floats(vectors.data)]
+        }
+        (Op::Svd, _) => {
+            let (u, s, vt) = spectral::singular(a)?;
+            [u.data, s, vt.data].map(Out::Floats).into()
+        }
         _ => return None,
     })
 }
@@ -403,6 +430,56 @@ fn exponential<N: Number>(a: &Matrix<N>) -> Matrix<N> {
         sum = sum.times(&sum);
     }
     sum
+}
+
+/// The corner of the exponential of [[A, E], [0, A]], nested for several directions (Higham, Functions of Matrices,
+/// 2008, 3.6).
+fn exponential_along<N: Number>(a: &Matrix<N>, directions: &[Matrix<N>]) -> Matrix<N> {
+    let Some((first, rest)) = directions.split_first() else {
+        return exponential(a);
+    };
+    let n = a.rows;
+    let zero = N::constant(0.0);
+    let block = |diagonal: &Matrix<N>, corner: Option<&Matrix<N>>| {
+        Matrix::from_fn(2 * n, 2 * n, |i, j| match (i < n, j < n) {
+            (true, true) => diagonal.at(i, j),
+            (false, false) => diagonal.at(i - n, j - n),
+            (true, false) => corner.map_or(zero, |corner| corner.at(i, j - n)),
+            (false, true) => zero,
+        })
+    };
+    let rest: Vec<Matrix<N>> = rest.iter().map(|e| block(e, None)).collect();
+    let whole = exponential_along(&block(a, Some(first)), &rest);
+    Matrix::from_fn(n, n, |i, j| whole.at(i, n + j))
+}
+
+/// As the full matrix that it is.
+fn sparse_product<N: Number>(
+    pattern: &SparsePattern,
+    x: &[&Value<N>],
+    types: &[TensorType],
+) -> Option<Vec<Value<N>>> {
+    let (values, x) = (x.first()?, x.get(1)?);
+    let sizes = [pattern.row_count as usize, pattern.column_count as usize];
+    let entries = pattern.rows.len();
+    let batch = elements(&values.shape[..values.shape.len() - 1]);
+    let mut result = Value::zeros(&types[0]);
+    for i in 0..batch {
+        let zero = N::constant(0.0);
+        let mut full = Matrix::from_fn(sizes[0], sizes[1], |_, _| zero);
+        let values = &values.floats()[i * entries..(i + 1) * entries];
+        for ((&row, &column), value) in pattern.rows.iter().zip(&pattern.columns).zip(values) {
+            full.set(row as usize, column as usize, *value);
+        }
+        if pattern.transpose {
+            full = full.transposed();
+        }
+        let size = x.floats().len() / batch;
+        let columns = size.checked_div(full.columns).unwrap_or(0);
+        let x = Matrix::new(full.columns, columns, &x.floats()[i * size..(i + 1) * size]);
+        write(&mut result, i, batch, Out::Floats(full.times(&x).data));
+    }
+    Some(vec![result])
 }
 
 /// As the full matrix that it is.

@@ -6,9 +6,11 @@
 mod elementwise;
 mod fourier;
 mod matrix;
+mod normalise;
 mod number;
 mod reduce;
 mod special;
+mod spectral;
 mod structural;
 mod tensor;
 
@@ -171,6 +173,9 @@ fn apply<N: Number>(
     }
     if let Some(values) = reduce::apply(node.op, node.attributes, x, types) {
         return Ok(Some(values));
+    }
+    if let Some(value) = normalise::apply(node.op, node.attributes, x, &shape) {
+        return Ok(Some(vec![value]));
     }
     if x.is_empty() || x[0].floats().is_empty() && x[0].shape.iter().all(|&d| d > 0) {
         return Ok(None);

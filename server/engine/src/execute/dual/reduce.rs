@@ -17,7 +17,9 @@ pub(super) fn apply<N: Number>(
     let shape = types[0].shape.sizes();
     Some(match (op, attributes) {
         (Op::DotGeneral, Attributes::DotGeneral(d)) => vec![contract(d, x, shape)?],
-        (_, Attributes::Reduce { axes, .. }) => vec![reduce(op, axes, x[0], shape)?],
+        (_, Attributes::Reduce { axes, .. }) if op != Op::ReduceLogsumexp => {
+            vec![reduce(op, axes, x[0], shape)?]
+        }
         (Op::Argmax | Op::Argmin, Attributes::ArgReduce { axis, .. }) => {
             let mut found = Vec::new();
             let v = x[0];
@@ -35,10 +37,20 @@ pub(super) fn apply<N: Number>(
                 .iter()
                 .map(|v| v.pick(v.shape.clone(), permuted.iter().copied()))
                 .collect();
-            if x[0].floats().len() == permuted.len() && !permuted.is_empty() {
-                share_ties(&mut sorted, *axis as usize);
-            }
+            share_ties(&mut sorted[0], *axis as usize);
             sorted
+        }
+        (Op::TopK, Attributes::TopK { k }) => {
+            let axis = x[0].shape.len() - 1;
+            let (size, k) = (x[0].shape[axis], *k as usize);
+            let permuted = permutation(x[0], axis, true);
+            let mut sorted = x[0].pick(x[0].shape.clone(), permuted.iter().copied());
+            share_ties(&mut sorted, axis);
+            let first = |i: usize| i / k * size + i % k;
+            let places = (0..elements(&shape)).map(first);
+            let along = places.clone().map(|p| (permuted[p] % size) as i64);
+            let indices = Value::integer(shape.clone(), along.collect());
+            vec![sorted.pick(shape, places), indices]
         }
         (Op::Argsort, Attributes::Sort { axis, descending }) => {
             let axis = *axis as usize;
@@ -49,18 +61,22 @@ pub(super) fn apply<N: Number>(
             vec![Value::integer(shape, along)]
         }
         (Op::SearchSorted, Attributes::SearchSorted { right }) => {
-            let sorted = x[0].floats();
-            let count = |q: &N| {
-                let before = |v: &&N| match right {
-                    true => v.value() <= q.value(),
-                    false => v.value() < q.value(),
-                };
+            fn count<T: PartialOrd>(sorted: &[T], query: &T, right: bool) -> i64 {
+                let before = |v: &&T| if right { *v <= query } else { *v < query };
                 sorted.iter().take_while(before).count() as i64
+            }
+            let counts = match (&x[0].data, &x[1].data) {
+                (Data::Float(sorted), Data::Float(queries)) => {
+                    let sorted: Vec<f64> = sorted.iter().map(Number::value).collect();
+                    let of = queries.iter().map(|q| count(&sorted, &q.value(), *right));
+                    of.collect()
+                }
+                (Data::Integer(sorted), Data::Integer(queries)) => {
+                    queries.iter().map(|q| count(sorted, q, *right)).collect()
+                }
+                _ => return None,
             };
-            vec![Value::integer(
-                shape,
-                x[1].floats().iter().map(count).collect(),
-            )]
+            vec![Value::integer(shape, counts)]
         }
         _ => return None,
     })
@@ -80,6 +96,7 @@ pub(super) fn compares(op: Op) -> bool {
             | Op::Argmax
             | Op::Argmin
             | Op::SearchSorted
+            | Op::Norm
             | Op::Compare
     )
 }
@@ -145,16 +162,22 @@ fn contract<N: Number>(d: &DotDimensions, x: &[&Value<N>], shape: Vec<usize>) ->
     })
 }
 
-fn reduce<N: Number>(op: Op, axes: &[u32], x: &Value<N>, shape: Vec<usize>) -> Option<Value<N>> {
+/// The places of what is reduced together, in the result's order.
+pub(super) fn groups(axes: &[u32], shape: &[usize]) -> Vec<Vec<usize>> {
     let all = axes.is_empty();
     let is_kept = |d: usize| !all && !axes.contains(&(d as u32));
-    let kept: Vec<usize> = (0..x.shape.len()).filter(|&d| is_kept(d)).collect();
-    let kept_sizes: Vec<usize> = kept.iter().map(|&d| x.shape[d]).collect();
+    let kept: Vec<usize> = (0..shape.len()).filter(|&d| is_kept(d)).collect();
+    let kept_sizes: Vec<usize> = kept.iter().map(|&d| shape[d]).collect();
     let mut groups: Vec<Vec<usize>> = vec![Vec::new(); elements(&kept_sizes)];
-    for (at, index) in indices(&x.shape).enumerate() {
+    for (at, index) in indices(shape).enumerate() {
         let own: Vec<usize> = kept.iter().map(|&d| index[d]).collect();
         groups[flat(&own, &kept_sizes)].push(at);
     }
+    groups
+}
+
+fn reduce<N: Number>(op: Op, axes: &[u32], x: &Value<N>, shape: Vec<usize>) -> Option<Value<N>> {
+    let groups = groups(axes, &x.shape);
     let data = match &x.data {
         Data::Float(v) => {
             let zero = N::constant(0.0);
@@ -199,7 +222,10 @@ fn reduce<N: Number>(op: Op, axes: &[u32], x: &Value<N>, shape: Vec<usize>) -> O
 }
 
 /// The extreme element, NaN if any is; k equal ones share the derivative.
-fn extreme<N: Number>(those: impl Iterator<Item = N>, beats: impl Fn(f64, f64) -> bool) -> N {
+pub(super) fn extreme<N: Number>(
+    those: impl Iterator<Item = N>,
+    beats: impl Fn(f64, f64) -> bool,
+) -> N {
     let mut best: Vec<N> = Vec::new();
     for x in those {
         match best.first().map(Number::value) {
@@ -331,23 +357,17 @@ fn permutation<N: Number>(x: &Value<N>, axis: usize, descending: bool) -> Vec<us
     from
 }
 
-/// Equal keys share the derivative of everything that was sorted with them.
-fn share_ties<N: Number>(sorted: &mut [Value<N>], axis: usize) {
-    let keys = sorted[0].floats().to_vec();
-    let shape = sorted[0].shape.clone();
-    for value in sorted {
-        let Data::Float(v) = &mut value.data else {
-            continue;
-        };
+/// Equal keys share their derivative. What is permuted alongside keeps its own: it moves where the permutation says.
+fn share_ties<N: Number>(keys: &mut Value<N>, axis: usize) {
+    let shape = keys.shape.clone();
+    if let Data::Float(v) = &mut keys.data {
         lines(&shape, axis, |places| {
             let mut first = 0;
             while first < places.len() {
-                let key = keys[places[first]].value();
-                let equal = places[first..]
-                    .iter()
-                    .take_while(|&&p| keys[p].value() == key)
-                    .count()
-                    .max(1);
+                let key = v[places[first]].value();
+                let same = |x: f64| x == key || x.is_nan() && key.is_nan();
+                let rest = places[first..].iter();
+                let equal = rest.take_while(|&&p| same(v[p].value())).count();
                 let group = &places[first..first + equal];
                 let own: Vec<N> = group.iter().map(|&p| v[p]).collect();
                 let shared = mean(&own);

@@ -339,8 +339,11 @@ fn scatter<N: Number>(op: Op, s: &ScatterDimensions, x: &[&Value<N>]) -> Value<N
     };
     let mut result = operand.clone();
     result.refused |= updates.refused;
-    for (from, index) in indices(&updates.shape).enumerate() {
-        let (batch, window) = split(&index, &g.offset_dims);
+    let split = |index: Vec<usize>| split(&index, &g.offset_dims);
+    let mut order: Vec<_> = indices(&updates.shape).map(split).enumerate().collect();
+    // Window by window: of several updates of one element that of the last index stays.
+    order.sort_by(|(_, (a, _)), (_, (b, _))| a.cmp(b));
+    for (from, (batch, window)) in order {
         let where_to = (at.integers(), &at.shape[..]);
         let Some(place) = window_place(&g, &operand.shape, where_to, &batch, &window) else {
             continue;

@@ -1,0 +1,126 @@
+//! Routines that work line by line: all elements that are reduced together, gathered.
+
+use super::{Buffer, BufferMut, Kernel, Routine, Strided, Types, reduce::ways};
+
+/// The lines of a tensor along some dimensions.
+#[derive(Debug)]
+struct Lines {
+    /// Where each line begins.
+    kept: Strided,
+    /// Offsets of a line's elements.
+    along: Strided,
+}
+
+impl Lines {
+    fn new(types: &Types<'_>, axes: &[usize]) -> Self {
+        let [kept, along] = ways(&types.operands[0].shape, axes);
+        Self { kept, along }
+    }
+
+    /// Calls `f(position, first element, the line)`.
+    fn for_each<T: Copy>(&self, from: &[T], mut f: impl FnMut(usize, usize, &mut Vec<T>)) {
+        let mut line = Vec::with_capacity(self.along.len());
+        self.kept.for_each(|position, base| {
+            line.clear();
+            self.along.for_each(|_, at| line.push(from[base + at]));
+            f(position, base, &mut line);
+        });
+    }
+}
+
+/// One number of each line.
+#[derive(Debug)]
+struct Fold {
+    lines: Lines,
+    of: fn(&[f64]) -> f64,
+}
+
+impl Routine for Fold {
+    fn run(&self, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]) {
+        let out = results[0].floats();
+        self.lines
+            .for_each(operands[0].floats(), |position, _, line| {
+                out[position] = (self.of)(line);
+            });
+    }
+}
+
+/// `of` each line along the axes, in the result's order.
+pub(super) fn fold(types: &Types<'_>, axes: &[usize], of: fn(&[f64]) -> f64) -> Kernel {
+    let lines = Lines::new(types, axes);
+    routine(Fold { lines, of })
+}
+
+/// Each line made another in place.
+#[derive(Debug)]
+struct Map {
+    lines: Lines,
+    of: fn(&mut [f64]),
+}
+
+impl Routine for Map {
+    fn run(&self, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]) {
+        let out = results[0].floats();
+        self.lines.for_each(operands[0].floats(), |_, base, line| {
+            (self.of)(line);
+            self.lines.along.for_each(|i, at| out[base + at] = line[i]);
+        });
+    }
+}
+
+/// `of` applied to each line along the axes.
+pub(super) fn map(types: &Types<'_>, axes: &[usize], of: fn(&mut [f64])) -> Kernel {
+    let lines = Lines::new(types, axes);
+    routine(Map { lines, of })
+}
+
+/// The position within each line of the first element that no other beats.
+#[derive(Debug)]
+struct First {
+    lines: Lines,
+    largest: bool,
+}
+
+impl First {
+    fn of<T: PartialOrd + Copy>(&self, line: &[T]) -> i64 {
+        let mut best = 0;
+        for (i, x) in line.iter().enumerate().skip(1) {
+            let b = line[best];
+            // What does not equal itself is NaN: the first one stays.
+            let nan = |x: T| x.partial_cmp(&x).is_none();
+            let beats = if self.largest { *x > b } else { *x < b };
+            if !nan(b) && (beats || nan(*x)) {
+                best = i;
+            }
+        }
+        best as i64
+    }
+}
+
+impl Routine for First {
+    fn run(&self, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]) {
+        let out = results[0].integers();
+        match operands[0] {
+            Buffer::Float(from) => self
+                .lines
+                .for_each(from, |i, _, line| out[i] = self.of(line)),
+            Buffer::Integer(from) => self
+                .lines
+                .for_each(from, |i, _, line| out[i] = self.of(line)),
+            Buffer::Bool(from) => self
+                .lines
+                .for_each(from, |i, _, line| out[i] = self.of(line)),
+        }
+    }
+}
+
+/// Where each line along the axis has its first largest or smallest element; the first NaN counts as either.
+pub(super) fn first(types: &Types<'_>, axis: usize, largest: bool) -> Kernel {
+    let lines = Lines::new(types, &[axis]);
+    routine(First { lines, largest })
+}
+
+fn routine(routine: impl Routine + 'static) -> Kernel {
+    let routine = Box::new(routine);
+    Kernel::Routine { routine, batch: 1 }
+}
