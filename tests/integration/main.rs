@@ -11,6 +11,7 @@ mod products;
 mod reductions;
 mod references;
 mod rules;
+mod signal;
 mod special_points;
 mod special_points_special;
 mod spectral;

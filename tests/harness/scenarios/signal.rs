@@ -189,11 +189,10 @@ fn fourier(all: &mut Vec<Scenario>) {
     }
 }
 
-/// An input that is added to numbers: in places of its own, but free to move.
-fn about(g: &mut Draft, name: &str, shape: &[u64], numbers: &[f64]) -> ValueId {
-    let x = g.input(name, shape);
+/// An input moved to numbers: in places of its own, but free to move.
+fn about(g: &mut Draft, input: ValueId, shape: &[u64], numbers: &[f64]) -> ValueId {
     let centre = g.constant(Tensor::f64(shape, numbers).expect("as many numbers as elements"));
-    g.op(Op::Add, &[x, centre])
+    g.op(Op::Add, &[input, centre])
 }
 
 /// How far queries and knots move: they never meet.
@@ -219,9 +218,10 @@ fn interpolations(all: &mut Vec<Scenario>) {
                 };
                 let name = format!("{kind:?}, {extrapolation:?}, {n} knots");
                 all.push(scenario(Op::Interp1d, &name, &[QUERY, KNOT, WIDE], |g| {
-                    let q = about(g, "q", shape, &queries);
-                    let x = about(g, "x", &[n as u64], &centres);
+                    let (q, x) = (g.input("q", shape), g.input("x", &[n as u64]));
                     let y = g.input("y", &[n as u64]);
+                    let q = about(g, q, shape, &queries);
+                    let x = about(g, x, &[n as u64], &centres);
                     let attributes = Attributes::Interpolate {
                         kind,
                         extrapolation,
@@ -245,9 +245,11 @@ fn splines(all: &mut Vec<Scenario>) {
             &format!("degree {degree}"),
             &[QUERY, KNOT, WIDE],
             |g| {
-                let q = about(g, "q", &[4], &queries);
-                let t = about(g, "t", &[centres.len() as u64], &centres);
+                let count = [centres.len() as u64];
+                let (q, t) = (g.input("q", &[4]), g.input("t", &count));
                 let c = g.input("c", &[n as u64]);
+                let q = about(g, q, &[4], &queries);
+                let t = about(g, t, &count, &centres);
                 g.push(Op::Bspline, &[q, t, c], attributes)
             },
         ));
@@ -258,9 +260,9 @@ fn splines(all: &mut Vec<Scenario>) {
         "repeated knots",
         &[QUERY, WIDE],
         |g| {
-            let q = about(g, "q", &[2, 2], &[0.5, 1.5, 2.5, 3.5]);
+            let (q, c) = (g.input("q", &[2, 2]), g.input("c", &[6]));
+            let q = about(g, q, &[2, 2], &[0.5, 1.5, 2.5, 3.5]);
             let t = g.constant(Tensor::f64([9], &repeated).expect("nine knots"));
-            let c = g.input("c", &[6]);
             g.push(Op::Bspline, &[q, t, c], Attributes::BSpline { degree: 2 })
         },
     ));

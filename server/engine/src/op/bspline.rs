@@ -70,7 +70,8 @@ fn expand(cx: &mut dyn Emit, _: Op, attributes: &Attributes, operands: &[ValueId
     let (first, last) = (element(cx, knots, k), element(cx, knots, n));
     // The last piece that is not empty begins at the last knot before the end; the first ends with the first knot
     // after the beginning.
-    let within = cx.binary(Op::Maximum, queries, first);
+    let [query, begin] = [queries, first].map(|value| cx.unary(Op::StopGradient, value));
+    let within = cx.binary(Op::Maximum, query, begin);
     let found = count_before(cx, knots, within, true);
     let ends = count_before(cx, knots, last, false);
     let index = |cx: &mut dyn Emit, i: u64| cx.scalar(DType::I64, i as f64);

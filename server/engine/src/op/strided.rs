@@ -21,7 +21,8 @@ impl Strided {
             }
             match (merged.sizes.last_mut(), merged.strides.last_mut()) {
                 (Some(outer), Some(step)) if *step == stride.wrapping_mul(size) => {
-                    *outer *= size;
+                    // Saturates only beside a dimension of size 0.
+                    *outer = outer.saturating_mul(size);
                     *step = stride;
                 }
                 _ => {
@@ -40,7 +41,10 @@ impl Strided {
 
     /// Elements visited.
     pub fn len(&self) -> usize {
-        self.sizes.iter().product()
+        if self.sizes.contains(&0) {
+            return 0;
+        }
+        self.sizes.iter().fold(1, |n, &size| n.saturating_mul(size))
     }
 
     /// Whether nothing is visited.
