@@ -137,6 +137,7 @@ const CASES: &[(&str, Build)] = &[
     ("fma", |i| vec![i.x.fma(&i.s, 2.0)]),
     ("logaddexp", |i| vec![i.x.logaddexp(&i.s)]),
     ("softplus", |i| vec![i.x.softplus()]),
+    ("softsign", |i| vec![i.x.softsign()]),
     ("log_sigmoid", |i| vec![i.x.log_sigmoid()]),
     ("sinc", |i| vec![i.x.sinc()]),
     ("relu", |i| vec![i.x.relu()]),

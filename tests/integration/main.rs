@@ -2,8 +2,10 @@
 
 mod architecture;
 mod check;
+mod checked;
 mod client_inference;
 mod identity;
+mod linear_algebra;
 mod malformed;
 mod methods;
 mod order;
@@ -12,6 +14,7 @@ mod reductions;
 mod references;
 mod rules;
 mod signal;
+mod single;
 mod special_points;
 mod special_points_special;
 mod spectral;

@@ -94,6 +94,8 @@ unary! {
     sinc = Sinc;
     /// log(1 + eᵃ) without overflow.
     softplus = Softplus;
+    /// a / (1 + |a|).
+    softsign = Softsign;
     /// log(logistic(a)), accurate throughout.
     log_sigmoid = LogSigmoid;
     /// The larger of a and 0; derivative 0 at 0.

@@ -42,7 +42,7 @@
 //! as NIST writes `exp[-b2*x]`.
 //!
 //! **Functions.** Elementwise: `abs sign square sqrt rsqrt cbrt reciprocal exp expm1 exp2 log`=`ln`
-//! `log1p log2 log10 logistic`=`sigmoid`=`expit` `softplus log_sigmoid sin cos tan asin`=`arcsin` `acos`=`arccos`
+//! `log1p log2 log10 logistic`=`sigmoid`=`expit` `softplus softsign log_sigmoid sin cos tan asin`=`arcsin` `acos`=`arccos`
 //! `atan`=`arctan` `sinh cosh tanh asinh acosh atanh sinc relu gelu gelu_tanh silu`=`swish` `floor ceil round`=`rint`
 //! `round_away trunc is_finite is_nan is_inf stop_gradient`; special functions: `erf erfc erf_inv erfcx
 //! lgamma`=`gammaln` `digamma bessel_i0e bessel_i1e bessel_j0 bessel_j1 bessel_y0 bessel_y1 norm_cdf`=`ndtr`

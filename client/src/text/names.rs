@@ -30,6 +30,7 @@ pub(super) const FUNCTIONS: &[(&[&str], Function)] = &[
     (&["log10"], Unary(Expr::log10)),
     (&["logistic", "sigmoid", "expit"], Unary(Expr::logistic)),
     (&["softplus"], Unary(Expr::softplus)),
+    (&["softsign"], Unary(Expr::softsign)),
     (&["log_sigmoid", "log_expit"], Unary(Expr::log_sigmoid)),
     (&["sin"], Unary(Expr::sin)),
     (&["cos"], Unary(Expr::cos)),

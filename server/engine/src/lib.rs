@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Rooms are floors, and each imports only from those below: [`tensor`], [`op`], [`graph`], [`transform`],
-//! [`plan`], [`tape`], [`execute`], [`check`].
+//! [`plan`], [`tape`], [`execute`], [`check`](mod@check).
 //!
 //! ```
 //! use gradient_engine::*;

@@ -189,10 +189,10 @@ fn fourier(all: &mut Vec<Scenario>) {
     }
 }
 
-/// An input moved to numbers: in places of its own, but free to move.
-fn about(g: &mut Draft, input: ValueId, shape: &[u64], numbers: &[f64]) -> ValueId {
+/// An input added to numbers: in places of its own, but free to move.
+fn about(g: &mut Draft, x: ValueId, shape: &[u64], numbers: &[f64]) -> ValueId {
     let centre = g.constant(Tensor::f64(shape, numbers).expect("as many numbers as elements"));
-    g.op(Op::Add, &[input, centre])
+    g.op(Op::Add, &[x, centre])
 }
 
 /// How far queries and knots move: they never meet.
@@ -220,8 +220,10 @@ fn interpolations(all: &mut Vec<Scenario>) {
                 all.push(scenario(Op::Interp1d, &name, &[QUERY, KNOT, WIDE], |g| {
                     let (q, x) = (g.input("q", shape), g.input("x", &[n as u64]));
                     let y = g.input("y", &[n as u64]);
-                    let q = about(g, q, shape, &queries);
-                    let x = about(g, x, &[n as u64], &centres);
+                    let (q, x) = (
+                        about(g, q, shape, &queries),
+                        about(g, x, &[n as u64], &centres),
+                    );
                     let attributes = Attributes::Interpolate {
                         kind,
                         extrapolation,
@@ -245,11 +247,12 @@ fn splines(all: &mut Vec<Scenario>) {
             &format!("degree {degree}"),
             &[QUERY, KNOT, WIDE],
             |g| {
-                let count = [centres.len() as u64];
-                let (q, t) = (g.input("q", &[4]), g.input("t", &count));
+                let (q, t) = (g.input("q", &[4]), g.input("t", &[centres.len() as u64]));
                 let c = g.input("c", &[n as u64]);
-                let q = about(g, q, &[4], &queries);
-                let t = about(g, t, &count, &centres);
+                let (q, t) = (
+                    about(g, q, &[4], &queries),
+                    about(g, t, &[centres.len() as u64], &centres),
+                );
                 g.push(Op::Bspline, &[q, t, c], attributes)
             },
         ));

@@ -1,199 +1,178 @@
-//! Fourier transforms against sums, their inverses, and transposes as dense matrices.
+//! Fourier transforms against the sums of their definition.
 
-use super::{f64s, graph, in_f32, result, same};
-use gradient_engine::{Attributes, Mode, Op, Tensor, TensorType};
-use gradient_tests::engine::{Random, jacobian, vjp};
+use super::{assert_f32, assert_near, case, run, slopes};
+use gradient_engine::{Attributes, DType, Op, TensorType};
+use gradient_tests::engine::{Random, inner, jvp, tensor, vjp};
 use std::f64::consts::TAU;
 
-/// e^(∓2πi jk / n).
-fn root(j: usize, k: usize, n: usize, sign: f64) -> [f64; 2] {
-    let angle = TAU * (j * k % n) as f64 / n as f64;
-    [angle.cos(), sign * angle.sin()]
+const LENGTHS: [usize; 6] = [1, 2, 5, 6, 7, 16];
+
+fn draw(seed: u64, n: usize) -> Vec<f64> {
+    let ty = TensorType::f64([n as u64]);
+    Random(seed).tensor(&ty, (-1.0, 1.0)).to_f64()
 }
 
-/// Result k is the sum of a_j e^(sign 2πi jk / n), term by term.
-fn transformed(pairs: &[f64], sign: f64) -> Vec<f64> {
-    let n = pairs.len() / 2;
-    (0..n)
-        .flat_map(|k| {
-            let term = |j: usize, part: usize| {
-                let (re, im) = (pairs[2 * j], pairs[2 * j + 1]);
-                let [c, s] = root(j, k, n, sign);
-                [re * c - im * s, re * s + im * c][part]
-            };
-            [0, 1].map(|part| (0..n).map(|j| term(j, part)).sum::<f64>())
-        })
-        .collect()
+/// `sum_j z_j e^(sign 2 pi i j k / n)` for every k, by the definition.
+fn sums(z: &[f64], sign: f64) -> Vec<f64> {
+    let n = z.len() / 2;
+    let term = |k: usize, j: usize| {
+        let (s, c) = (sign * TAU * (j * k % n) as f64 / n as f64).sin_cos();
+        let (re, im) = (z[2 * j], z[2 * j + 1]);
+        [re * c - im * s, re * s + im * c]
+    };
+    let sum = |k: usize| {
+        let terms = (0..n).map(move |j| term(k, j));
+        terms.fold([0.0; 2], |sum, t| [sum[0] + t[0], sum[1] + t[1]])
+    };
+    (0..n).flat_map(sum).collect()
 }
 
-fn norm(x: &[f64]) -> f64 {
-    x.iter().map(|x| x * x).sum::<f64>().sqrt()
+fn complex(x: &[f64]) -> Vec<f64> {
+    x.iter().flat_map(|&x| [x, 0.0]).collect()
 }
 
-/// Within a tolerance relative to the vector's length.
-fn near(got: &[f64], want: &[f64], tolerance: f64) -> bool {
-    let difference: Vec<f64> = got.iter().zip(want).map(|(g, w)| g - w).collect();
-    got.len() == want.len() && norm(&difference) <= tolerance * norm(want).max(1e-300)
+fn inverse(z: &[f64]) -> Vec<f64> {
+    let n = (z.len() / 2) as f64;
+    sums(z, 1.0).iter().map(|x| x / n).collect()
 }
 
-/// The half of a transform as pairs of real numbers.
-fn half(pairs: &[f64]) -> &[f64] {
-    &pairs[..2 * (pairs.len() / 4 + 1)]
+/// All pairs of a real signal from the first half: the others are conjugates.
+fn whole(half: &[f64], n: usize) -> Vec<f64> {
+    let mut all = half.to_vec();
+    all[1] = 0.0;
+    if n.is_multiple_of(2) {
+        all[n + 1] = 0.0;
+    }
+    for k in n / 2 + 1..n {
+        all.extend([half[2 * (n - k)], -half[2 * (n - k) + 1]]);
+    }
+    all
 }
 
-const LENGTHS: [usize; 24] = [
-    1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 25, 31, 34, 37, 60, 64, 74, 97, 128, 211,
-];
+fn naive(op: Op, x: &[f64], n: usize) -> Vec<f64> {
+    match op {
+        Op::Fft => sums(x, -1.0),
+        Op::Ifft => inverse(x),
+        Op::Rfft => sums(&complex(x), -1.0)[..2 * (n / 2 + 1)].to_vec(),
+        _ => inverse(&whole(x, n)).into_iter().step_by(2).collect(),
+    }
+}
+
+fn attributes(op: Op, n: usize) -> Attributes {
+    match op {
+        Op::Irfft => Attributes::Fourier { length: n as u64 },
+        _ => Attributes::None,
+    }
+}
+
+fn shape(op: Op, n: usize) -> Vec<u64> {
+    let n = n as u64;
+    match op {
+        Op::Rfft => vec![n],
+        Op::Irfft => vec![n / 2 + 1, 2],
+        _ => vec![n, 2],
+    }
+}
+
+const ALL: [Op; 4] = [Op::Fft, Op::Ifft, Op::Rfft, Op::Irfft];
 
 #[test]
-fn transforms_are_the_sums() {
-    let mut random = Random(4);
+fn values_equal_the_sums() {
+    for op in ALL {
+        for n in LENGTHS {
+            let shape = shape(op, n);
+            let size = shape.iter().product::<u64>() as usize;
+            let lines = [draw(1, size), draw(2, size)];
+            let want = [naive(op, &lines[0], n), naive(op, &lines[1], n)].concat();
+            let batch = [&[2], &shape[..]].concat();
+            let got = run(op, attributes(op, n), &[(&batch, &lines.concat())]);
+            assert_near(&got, &want, 1e-14 * n as f64);
+        }
+    }
+}
+
+#[test]
+fn inverses_undo() {
     for n in LENGTHS {
-        // Errors grow as the logarithm; a prime takes several transforms, and there and back is two.
-        let (unit, log) = (6e-16, 2.0 + (n as f64).log2());
-        let ty = TensorType::f64([n as u64, 2]);
-        let x = random.tensor(&ty, (-1.0, 1.0));
-        let numbers = x.to_f64();
-        let forward = result(Op::Fft, std::slice::from_ref(&x), Attributes::None);
-        let want = transformed(&numbers, -1.0);
-        // The sums themselves are only good to n units.
-        assert!(
-            near(&forward, &want, 4e-16 * n as f64 + 1e-15),
-            "fft of {n}"
-        );
-        let back = result(Op::Ifft, std::slice::from_ref(&x), Attributes::None);
-        let want: Vec<f64> = transformed(&numbers, 1.0)
-            .iter()
-            .map(|x| x / n as f64)
-            .collect();
-        assert!(near(&back, &want, 4e-16 * n as f64 + 1e-15), "ifft of {n}");
-        let there = f64s(&[n as u64, 2], &forward);
-        let again = result(Op::Ifft, &[there], Attributes::None);
-        assert!(near(&again, &numbers, unit * log), "ifft of fft of {n}");
-        let narrow = result(Op::Fft, &[in_f32(&x)], Attributes::None);
-        assert!(near(&narrow, &forward, 1e-6), "fft of {n} in f32");
-
-        let reals = random.tensor(&TensorType::f64([n as u64]), (-1.0, 1.0));
-        let as_pairs: Vec<f64> = reals.to_f64().iter().flat_map(|&x| [x, 0.0]).collect();
-        let got = result(Op::Rfft, std::slice::from_ref(&reals), Attributes::None);
-        let want = transformed(&as_pairs, -1.0);
-        assert!(
-            near(&got, half(&want), 4e-16 * n as f64 + 1e-15),
-            "rfft of {n}"
-        );
-        assert_eq!(got[1], 0.0);
-        if n % 2 == 0 {
-            assert_eq!(got[n + 1], 0.0);
-        }
-        let length = Attributes::Fourier { length: n as u64 };
-        let there = f64s(&[n as u64 / 2 + 1, 2], &got);
-        let again = result(Op::Irfft, &[there], length.clone());
-        assert!(
-            near(&again, &reals.to_f64(), unit * log),
-            "irfft of rfft of {n}"
-        );
-        // Imaginary parts that no real numbers have are not looked at.
-        let mut spoilt = got.clone();
-        spoilt[1] = 0.5;
-        if n % 2 == 0 {
-            spoilt[n + 1] = -3.0;
-        }
-        let there = f64s(&[n as u64 / 2 + 1, 2], &spoilt);
-        assert_eq!(result(Op::Irfft, &[there], length), again);
+        let (z, x) = (draw(3, 2 * n), draw(4, n));
+        let there = |op, x: &[f64]| run(op, attributes(op, n), &[(&shape(op, n), x)]);
+        assert_near(&there(Op::Ifft, &there(Op::Fft, &z)), &z, 1e-14);
+        assert_near(&there(Op::Fft, &there(Op::Ifft, &z)), &z, 1e-14);
+        assert_near(&there(Op::Irfft, &there(Op::Rfft, &x)), &x, 1e-14);
     }
 }
 
+/// `<c, F v> = <F^T c, v>` and every column of the Jacobian by the definition.
 #[test]
-fn a_single_wave_has_a_single_number() {
-    let n = 64;
-    let wave: Vec<f64> = (0..n).flat_map(|j| root(3, j, n, 1.0)).collect();
-    let got = result(Op::Fft, &[f64s(&[n as u64, 2], &wave)], Attributes::None);
-    for (i, got) in got.iter().enumerate() {
-        let want = if i == 6 { n as f64 } else { 0.0 };
-        assert!((got - want).abs() <= 1e-13, "{i}: {got}");
-    }
-}
-
-/// Of a batch every line by itself; a batch of nothing, and lines of nothing.
-#[test]
-fn batches_and_nothing() {
-    let mut random = Random(5);
-    let x = random.tensor(&TensorType::f64([2, 3, 5, 2]), (-1.0, 1.0));
-    let lines: Vec<f64> = x
-        .to_f64()
-        .chunks_exact(10)
-        .flat_map(|line| result(Op::Fft, &[f64s(&[5, 2], line)], Attributes::None))
-        .collect();
-    assert_eq!(result(Op::Fft, &[x], Attributes::None), lines);
-    let none =
-        |op, shape: &[u64], attributes: Attributes| result(op, &[f64s(shape, &[])], attributes);
-    assert_eq!(none(Op::Fft, &[3, 0, 2], Attributes::None), []);
-    assert_eq!(none(Op::Ifft, &[0, 4, 2], Attributes::None), []);
-    assert_eq!(none(Op::Rfft, &[2, 0], Attributes::None), [0.0; 4]);
-    assert_eq!(none(Op::Rfft, &[0, 3], Attributes::None), []);
-    let nothing = Attributes::Fourier { length: 0 };
-    let pair = [f64s(&[1, 2], &[3.0, 4.0])];
-    assert_eq!(result(Op::Irfft, &pair, nothing.clone()), []);
-    let g = graph(Op::Irfft, &pair, nothing);
-    assert_eq!(vjp(&g, &pair, &[f64s(&[0], &[])]), [0.0, 0.0]);
-}
-
-/// The derivative of a linear map is its matrix: columns from the sums, in both modes.
-#[test]
-fn derivatives_are_the_matrices_of_the_sums() {
-    for n in [1usize, 2, 3, 4, 6, 7, 12, 13] {
-        // Each operation with a matrix that gives column i from the i-th unit vector.
-        let unit = |len: usize, i: usize| {
-            let mut unit = vec![0.0; len];
-            unit[i] = 1.0;
-            unit
-        };
-        type Column<'a> = &'a dyn Fn(usize) -> Vec<f64>;
-        let fft: Column<'_> = &|i| transformed(&unit(2 * n, i), -1.0);
-        let ifft: Column<'_> = &|i| {
-            let sums = transformed(&unit(2 * n, i), 1.0);
-            sums.iter().map(|x| x / n as f64).collect()
-        };
-        let rfft: Column<'_> = &|i| half(&transformed(&unit(2 * n, 2 * i), -1.0)).to_vec();
-        let irfft: Column<'_> = &|i| {
-            let (k, part) = (i / 2, i % 2);
-            let alone = k == 0 || 2 * k == n;
-            let number = |j: usize| {
-                let [c, s] = root(j, k, n, 1.0);
-                match (alone, part) {
-                    (true, 0) => c,
-                    (true, _) => 0.0,
-                    (false, 0) => 2.0 * c,
-                    (false, _) => -2.0 * s,
-                }
-            };
-            (0..n).map(|j| number(j) / n as f64).collect()
-        };
-        let length = Attributes::Fourier { length: n as u64 };
-        let complex = [n as u64, 2];
-        let cases: [(Op, Vec<u64>, Attributes, Column<'_>); 4] = [
-            (Op::Fft, complex.to_vec(), Attributes::None, fft),
-            (Op::Ifft, complex.to_vec(), Attributes::None, ifft),
-            (Op::Rfft, vec![n as u64], Attributes::None, rfft),
-            (Op::Irfft, vec![n as u64 / 2 + 1, 2], length, irfft),
-        ];
-        for (op, shape, attributes, column) in cases {
-            let inputs = shape.iter().product::<u64>() as usize;
-            let columns: Vec<Vec<f64>> = (0..inputs).map(column).collect();
-            let outputs = columns[0].len();
-            let want: Vec<f64> = (0..outputs)
-                .flat_map(|o| columns.iter().map(move |column| column[o]))
-                .collect();
-            let at = [Tensor::f64(&shape[..], &vec![0.3; inputs]).expect("point")];
-            let g = graph(op, &at, attributes);
-            for mode in [Mode::Forward, Mode::Reverse] {
-                let got = jacobian(&g, &at, Some(mode));
-                assert!(
-                    same(&got, &want, 4e-15),
-                    "{} of {n}, {mode:?}:\n{got:?}\n{want:?}",
-                    op.name()
-                );
+fn derivatives_are_the_matrix_and_its_transpose() {
+    for op in ALL {
+        for n in LENGTHS {
+            let shape = shape(op, n);
+            let size = shape.iter().product::<u64>() as usize;
+            let x = draw(5, size);
+            let operands: [(&[u64], &[f64]); 1] = [(&shape, &x)];
+            let (graph, at) = case(DType::F64, op, attributes(op, n), &operands);
+            let v = tensor(at[0].ty(), &draw(6, size));
+            let ty = graph.output_type(0).clone();
+            let c = tensor(&ty, &draw(7, ty.elements() as usize));
+            let forward = jvp(&graph, &at, std::slice::from_ref(&v));
+            let back = vjp(&graph, &at, std::slice::from_ref(&c));
+            let sides = [inner(&c.to_f64(), &forward), inner(&back, &v.to_f64())];
+            assert_near(&sides[..1], &sides[1..], 1e-14 * n as f64);
+            let got = slopes(op, attributes(op, n), &operands);
+            for column in 0..size {
+                let mut unit = vec![0.0; size];
+                unit[column] = 1.0;
+                let own: Vec<f64> = got.iter().copied().skip(column).step_by(size).collect();
+                assert_near(&own, &naive(op, &unit, n), 1e-14 * n as f64);
             }
         }
     }
+}
+
+#[test]
+fn of_nothing() {
+    let none: &[f64] = &[];
+    let plain = Attributes::None;
+    for op in [Op::Fft, Op::Ifft] {
+        assert_eq!(run(op, plain.clone(), &[(&[0, 2], none)]), none);
+        assert_eq!(run(op, plain.clone(), &[(&[0, 3, 2], none)]), none);
+    }
+    assert_eq!(run(Op::Rfft, plain, &[(&[0], none)]), [0.0, 0.0]);
+    let to_none = Attributes::Fourier { length: 0 };
+    assert_eq!(run(Op::Irfft, to_none, &[(&[1, 2], &[3.0, 4.0])]), none);
+}
+
+/// What cannot be in a real signal's transform is not looked at, be it NaN.
+#[test]
+fn irfft_does_not_look_at_imaginary_parts_of_the_ends() {
+    let nan = f64::NAN;
+    let four = Attributes::Fourier { length: 4 };
+    let pairs = [4.0, nan, 0.0, 0.0, 4.0, nan];
+    let got = run(Op::Irfft, four, &[(&[3, 2], &pairs)]);
+    assert_near(&got, &[2.0, 0.0, 2.0, 0.0], 1e-15);
+}
+
+#[test]
+fn f32_follows_f64() {
+    for op in ALL {
+        for n in [7, 16] {
+            let shape = shape(op, n);
+            let x = draw(8, shape.iter().product::<u64>() as usize);
+            assert_f32(op, &attributes(op, n), &[(&shape, &x)], 1e-6);
+        }
+    }
+}
+
+/// A long prime length, by its own inverse and Parseval's identity.
+#[test]
+fn long_lines_keep_their_digits() {
+    let n = 1009;
+    let z = draw(9, 2 * n);
+    let op = |op, x: &[f64]| run(op, Attributes::None, &[(&[n as u64, 2], x)]);
+    let there = op(Op::Fft, &z);
+    assert_near(&op(Op::Ifft, &there), &z, 1e-14);
+    let power = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>();
+    let ratio = power(&there) / (power(&z) * n as f64);
+    assert!((ratio - 1.0).abs() <= 1e-14, "{ratio}");
 }

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.special
 from jax import lax
-from jax.scipy import special
 
 import elementwise as e
+from interpreter import host
 from ops import op
 
 _nodes, _weights = np.polynomial.legendre.leggauss(160)
@@ -57,17 +57,17 @@ def betainc(a, b, x):
 @_wide
 def zeta(s, q):
     """Euler and Maclaurin's summation formula."""
-    n = 14
-    total = sum(lax.exp(-s * lax.log(q + float(k))) for k in range(n))
+    n, terms = 14, 11
     z = q + float(n)
     power = lax.exp(-s * lax.log(z))
-    total = total + power * z / (s - 1.0) + 0.5 * power
-    rising = s
-    bernoulli = scipy.special.bernoulli(24)
-    for j in range(1, 12):
-        total = total + bernoulli[2 * j] / math.factorial(2 * j) * rising * power * z ** (1 - 2 * j)
-        rising = rising * (s + (2 * j - 1.0)) * (s + 2.0 * j)
-    return total
+    total = power * z / (s - 1.0) + 0.5 * power
+    s, q, z = s[..., None], q[..., None], z[..., None]
+    total = total + jnp.sum(lax.exp(-s * lax.log(q + np.arange(float(n)))), -1)
+    # s (s + 1) ... (s + 2j - 2) for j = 1, 2, ...
+    rising = lax.exp(lax.cumsum(lax.log(s + np.arange(2.0 * terms - 1)), s.ndim - 1)[..., ::2])
+    j = np.arange(1, terms + 1)
+    factors = scipy.special.bernoulli(2 * terms)[2 * j] / scipy.special.factorial(2 * j)
+    return total + power * jnp.sum(factors * rising * lax.exp((1.0 - 2 * j) * lax.log(z)), -1)
 
 
 def nth(function, n, place=0):
@@ -96,7 +96,7 @@ def _register(name, function, *domains):
 def _orders(name, function, highest, *domains, orders=1):
     """`orders` constants of whole numbers come first, then operands."""
 
-    @op(name, lambda at, *xs: (function(*[order_of(n) for n in xs[:orders]], *e.together(*xs[orders:])),))
+    @op(name, lambda at, *xs: (function(*[order_of(n) for n in xs[:orders]], *e.together(*xs[orders:])),), orders=orders)
     def _(gen):
         dtype = gen.float_type()
         shape = gen.shape_of_some(dtype)
@@ -125,7 +125,7 @@ def _density(x):
 
 @jax.custom_jvp
 def log_ndtr(x):
-    return special.log_ndtr(x)
+    return host("log_ndtr", x)
 
 
 # density / norm_cdf, differentiated in its own closed form: g' = -g (x + g).
@@ -170,7 +170,7 @@ _orders("bessel_yn_derivative", _bessel_derivative(e.bessel_y), 2, (1, 9), order
 
 @jax.custom_jvp
 def bessel_i(n, x):
-    return e.host(scipy.special.ive, n, x)
+    return host("ive", *e.together(n, x))
 
 
 @bessel_i.defjvp

@@ -6,19 +6,21 @@ mapped by a scaled sine, to lie inside its domain.
 
 from dataclasses import dataclass, field
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
-from ops import OPS
+from interpreter import Interpreter
+from ops import FINITE_ONLY, OPS
 from shape_ops import DTYPES, NUMPY
 
-# Few shapes: JAX compiles every primitive once for each.
 SHAPES = [(), (3,), (2, 3), (2,), (3, 2), (1,), (4,), (3, 3), (2, 2), (1, 3), (2, 1, 3), (2, 2, 3), (2, 1, 3, 2), (0,), (2, 0)]
 SHAPE_WEIGHTS = np.array([8, 8, 10, 3, 3, 1, 1, 2, 2, 1, 2, 1.5, 1.5, 0.5, 0.3])
 SHAPE_WEIGHTS = SHAPE_WEIGHTS / SHAPE_WEIGHTS.sum()
 # Larger values would only show how ill-conditioned the graph is.
 LARGEST = 1e3
 MOST_ELEMENTS = 64
+# Before the sum of the outputs is added.
+MOST_NODES = 54
 # Their derivative is 0.
 STILL = {"stop_gradient", "floor", "ceil", "sign", "round_nearest_even", "round_nearest_afz", "trunc"}
 
@@ -60,15 +62,41 @@ class Reject(Exception):
     """The node does not suit; the graph goes on without it."""
 
 
+_programs = {}
+
+
+def evaluate(op, attributes, arrays):
+    """Results of one operation, in the element types of the graph."""
+    if op == "constant":
+        return [attributes["array"]]
+    entry = OPS[op]
+    fixed, arrays = arrays[: entry.orders], arrays[entry.orders :]
+    key = (op, repr(attributes), *[a.tobytes() for a in fixed], *[(a.dtype.char, a.shape) for a in arrays])
+    if key not in _programs:
+        if len(_programs) > 4000:
+            _programs.clear()
+        _programs[key] = jax.make_jaxpr(lambda *xs: entry.run(attributes, *fixed, *xs))(*arrays)
+    return Interpreter().run(_programs[key], arrays)
+
+
 class Generator:
-    def __init__(self, seed, number, names):
+    """Graph `number` of `seed`. It holds two operations, if they can be drawn, that follow from the number: so every
+    one has its turn. Or it holds those `wanted`."""
+
+    def __init__(self, seed, number, names, wanted=None):
+        order = np.random.default_rng(seed).permutation(names)
+        turn = [str(order[(2 * number + k) % len(names)]) for k in range(2)]
+        self.wanted = turn if wanted is None else list(wanted)
         self.rng = np.random.default_rng([seed, number])
         self.case = Case(seed, number)
+        self.singles = self.chance(0.25)
+        self.case.special = wanted is None and self.chance(0.03)
+        if self.case.special:
+            names = [n for n in names if n not in FINITE_ONLY]
+            self.wanted = [n for n in self.wanted if n in names]
         self.names = names
         weights = np.array([OPS[n].weight for n in names])
         self.weights = weights / weights.sum()
-        self.singles = self.chance(0.25)
-        self.case.special = self.chance(0.03)
         self.case.hvp_mode = 1 + number % 2
         # Of each value, whether it moves with an input.
         self.moving = []
@@ -165,8 +193,7 @@ class Generator:
     def node(self, op, operands, field=None, attributes=None):
         """Adds a node and gives the id of its first result; rejects values that are too large."""
         attributes = attributes or {}
-        results = OPS[op].run(attributes, *[jnp.asarray(self.case.values[i]) for i in operands])
-        results = [np.asarray(r) for r in results]
+        results = evaluate(op, attributes, [self.case.values[i] for i in operands])
         for r in results:
             if r.size > MOST_ELEMENTS or r.ndim > 4:
                 raise Reject
@@ -252,7 +279,8 @@ class Generator:
 
     # --- Graphs ---
 
-    def graph(self):
+    def graph(self, least=False):
+        """`least`: no more than what is wanted."""
         case = self.case
         shapes = [self.new_shape() for _ in range(2)]
         for k in range(self.integers(1, 5)):
@@ -263,22 +291,39 @@ class Generator:
                 self.input(["f64", "f64", self.float_type(), "bool", "i64"][self.integers(0, 5)], shape)
         case.single = any(v.dtype == np.float32 for v in case.values)
         target = self.integers(1, 46) if self.chance(0.85) else self.integers(1, 6)
-        attempts = 0
-        while len(case.nodes) < target and attempts < 4 * target:
-            attempts += 1
-            name = self.names[self.rng.choice(len(self.names), p=self.weights)]
-            mark = len(case.nodes), len(case.values)
-            try:
-                drawn = OPS[name].draw(self)
-                if drawn is not None:
-                    self.node(name, *drawn)
-                if len(case.nodes) > 54:
-                    raise Reject
-            except Reject:
-                del case.nodes[mark[0] :], case.values[mark[1] :], self.moving[mark[1] :]
+        turns = sorted(self.integers(0, target) for _ in self.wanted)
+        for turn, name in zip(turns, self.wanted):
+            if not least:
+                self._grow(turn)
+            for _ in range(12):
+                if self._draw(name):
+                    break
+        if not least:
+            self._grow(target)
         self._outputs()
         self._directions()
         return case
+
+    def _grow(self, target):
+        """Draws until there are so many nodes, or gives up."""
+        for _ in range(4 * target):
+            if len(self.case.nodes) >= target:
+                return
+            self._draw(self.names[self.rng.choice(len(self.names), p=self.weights)])
+
+    def _draw(self, name):
+        case = self.case
+        mark = len(case.nodes), len(case.values)
+        try:
+            drawn = OPS[name].draw(self)
+            if drawn is not None:
+                self.node(name, *drawn)
+                if len(case.nodes) <= MOST_NODES:
+                    return True
+        except Reject:
+            pass
+        del case.nodes[mark[0] :], case.values[mark[1] :], self.moving[mark[1] :]
+        return False
 
     def _outputs(self):
         case = self.case

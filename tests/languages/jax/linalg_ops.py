@@ -30,7 +30,7 @@ DOTS = [
 ]
 
 
-@op("dot_general", _dot_general, exact=True, weight=2)
+@op("dot_general", _dot_general, weight=2)
 def _(gen):
     left, right, lc, rc, lb, rb = DOTS[gen.integers(0, len(DOTS))]
     dtype = gen.float_type()
@@ -39,8 +39,8 @@ def _(gen):
     return operands, "dot_general", attributes
 
 
-def _pairs(name, shapes, run, exact=True):
-    @op(name, run, exact=exact)
+def _pairs(name, shapes, run):
+    @op(name, run)
     def _(gen):
         dtype = gen.float_type()
         return [gen.operand(dtype, s, -4, 4) for s in shapes[gen.integers(0, len(shapes))]], None, {}
@@ -63,7 +63,7 @@ EINSUMS = [
 ]
 
 
-@op("einsum", lambda at, *xs: (jnp.einsum(at["equation"], *xs, precision="highest"),), exact=True)
+@op("einsum", lambda at, *xs: (jnp.einsum(at["equation"], *xs, precision="highest"),))
 def _(gen):
     equation, shapes = EINSUMS[gen.integers(0, len(EINSUMS))]
     dtype = gen.float_type()
@@ -73,7 +73,7 @@ def _(gen):
 SQUARES = [(2, 2), (3, 3), (2, 2, 2)]
 
 
-@op("trace", lambda at, x: (jnp.trace(x, at["offset"], axis1=-2, axis2=-1),), exact=True)
+@op("trace", lambda at, x: (jnp.trace(x, at["offset"], axis1=-2, axis2=-1),))
 def _(gen):
     shape = [(2, 3), (3, 3), (2, 2, 2)][gen.integers(0, 3)]
     return [gen.operand(gen.float_type(), shape, -4, 4)], "diagonal", {"offset": int(gen.integers(-1, 2))}
@@ -85,7 +85,7 @@ def _diag(at, x):
     return (jnp.diagonal(x, at["offset"], axis1=-2, axis2=-1),)
 
 
-@op("diag", _diag, exact=True)
+@op("diag", _diag)
 def _(gen):
     shape = [(3,), (2, 3), (3, 3), (2, 2, 2)][gen.integers(0, 4)]
     return [gen.operand(gen.float_type(), shape, -4, 4)], "diagonal", {"offset": int(gen.integers(-1, 2))}
@@ -108,10 +108,10 @@ def _matrix(gen, shape, positive=False, dtype="f64"):
     return gen.node("add", [varied, gen.constant(dtype, shape, np.broadcast_to(base, shape))])
 
 
-def _right(gen, shape):
+def _right(gen, shape, dtype="f64"):
     """A right-hand side: a vector or a matrix (only a matrix with a batch of systems where a vector were unclear)."""
     rows = shape[:-1]
-    return gen.operand("f64", rows if gen.chance(0.5) else (*rows, 2), -4, 4)
+    return gen.operand(dtype, rows if gen.chance(0.5) else (*rows, 2), -4, 4)
 
 
 def _columns(solve):
@@ -129,7 +129,8 @@ def _systems(name, field, attributes, run, positive=False, lower=False):
     @op(name, run)
     def _(gen):
         shape = SQUARES[gen.integers(0, len(SQUARES))]
-        return [_matrix(gen, shape, positive), _right(gen, shape)], field, attributes(gen)
+        dtype = gen.float_type()
+        return [_matrix(gen, shape, positive, dtype), _right(gen, shape, dtype)], field, attributes(gen)
 
 
 def _flip(a):
@@ -183,7 +184,7 @@ def _squares(name, run, positive=False, shapes=SQUARES):
     @op(name, run)
     def _(gen):
         shape = shapes[gen.integers(0, len(shapes))]
-        return [_matrix(gen, shape, positive)], None, {}
+        return [_matrix(gen, shape, positive, gen.float_type())], None, {}
 
 
 _squares("cholesky", lambda at, a: (lax.linalg.cholesky(_from_lower(a), symmetrize_input=False),), True)
@@ -281,7 +282,7 @@ def _expm(at, a):
 
 @op("expm", _expm)
 def _(gen):
-    return [gen.operand("f64", SQUARES[gen.integers(0, 3)], -1, 1)], None, {}
+    return [gen.operand(gen.float_type(), SQUARES[gen.integers(0, 3)], -1, 1)], None, {}
 
 
 def _tridiagonal(at, lower, diagonal, upper, b):
@@ -303,7 +304,7 @@ def _sparse(at, values, x):
     return (jnp.matmul(dense.T if at["transpose"] else dense, x, precision="highest"),)
 
 
-@op("sparse_matvec", _sparse, exact=True)
+@op("sparse_matvec", _sparse)
 def _(gen):
     flat = sorted(gen.rng.choice(6, 4, replace=False).tolist())
     transpose = gen.chance(0.4)
@@ -318,3 +319,48 @@ def _(gen):
     shape = (n,) if gen.chance(0.5) else (n, 2)
     dtype = gen.float_type()
     return [gen.operand(dtype, (4,), -4, 4), gen.operand(dtype, shape, -4, 4)], "sparse_pattern", pattern
+
+
+# --- Operations that the service's derivatives are written in. Factors come with the matrix they are of, and count as
+# constant: here they are not looked at ---
+
+
+@op("lu_solve", lambda at, a, p, l, u, b: _solve({"transpose_a": at["transpose_a"]}, a, b))
+def _(gen):
+    shape = SQUARES[gen.integers(0, len(SQUARES))]
+    dtype = gen.float_type()
+    a = _matrix(gen, shape, dtype=dtype)
+    b = _right(gen, shape, dtype)
+    factors = gen.node("lu", [a])
+    return [a, factors, factors + 1, factors + 2, b], "solve", {"transpose_a": gen.chance(0.4)}
+
+
+@op("svd_solve", lambda at, a, u, s, vt, b: _lstsq({}, _flip(a) if at["transpose_a"] else a, b))
+def _(gen):
+    shape = [(3, 2), (2, 2), (2, 3)][gen.integers(0, 3)]
+    dtype = gen.float_type()
+    transpose = gen.chance(0.4)
+    a = _matrix(gen, shape, dtype=dtype)
+    b = _right(gen, shape[::-1] if transpose else shape, dtype)
+    factors = gen.node("svd", [a])
+    return [a, factors, factors + 1, factors + 2, b], "solve", {"transpose_a": transpose}
+
+
+def _along(function, a, directions):
+    """The derivative of a function of a matrix along all of the directions."""
+    for d in directions:
+        function = lambda a, f=function, d=d: jax.jvp(f, (a,), (d,))[1]  # noqa: E731
+    return function(a)
+
+
+def _with_directions(name, most, run, shapes):
+    @op(name, run)
+    def _(gen):
+        shape = shapes[gen.integers(0, len(shapes))]
+        dtype = gen.float_type()
+        return [gen.operand(dtype, shape, -1, 1) for _ in range(gen.integers(*most))], None, {}
+
+
+_cofactor = jax.grad(lambda a: jnp.sum(_determinant(a)))
+_with_directions("expm_derivative", (2, 4), lambda at, a, *ds: (_along(lambda a: _expm({}, a)[0], a, ds),), SQUARES)
+_with_directions("cofactor", (1, 4), lambda at, a, *ds: (_along(_cofactor, a, ds),), SQUARES)

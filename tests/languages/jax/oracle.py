@@ -1,80 +1,112 @@
-"""The same graph and products by JAX, in the same element types."""
+"""The same graph and products by JAX: what the answers are, and how far rounding may move them."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
+from interpreter import Interpreter, mark
 from ops import OPS
 
-# Relative size of the noise put on every rounded value to measure conditioning.
-NOISE = {np.dtype(np.float64): 2e-15, np.dtype(np.float32): 2.4e-7}
+# What the service promises of a special function (issue 3): of its value, of its derivatives.
+SPECIAL_VALUE, SPECIAL_SLOPE = 1e-13, 1e-12
+# Draws of all rounding errors of a graph.
+SAMPLES = 6
 
 
-def _shaken(value, exact, rng):
-    """The value with an error of a few roundings, but for small whole numbers of exact operations: ties stay ties."""
-    factor = 1 + NOISE[np.dtype(value.dtype)] * rng.uniform(-1, 1, value.shape)
-    if exact:
-        plain = lax.stop_gradient(value)
-        scaled = plain * 1024
-        return value * jnp.where(scaled == jnp.round(scaled), 1.0, factor).astype(value.dtype)
-    return value * jnp.asarray(factor, value.dtype)
+@jax.custom_jvp
+def _wrong(x, by):
+    return x
 
 
-def function(case, noise_seed=None):
-    """From the list of inputs to the list of outputs; with a seed, shaken by rounding errors."""
-
-    def run(*arguments):
-        rng = None if noise_seed is None else np.random.default_rng(noise_seed)
-        values = list(arguments)
-        for node in case.nodes:
-            entry = OPS[node.op]
-            results = entry.run(node.attributes, *[values[i] for i in node.operands])
-            if rng is not None and node.op != "constant":
-                results = [
-                    _shaken(r, entry.exact, rng) if jnp.issubdtype(r.dtype, jnp.floating) else r for r in results
-                ]
-            values.extend(results)
-        return [values[v] for _, v in case.outputs]
-
-    return run
+@_wrong.defjvp
+def _(primals, tangents):
+    return primals[0], tangents[0] * (1 + primals[1])
 
 
-def products(case, noise_seed=None):
-    """Blocks by (product, output, input)."""
-    run = function(case, noise_seed)
-    point = [jnp.asarray(case.point[name]) for name, _, _ in case.inputs]
-    moving = [k for k, (_, dtype, _) in enumerate(case.inputs) if dtype in ("f64", "f32")]
-    names = [case.inputs[k][0] for k in moving]
-    floats = [k for k, (name, _) in enumerate(case.outputs) if name in case.cotangents]
+def node_results(node, operands, mutant=None):
+    """Results of a node; of a mutant the derivative in its operands is wrong by that much, relatively."""
+    entry = OPS[node.op]
+    # Constants stay arrays: some are looked at while JAX traces.
+    smooth = [not isinstance(x, np.ndarray) and jnp.issubdtype(x.dtype, jnp.floating) for x in operands]
+    if mutant is not None:
+        operands = [_wrong(x, mutant) if s else x for x, s in zip(operands, smooth)]
+    if entry.special:
+        # The value as it is; of the slope in each operand an error of its own.
+        operands = [mark(x, 0.0, SPECIAL_SLOPE) if s else x for x, s in zip(operands, smooth)]
+    results = entry.run(node.attributes, *operands)
+    return [mark(r, SPECIAL_VALUE, SPECIAL_SLOPE) for r in results] if entry.special else results
 
-    def smooth(*x):
-        arguments = list(point)
-        for k, value in zip(moving, x):
-            arguments[k] = value
-        y = run(*arguments)
-        return [y[k] for k in floats], y
 
-    blocks = {}
-    x = [point[k] for k in moving]
-    if case.special or not floats:
-        for (name, _), y in zip(case.outputs, run(*point)):
-            blocks["value", name, ""] = np.asarray(y)
-        return blocks
-    primal, tangents, y = jax.jvp(smooth, x, [jnp.asarray(case.tangents[n]) for n in names], has_aux=True)
-    for (name, _), value in zip(case.outputs, y):
-        blocks["value", name, ""] = np.asarray(value)
-    for k, value in zip(floats, tangents):
-        blocks["jvp", case.outputs[k][0], ""] = np.asarray(value)
+class Oracle:
+    """A graph's products as one JAX program. `forward`: values and JVP only. `mutant`: a node and how wrong its
+    derivative is made."""
 
-    # One reverse sweep for each of the two seeds.
-    _, pull = jax.vjp(lambda *x: smooth(*x)[0], *x)
-    seeds = [jnp.asarray(case.cotangents[case.outputs[k][0]]) for k in floats]
-    for name, value in zip(names, pull(seeds)):
-        blocks["vjp", "", name] = np.asarray(value)
+    def __init__(self, case, forward=False, mutant=None):
+        self.case = case
+        self.keys = []
+        self.point = [case.point[name] for name, _, _ in case.inputs]
+        # f32 is rounded only where overflow to infinity may matter.
+        self.wide = not case.special
 
-    gradient = jax.grad(lambda *x: smooth(*x)[0][-1], argnums=tuple(range(len(x))))
-    _, hv = jax.jvp(gradient, x, [jnp.asarray(case.vectors[n]) for n in names])
-    for name, value in zip(names, hv):
-        blocks["hvp", "s", name] = np.asarray(value)
-    return blocks
+        def run(*arguments):
+            values = list(arguments)
+            for k, node in enumerate(case.nodes):
+                wrong = mutant[1] if mutant and mutant[0] == k else None
+                values.extend(node_results(node, [values[i] for i in node.operands], wrong))
+            return [values[v] for _, v in case.outputs]
+
+        moving = [k for k, (_, dtype, _) in enumerate(case.inputs) if dtype in ("f64", "f32")]
+        names = [case.inputs[k][0] for k in moving]
+        floats = [k for k, (name, _) in enumerate(case.outputs) if name in case.cotangents]
+
+        def at(point, x):
+            arguments = list(point)
+            for k, value in zip(moving, x):
+                arguments[k] = value
+            y = run(*arguments)
+            return [y[k] for k in floats], y
+
+        def products(point, tangents, cotangents, vectors):
+            x = [point[k] for k in moving]
+            smooth = lambda *x: at(point, x)  # noqa: E731
+            if case.special or not floats:
+                values, rest = run(*point), []
+            else:
+                _, rest, values = jax.jvp(smooth, x, tangents, has_aux=True)
+                self.keys = [("jvp", case.outputs[k][0], "") for k in floats]
+
+                def reverse(*x):
+                    """Pulls back the cotangents, and 1 of the output s, which is the last."""
+                    _, pull = jax.vjp(lambda *x: smooth(*x)[0], *x)
+                    one = [jnp.zeros_like(c) for c in cotangents[:-1]] + [jnp.ones_like(cotangents[-1])]
+                    return pull(cotangents), pull(one)
+
+                if not forward:
+                    (vjp, _), (_, hvp) = jax.jvp(reverse, x, vectors)
+                    self.keys += [("vjp", "", n) for n in names] + [("hvp", "s", n) for n in names]
+                    rest = [*rest, *vjp, *hvp]
+            self.keys = [("value", name, "") for name, _ in case.outputs] + self.keys
+            return [*values, *rest]
+
+        self.arguments = [
+            self.point,
+            [case.tangents[n] for n in names],
+            [case.cotangents[case.outputs[k][0]] for k in floats],
+            [case.vectors[n] for n in names],
+        ]
+        self.flat = jax.tree.leaves(self.arguments)
+        self.products = products
+        self.program = jax.make_jaxpr(products)(*self.arguments)
+        self.types = [np.dtype(a.dtype) for a in self.program.out_avals]
+
+    def blocks(self, seed=None):
+        """Blocks by (product, output, input), f32 as f64; with a seed all roundings are drawn at random."""
+        rng = None if seed is None else np.random.default_rng(seed)
+        return dict(zip(self.keys, Interpreter(self.wide, rng).run(self.program, self.flat)))
+
+    def by_xla(self):
+        """The same blocks, compiled: holds the interpreter to account."""
+        return dict(zip(self.keys, map(np.asarray, jax.jit(self.products)(*self.arguments))))
+
+    def element_types(self):
+        return dict(zip(self.keys, self.types))

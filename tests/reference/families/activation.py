@@ -57,5 +57,6 @@ ENTRIES = [
           first=lambda x: [(2 - x * x) * density(x)], second=lambda x: [(x**3 - 4 * x) * density(x)]),
     # Between 21 and 22 the second derivative is subnormal and is a product of a subnormal number with about 60.
     unary("gelu_tanh", gelu_tanh, lambda d: [x for x in gelu_line(d) if not 21 < abs(x) < 22]),
+    unary("softsign", lambda x: x / (1 + abs(x)), away),
     unary("silu", lambda x: x / (1 + mp.exp(-x)), line),
 ]

@@ -31,8 +31,11 @@ pub fn decades(numbers: impl Iterator<Item = f64>) -> Option<(i32, i32)> {
     })
 }
 
+/// Steps and errors.
+type Points = Vec<(f64, f64)>;
+
 /// Points of a curve that can be drawn, by step.
-pub fn drawable(curve: &Curve) -> Vec<(f64, f64)> {
+pub fn drawable(curve: &Curve) -> Points {
     let finite = |(step, error): &&(f64, f64)| step.is_finite() && *step > 0.0 && error.is_finite();
     let mut points: Vec<(f64, f64)> = curve.points.iter().filter(finite).copied().collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -42,7 +45,7 @@ pub fn drawable(curve: &Curve) -> Vec<(f64, f64)> {
 
 /// The chart, its axes and its legend, as lines.
 pub fn draw(curves: &[Curve]) -> String {
-    let shown: Vec<(char, &Curve, Vec<(f64, f64)>)> = SIGNS
+    let shown: Vec<(char, &Curve, Points)> = SIGNS
         .iter()
         .zip(curves)
         .map(|(&sign, curve)| (sign, curve, drawable(curve)))

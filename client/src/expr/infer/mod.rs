@@ -171,6 +171,8 @@ fn infer_one(op: Op, attributes: Option<&Attributes>, operands: &[&Type]) -> Res
         (Op::TriangularSolve, Some(A::TriangularSolve(_)), [a, b])
         | (Op::Solve, Some(A::Solve(_)), [a, b])
         | (Op::CholeskySolve, None, [a, b]) => linear_algebra::solve(a, b),
+        (Op::LuSolve, Some(A::Solve(_)), [a, _, _, _, b]) => linear_algebra::solve(a, b),
+        (Op::Cofactor, None, [a, ..]) => linear_algebra::square(a),
         (Op::Cholesky | Op::Inverse | Op::Expm, None, [a]) => linear_algebra::square(a),
         (Op::Determinant, None, [a]) => linear_algebra::determinant(a),
         (Op::ExpmDerivative, None, [a, directions @ ..]) => {

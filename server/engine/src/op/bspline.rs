@@ -70,8 +70,9 @@ fn expand(cx: &mut dyn Emit, _: Op, attributes: &Attributes, operands: &[ValueId
     let (first, last) = (element(cx, knots, k), element(cx, knots, n));
     // The last piece that is not empty begins at the last knot before the end; the first ends with the first knot
     // after the beginning.
-    let [query, begin] = [queries, first].map(|value| cx.unary(Op::StopGradient, value));
-    let within = cx.binary(Op::Maximum, query, begin);
+    // Which piece it is has no derivative, and a query at the beginning is no tie.
+    let [query, beginning] = [queries, first].map(|v| cx.unary(Op::StopGradient, v));
+    let within = cx.binary(Op::Maximum, query, beginning);
     let found = count_before(cx, knots, within, true);
     let ends = count_before(cx, knots, last, false);
     let index = |cx: &mut dyn Emit, i: u64| cx.scalar(DType::I64, i as f64);
@@ -80,15 +81,18 @@ fn expand(cx: &mut dyn Emit, _: Op, attributes: &Attributes, operands: &[ValueId
     let found = cx.binary(Op::Minimum, found, ends);
     let start = cx.binary(Op::Subtract, found, shift);
     let start = cx.emit_plain(Op::Clamp, &[low, start, high]);
-    let one = index(cx, 1);
-    let knot = cx.binary(Op::Add, start, one);
     let mut mixed = take(cx, coefficients, start, Some(k + 1));
     if k == 0 {
         let value = cx.reshape(mixed, &shape);
+        let own = take(cx, knots, start, None);
+        let jumps = cx.compare(Direction::Gt, own, first);
+        let queries = strict(cx, queries, own, Some(jumps));
         let nan = cx.unary(Op::IsNan, queries);
         let value = cx.select(nan, queries, value);
         return vec![cx.convert(value, dtype)];
     }
+    let one = index(cx, 1);
+    let knot = cx.binary(Op::Add, start, one);
     let around = take(cx, knots, knot, Some(2 * k));
     // Where as many knots as the degree meet, the pieces meet at an angle.
     let oldest = part(cx, around, 0, 1);

@@ -55,6 +55,15 @@ fn infer(_: Op, attributes: &Attributes, operands: &[&TensorType]) -> Result<Ten
             input.shape, kernel.shape
         )));
     }
+    if window.contains(&0) {
+        return Err(Problem::operand(
+            1,
+            format!(
+                "kernel has shape {}; every spatial dimension needs an element",
+                kernel.shape
+            ),
+        ));
+    }
     let groups = c.groups.max(1);
     if shared.checked_mul(groups) != Some(*channels) || features % groups != 0 {
         return Err(Problem::operands(format!(

@@ -32,6 +32,9 @@ pub trait Emit {
     /// Under [`NonSmooth::Strict`] the evaluation ends with an error that names the node being differentiated
     /// where any element of this bool value is true.
     fn refuse_where(&mut self, _kink: ValueId) {}
+    /// Notes that a derivative was asked for that there is no formula for: the request is answered UNIMPLEMENTED,
+    /// naming the operation.
+    fn lacks_derivative_of(&mut self, _op: Op) {}
     /// Appends a node without attributes: nearly all of them.
     fn emit_plain(&mut self, op: Op, operands: &[ValueId]) -> ValueId {
         self.emit(op, operands, Attributes::None)

@@ -64,8 +64,7 @@ pub(super) fn count_before(
     queries: ValueId,
     or_equal: bool,
 ) -> ValueId {
-    let right = or_equal;
-    let attributes = Attributes::SearchSorted { right };
+    let attributes = Attributes::SearchSorted { right: or_equal };
     cx.emit(Op::SearchSorted, &[sorted, queries], attributes)
 }
 
@@ -258,18 +257,16 @@ fn bends(cx: &mut dyn Emit, knots: ValueId, values: ValueId) -> ValueId {
     let rises = steps(cx, values, n);
     let slopes = cx.binary(Op::Divide, rises, widths);
     let turns = steps(cx, slopes, n - 1);
-    let inner = n - 2;
-    let (left, right) = (part(cx, widths, 0, inner), part(cx, widths, 1, inner + 1));
+    let (left, right) = (part(cx, widths, 0, n - 2), part(cx, widths, 1, n - 1));
     let both = cx.binary(Op::Add, left, right);
     let [two, six] = [2.0, 6.0].map(|number| cx.scalar(DType::F64, number));
     let diagonal = cx.binary(Op::Multiply, two, both);
     let rhs = cx.binary(Op::Multiply, six, turns);
     // The neighbours of the first and last unknown are the ends, where it is 0.
-    let beside = part(cx, widths, 1, inner);
+    let beside = part(cx, widths, 1, n - 2);
     let below = moved(cx, beside, 0.0, 1, 0);
     let above = moved(cx, beside, 0.0, 0, 1);
-    let system = [below, diagonal, above, rhs];
-    let solution = cx.emit_plain(Op::TridiagonalSolve, &system);
+    let solution = cx.emit_plain(Op::TridiagonalSolve, &[below, diagonal, above, rhs]);
     moved(cx, solution, 0.0, 1, 1)
 }
 

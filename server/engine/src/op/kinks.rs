@@ -100,14 +100,19 @@ pub fn power_base<'a>(a: E<'a>, b: E<'a>) -> E<'a> {
     }
 }
 
-/// Slope of a^b in b: there is none of a negative base, and at 0^0 a jump.
+/// Slope of a^b in b: there is none of a negative base, and at 0^0 a jump; in JAX and PyTorch it is 0 at base 0.
 pub fn power_exponent<'a>(a: E<'a>, b: E<'a>) -> E<'a> {
     if is_strict(a) {
         let zero = a.number(0.0);
         a.kink_where(Lt, zero);
         a.kink_if(&[(a, Eq, zero), (b, Eq, zero)]);
     }
-    a.ternary(Op::ScaledPower, b, a.unary(Op::Log))
+    let log = a.unary(Op::Log);
+    let log = match a.policy() {
+        NonSmooth::Jax | NonSmooth::PyTorch => a.where_equals(0.0, 0.0, log),
+        _ => log,
+    };
+    a.ternary(Op::ScaledPower, b, log)
 }
 
 /// The result y of a remainder of a: it jumps where it is 0, but for a = 0.

@@ -295,6 +295,7 @@ ops! {
         GeluTanh = 74 "gelu_tanh" { value: values::gelu_tanh, d: |x, _| Times(activation::gelu_tanh_slope(x)), domain: (-3.0, 3.0), cost: 30 }
         Silu = 75 "silu" { value: values::silu, d: |x, _| Times(activation::silu_slope(x)), domain: (-3.0, 3.0), cost: 14 }
         GeluSlope = 76 "gelu_slope" { value: normal::gelu_slope, d: |x, _| Times(activation::gelu_curvature(x)), domain: (-3.0, 3.0), cost: 50 }
+        Softsign = 77 "softsign" { value: values::softsign, d: |x, _| Times((1.0 + x.unary(Op::Abs)).recip().square()), domain: (0.1, 2.0), cost: 6 }
 
         Floor = 87 "floor" { value: libm::floor, d: |x, _| { kinks::steps_at_integers(x); Zero }, domain: (0.1, 0.9), cost: 1, non_smooth: "0 at whole numbers" }
         Ceil = 88 "ceil" { value: libm::ceil, d: |x, _| { kinks::steps_at_integers(x); Zero }, domain: (0.1, 0.9), cost: 1, non_smooth: "0 at whole numbers" }
@@ -331,7 +332,7 @@ ops! {
         Power = 10 "power" { value: libm::pow, d: [
             |a, b, _| Times(kinks::power_base(a, b)),
             |a, b, _| Times(kinks::power_exponent(a, b))
-        ], domain: [(0.2, 3.0), (-2.0, 2.0)], cost: 24, singular: true, non_smooth: "d/da a^0 = 0; JAX: NaN at a = 0" }
+        ], domain: [(0.2, 3.0), (-2.0, 2.0)], cost: 24, singular: true, non_smooth: "d/da a^0 = 0, JAX: NaN at a = 0; d/db 0^0 = -inf, JAX, PyTorch: 0" }
         Remainder = 16 "remainder" { value: libm::fmod, int: |a, b| if b == 0 { 0 } else { a.wrapping_rem(b) }, d: [
             |a, _, y| { kinks::off_multiples(a, y); One },
             |a, b, y| Times(((y - a) / b).unary(Op::RoundNearestEven))
@@ -370,15 +371,15 @@ ops! {
         Lbeta = 227 "lbeta" { value: gamma::lbeta, d: [
             |a, b, _| Times(a.number(0.0).ternary(Op::PolygammaDifference, a, b)),
             |a, b, _| Times(a.number(0.0).ternary(Op::PolygammaDifference, b, a))
-        ], domain: [(0.5, 4.0), (0.5, 4.0)], cost: 600 }
+        ], domain: [(0.5, 4.0), (0.5, 4.0)], cost: 600, singular: true }
         Igamma = 228 "igamma" { value: incomplete_gamma::igamma, d: [
             |a, x, _| Times(a.number(1.0).ternary(Op::IgammaGradA, a, x)),
             |a, x, _| Times(a.number(0.0).ternary(Op::IgammaGradX, a, x))
-        ], domain: [(0.5, 4.0), (0.5, 5.0)], cost: 1000 }
+        ], domain: [(0.5, 4.0), (0.5, 5.0)], cost: 1000, singular: true }
         Igammac = 229 "igammac" { value: incomplete_gamma::igammac, d: [
             |a, x, _| Times(-a.number(1.0).ternary(Op::IgammaGradA, a, x)),
             |a, x, _| Times(-a.number(0.0).ternary(Op::IgammaGradX, a, x))
-        ], domain: [(0.5, 4.0), (0.5, 5.0)], cost: 1000 }
+        ], domain: [(0.5, 4.0), (0.5, 5.0)], cost: 1000, singular: true }
         BesselJn = 235 "bessel_jn" { value: bessel::jn, d: [|_, _, _| Zero, |n, x, _| Times(x.number(1.0).ternary(Op::BesselJnDerivative, n, x))], domain: [(3.0, 3.0), (0.5, 6.0)], cost: 400 }
         BesselYn = 238 "bessel_yn" { value: bessel::yn, d: [|_, _, _| Zero, |n, x, _| Times(x.number(1.0).ternary(Op::BesselYnDerivative, n, x))], domain: [(2.0, 2.0), (1.0, 6.0)], cost: 400 }
         // x first: 0 / 0 is 0 where x is 0.
@@ -387,7 +388,7 @@ ops! {
         Zeta = 244 "zeta" { value: zeta::zeta, d: [
             |s, q, _| Times(s.number(1.0).ternary(Op::ZetaDerivative, s, q)),
             |s, q, _| Times(-(s * (s + 1.0).binary(Op::Zeta, q)))
-        ], domain: [(1.5, 4.0), (0.5, 3.0)], cost: 2000 }
+        ], domain: [(1.5, 4.0), (0.5, 3.0)], cost: 2000, singular: true }
         ErfcxDerivative = 245 "erfcx_derivative" { value: error_function::erfcx_derivative, d: [|_, _, _| Zero, |n, x, _| Times((n + 1.0).binary(Op::ErfcxDerivative, x))], domain: [(2.0, 2.0), (-1.0, 4.0)], cost: 200 }
         LogNdtrDerivative = 246 "log_ndtr_derivative" { value: error_function::log_ndtr_derivative, d: [|_, _, _| Zero, |n, x, _| Times((n + 1.0).binary(Op::LogNdtrDerivative, x))], domain: [(1.0, 1.0), (-3.0, 3.0)], cost: 300 }
     }
@@ -411,7 +412,7 @@ ops! {
             |_, _| Zero,
             |x, _| Times((x[0] + 1.0).ternary(Op::PolygammaDifference, x[1], x[2])),
             |x, _| Times(-(x[0] + 1.0).binary(Op::Polygamma, x[1] + x[2]))
-        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 4.0)], cost: 800 }
+        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 4.0)], cost: 800, singular: true }
         // The derivative of (q + k)^-s in q lowers the exponent and brings down -s, whose own derivative is the second term.
         ZetaDerivative = 248 "zeta_derivative" { value: zeta::derivative, d: [
             |_, _| Zero,
@@ -420,7 +421,7 @@ ops! {
                 let s = x[1] + 1.0;
                 Times(-(x[1] * x[0].ternary(Op::ZetaDerivative, s, x[2])) - (x[0] - 1.0).ternary(Op::ZetaDerivative, s, x[2]).times_no_nan(x[0]))
             }
-        ], domain: [(1.0, 1.0), (1.5, 4.0), (0.5, 3.0)], cost: 2000 }
+        ], domain: [(1.0, 1.0), (1.5, 4.0), (0.5, 3.0)], cost: 2000, singular: true }
         BesselJnDerivative = 249 "bessel_jn_derivative" { value: bessel::jn_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselJnDerivative, x[1], x[2]))], domain: [(1.0, 1.0), (2.0, 2.0), (0.5, 6.0)], cost: 600 }
         BesselYnDerivative = 250 "bessel_yn_derivative" { value: bessel::yn_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselYnDerivative, x[1], x[2]))], domain: [(1.0, 1.0), (1.0, 1.0), (1.0, 6.0)], cost: 600 }
         BesselIneDerivative = 251 "bessel_ine_derivative" { value: bessel::ine_derivative, d: [|_, _| Zero, |_, _| Zero, |x, _| Times((x[0] + 1.0).ternary(Op::BesselIneDerivative, x[1], x[2].kink_at(0.0)))], domain: [(1.0, 1.0), (1.0, 1.0), (0.2, 5.0)], cost: 600, non_smooth: "0 at 0" }
@@ -428,7 +429,7 @@ ops! {
             |_, _| Zero,
             |x, _| Times((x[0] + 1.0).ternary(Op::IgammaGradA, x[1], x[2])),
             |x, _| Times(x[0].ternary(Op::IgammaGradX, x[1], x[2]))
-        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 5.0)], cost: 2000 }
+        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 5.0)], cost: 2000, singular: true }
         // x f' = (a - 1 - x) f for the density f, differentiated k times in a.
         IgammaGradX = 253 "igamma_grad_x" { value: incomplete_gamma::grad_x, d: [
             |_, _| Zero,
@@ -438,27 +439,27 @@ ops! {
                 let before = (k - 1.0).ternary(Op::IgammaGradX, a, x);
                 Times((y * ((a - x) - 1.0) + before.times_no_nan(k)) / x)
             }
-        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 5.0)], cost: 600 }
+        ], domain: [(1.0, 1.0), (0.5, 4.0), (0.5, 5.0)], cost: 600, singular: true }
         Betainc = 230 "betainc" { value: incomplete_beta::betainc, d: [
             |x, _| Times(x[0].ternary(Op::BetaincGradA, x[1], x[2])),
             |x, _| Times(x[0].ternary(Op::BetaincGradB, x[1], x[2])),
             |x, _| Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]))
-        ], domain: [(0.5, 4.0), (0.5, 4.0), (0.1, 0.9)], cost: 2000 }
+        ], domain: [(0.5, 4.0), (0.5, 4.0), (0.1, 0.9)], cost: 2000, singular: true }
         BetaincGradX = 254 "betainc_grad_x" { value: incomplete_beta::grad_x, d: [
             |x, y| Times(y * betainc_score(x[2].unary(Op::Log), x[0], x[1])),
             |x, y| Times(y * betainc_score((-x[2]).unary(Op::Log1p), x[1], x[0])),
             |x, y| Times(y * ((x[0] - 1.0) * (1.0 - x[2]) - (x[1] - 1.0) * x[2]) / (x[2] * (1.0 - x[2])))
-        ], domain: [(0.5, 4.0), (0.5, 4.0), (0.1, 0.9)], cost: 800 }
+        ], domain: [(0.5, 4.0), (0.5, 4.0), (0.1, 0.9)], cost: 800, singular: true }
         BetaincGradA = 255 "betainc_grad_a" { value: |a, b, x| incomplete_beta::derivative(In::A, a, b, x), d: [
             |x, _| Times(x[0].ternary(Op::BetaincGradAa, x[1], x[2])),
             |x, _| Times(x[0].ternary(Op::BetaincGradAb, x[1], x[2])),
             |x, _| Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_score(x[2].unary(Op::Log), x[0], x[1]))
-        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
+        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000, singular: true }
         BetaincGradB = 256 "betainc_grad_b" { value: |a, b, x| incomplete_beta::derivative(In::B, a, b, x), d: [
             |x, _| Times(x[0].ternary(Op::BetaincGradAb, x[1], x[2])),
             |x, _| Times(x[0].ternary(Op::BetaincGradBb, x[1], x[2])),
             |x, _| Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_score((-x[2]).unary(Op::Log1p), x[1], x[0]))
-        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
+        ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000, singular: true }
         BetaincGradAa = 257 "betainc_grad_aa" { value: |a, b, x| incomplete_beta::derivative(In::AA, a, b, x), d: [
             |_, _| Unavailable,
             |_, _| Unavailable,
@@ -520,11 +521,19 @@ ops! {
         ReduceAnd = 167 "reduce_and" => reduce::AND;
         ReduceOr = 168 "reduce_or" => reduce::OR;
         DotGeneral = 170 "dot_general" => dot::DOT_GENERAL;
+        TriangularSolve = 280 "triangular_solve" => linalg::triangular::TRIANGULAR_SOLVE;
+        Cholesky = 282 "cholesky" => linalg::cholesky::CHOLESKY;
+        Determinant = 285 "determinant" => linalg::determinant::DETERMINANT;
+        Slogdet = 286 "slogdet" => linalg::determinant::SLOGDET;
+        Lu = 287 "lu" => linalg::lu::LU;
+        Qr = 288 "qr" => linalg::qr::QR;
         Eigh = 289 "eigh" => linalg::spectral::EIGH;
         Svd = 290 "svd" => linalg::spectral::SVD;
         Expm = 292 "expm" => linalg::exponential::EXPM;
         TridiagonalSolve = 293 "tridiagonal_solve" => linalg::tridiagonal::TRIDIAGONAL_SOLVE;
         SparseMatvec = 294 "sparse_matvec" => linalg::sparse::SPARSE_MATVEC;
+        LuSolve = 295 "lu_solve" => linalg::solve::LU_SOLVE;
+        Cofactor = 297 "cofactor" => linalg::determinant::COFACTOR;
         ExpmDerivative = 298 "expm_derivative" => linalg::exponential::EXPM_DERIVATIVE;
         SvdSolve = 299 "svd_solve" => linalg::least_squares::SVD_SOLVE;
         Fft = 320 "fft" => fourier::FFT;
@@ -549,6 +558,9 @@ ops! {
         Trace = 174 "trace" => diagonal::TRACE;
         Diag = 175 "diag" => diagonal::DIAG;
         Einsum = 176 "einsum" => einsum::EINSUM;
+        Solve = 281 "solve" => linalg::solve::SOLVE;
+        CholeskySolve = 283 "cholesky_solve" => linalg::triangular::CHOLESKY_SOLVE;
+        Inverse = 284 "inverse" => linalg::solve::INVERSE;
         Lstsq = 291 "lstsq" => linalg::least_squares::LSTSQ;
         Convolution = 310 "convolution" => convolution::CONVOLUTION;
         MaxPool = 311 "max_pool" => pool::MAX_POOL;
@@ -557,15 +569,6 @@ ops! {
         Bspline = 331 "bspline" => bspline::BSPLINE;
     }
     declared {
-        TriangularSolve = 280 "triangular_solve";
-        Solve = 281 "solve";
-        Cholesky = 282 "cholesky";
-        CholeskySolve = 283 "cholesky_solve";
-        Inverse = 284 "inverse";
-        Determinant = 285 "determinant";
-        Slogdet = 286 "slogdet";
-        Lu = 287 "lu";
-        Qr = 288 "qr";
         Call = 200 "call";
         Cond = 201 "cond";
         While = 202 "while";

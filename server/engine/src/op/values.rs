@@ -246,3 +246,11 @@ pub(super) fn gelu_tanh(x: f64) -> f64 {
 pub(super) const GELU_LINEAR: (f64, f64) = (1.595_769_121_605_730_8, -9.969_308_809_110_92e-17);
 /// 2 √(2/π) 0.044715, in two parts.
 pub(super) const GELU_CUBIC: (f64, f64) = (0.071_354_816_272_600_25, -6.175_149_918_155_315e-19);
+
+/// x / (1 + |x|): its limits at infinity, where the quotient would be NaN.
+pub fn softsign(x: f64) -> f64 {
+    if x.is_infinite() {
+        return x.signum();
+    }
+    x / (1.0 + x.abs())
+}

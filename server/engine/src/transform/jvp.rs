@@ -119,7 +119,7 @@ fn elementwise(
         match partial {
             Partial::Zero => continue,
             Partial::Unavailable => {
-                cx.lacks_derivative_of(op);
+                cell.borrow_mut().lacks_derivative_of(op);
                 continue;
             }
             _ => {}

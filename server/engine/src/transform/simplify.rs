@@ -21,11 +21,6 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Notes that a derivative was asked for that an operation does not have: what is written is wrong.
-    pub fn lacks_derivative_of(&mut self, op: Op) {
-        self.lacking.get_or_insert(op);
-    }
-
     /// The first operation whose derivative was asked for and is not there.
     pub fn lacking(&self) -> Option<Op> {
         self.lacking
@@ -331,6 +326,10 @@ impl Emit for Workspace {
 
     fn refuse_where(&mut self, kink: ValueId) {
         self.watch(kink, Reason::Kink);
+    }
+
+    fn lacks_derivative_of(&mut self, op: Op) {
+        self.lacking.get_or_insert(op);
     }
 }
 

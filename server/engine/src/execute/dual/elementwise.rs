@@ -105,6 +105,7 @@ pub(super) fn apply<N: Number>(op: Op, x: &[N]) -> Option<N> {
         }
         (Op::Logistic, [a]) => logistic(*a)?,
         (Op::Softplus, [a]) => softplus(*a)?,
+        (Op::Softsign, [a]) => *a / (one + absolute(*a)),
         (Op::LogSigmoid, [a]) => -softplus(-*a)?,
         (Op::Silu, [a]) => *a * logistic(*a)?,
         (Op::Gelu, [a]) => *a * special::apply(Op::NormCdf, &[*a])?,
@@ -167,6 +168,7 @@ pub(super) fn is_analytic(op: Op) -> bool {
             | Op::Trunc
             | Op::Relu
             | Op::LeakyRelu
+            | Op::Softsign
             | Op::Elu
     )
 }

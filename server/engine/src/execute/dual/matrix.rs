@@ -88,6 +88,7 @@ pub(super) fn apply<N: Number>(
         (Op::SparseMatvec, Attributes::SparsePattern(pattern)) => {
             return sparse_product(pattern, x, types);
         }
+        (Op::Cofactor, _) => return cofactors(x, types),
         // The factors are those of the matrix, which is at hand.
         (Op::SvdSolve, _) => return apply(Op::Lstsq, attributes, &[x[0], x[4]], types),
         _ => {}
@@ -102,7 +103,9 @@ pub(super) fn apply<N: Number>(
     for i in 0..batch {
         let a = Matrix::new(m, n, &part(a, i));
         let rows = if turned(attributes) { n } else { m };
-        let others = x[1..].iter().map(|b| {
+        // Between A and b stand factors of A, which are not needed.
+        let right = if op == Op::LuSolve { 4 } else { 1 };
+        let others = x[right.min(x.len())..].iter().map(|b| {
             let data = part(b, i);
             let columns = data.len().checked_div(rows).unwrap_or(0);
             Matrix::new(rows, columns, &data)
@@ -170,7 +173,7 @@ fn one<N: Number>(
                 false => floats(substitute(&part, b?, *lower)),
             }
         }
-        (Op::Solve, Attributes::Solve { transpose_a }) => {
+        (Op::Solve | Op::LuSolve, Attributes::Solve { transpose_a }) => {
             let a = if *transpose_a {
                 a.transposed()
             } else {
@@ -505,6 +508,53 @@ fn tridiagonal<N: Number>(x: &[&Value<N>], types: &[TensorType]) -> Option<Vec<V
         write(&mut result, i, batch, Out::Floats(solve(&full, &b).data));
     }
     Some(vec![result])
+}
+
+/// Minors by their definition. A determinant is linear in every row, so its derivative along directions is the sum
+/// over all ways to put a row of each in place of its own.
+fn cofactors<N: Number>(x: &[&Value<N>], types: &[TensorType]) -> Option<Vec<Value<N>>> {
+    let n = *x[0].shape.last()?;
+    let batch = elements(&x[0].shape[..x[0].shape.len() - 2]);
+    let mut result = Value::zeros(&types[0]);
+    for at in 0..batch {
+        let part = |v: &&Value<N>| Matrix::new(n, n, &v.floats()[at * n * n..(at + 1) * n * n]);
+        let all: Vec<Matrix<N>> = x.iter().map(part).collect();
+        let out = Matrix::from_fn(n, n, |i, j| {
+            let minors: Vec<Matrix<N>> = all.iter().map(|m| without(m, i, j)).collect();
+            let sum = replaced(&minors[0], &minors[1..], &mut vec![]);
+            if (i + j) % 2 == 0 { sum } else { -sum }
+        });
+        write(&mut result, at, batch, Out::Floats(out.data));
+    }
+    Some(vec![result])
+}
+
+fn without<N: Number>(m: &Matrix<N>, row: usize, column: usize) -> Matrix<N> {
+    let past = |i: usize, left_out: usize| if i < left_out { i } else { i + 1 };
+    Matrix::from_fn(m.rows - 1, m.columns - 1, |i, j| {
+        m.at(past(i, row), past(j, column))
+    })
+}
+
+/// The sum of determinants with a row of each direction in place of one of `m` that is not taken yet.
+fn replaced<N: Number>(m: &Matrix<N>, directions: &[Matrix<N>], taken: &mut Vec<usize>) -> N {
+    let [first, rest @ ..] = directions else {
+        return determinant(m);
+    };
+    let mut sum = N::constant(0.0);
+    for row in (0..m.rows)
+        .filter(|row| !taken.contains(row))
+        .collect::<Vec<_>>()
+    {
+        let mut next = m.clone();
+        for j in 0..m.columns {
+            next.set(row, j, first.at(row, j));
+        }
+        taken.push(row);
+        sum = sum + replaced(&next, rest, taken);
+        taken.pop();
+    }
+    sum
 }
 
 #[cfg(test)]

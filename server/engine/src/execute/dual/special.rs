@@ -86,11 +86,11 @@ fn taylor<N: Number, const K: usize>(
     curvatures: [[f64; K]; K],
 ) -> N {
     let mut sum = N::constant(value);
-    if !x.iter().any(Number::moves) {
+    let Some(moving) = x.iter().find(|x| x.moves()) else {
         return sum;
-    }
+    };
     if !N::PIECEWISE {
-        return N::constant(f64::NAN);
+        return moving.chain([f64::NAN; 3]);
     }
     let d: Vec<N> = x.iter().map(|x| *x - N::constant(x.value())).collect();
     for i in (0..K).filter(|&i| d[i].moves()) {

@@ -120,14 +120,6 @@ pub fn symmetric(cx: &mut dyn Emit, a: ValueId) -> ValueId {
     cx.binary(Op::Add, lower, upper)
 }
 
-/// (A + factor · Aᵀ) / 2: the symmetric (1) or the antisymmetric (-1) part.
-pub fn half(cx: &mut dyn Emit, a: ValueId, factor: f64) -> ValueId {
-    let other = transposed(cx, a);
-    let op = if factor > 0.0 { Op::Add } else { Op::Subtract };
-    let sum = cx.binary(op, a, other);
-    times(cx, sum, 0.5)
-}
-
 /// Multiplied by a number.
 pub fn times(cx: &mut dyn Emit, a: ValueId, factor: f64) -> ValueId {
     let dtype = cx.ty(a).dtype;

@@ -1,13 +1,16 @@
 //! Linear algebra on the last two dimensions; leading dimensions are a batch.
 
+pub mod cholesky;
+pub mod determinant;
 pub mod exponential;
-#[allow(dead_code, unused_imports)]
 mod formula;
 pub mod least_squares;
-#[allow(dead_code, unused_imports)]
+pub mod lu;
 mod numeric;
-#[allow(dead_code, unused_imports)]
+pub mod qr;
 mod shapes;
+pub mod solve;
 pub mod sparse;
 pub mod spectral;
+pub mod triangular;
 pub mod tridiagonal;

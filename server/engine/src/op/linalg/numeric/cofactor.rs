@@ -1,6 +1,6 @@
 //! Cofactors of a matrix and their directional derivatives, exact at singular matrices.
 
-use super::{factor::determinant, product, store, view};
+use super::{all_finite, factor::determinant, product, store, svd, view};
 
 /// A number as mantissa · 2^exponent, so that products neither overflow nor vanish.
 #[derive(Clone, Copy)]
@@ -60,21 +60,21 @@ impl Products {
 }
 
 /// The derivative of the cofactor matrix ∂det(A)/∂A along each of the directions E_1 … E_k (one after the
-/// other; none: the cofactors themselves), from the factors A = U diag(s) Vᵀ. Shapes: all `[n, n]`, s `[n]`.
+/// other; none: the cofactors themselves). Shapes: all `[n, n]`.
 ///
+/// With A = U diag(s) Vᵀ,
 /// det(A + Σ t_i E_i) = det(U) det(Vᵀ) det(diag(s) + Σ t_i Uᵀ E_i V), of which the coefficients are sums over
 /// permutations of few rows; what remains is a product of the other singular values, without a division by the
 /// small ones (compare Stewart, Linear Algebra Appl. 283, 1998). n^(k + 1) (k + 1)! operations.
-pub fn cofactor_derivative(
-    n: usize,
-    u: &[f64],
-    s: &[f64],
-    vt: &[f64],
-    directions: &[&[f64]],
-    out: &mut [f64],
-) {
-    let sign = determinant(n, u).signum() * determinant(n, vt).signum();
-    let (left, right) = (view(u, n, n), view(vt, n, n));
+pub fn cofactor_derivative(n: usize, a: &[f64], directions: &[&[f64]], out: &mut [f64]) {
+    let (mut u, mut s, mut vt) = (vec![0.0; n * n], vec![0.0; n], vec![0.0; n * n]);
+    svd(n, n, a, &mut u, &mut s, &mut vt);
+    if n == 0 || !all_finite(&s) {
+        out.fill(f64::NAN);
+        return;
+    }
+    let sign = determinant(n, &u).signum() * determinant(n, &vt).signum();
+    let (left, right) = (view(&u, n, n), view(&vt, n, n));
     let rotated: Vec<_> = directions
         .iter()
         .map(|e| {
@@ -84,7 +84,7 @@ pub fn cofactor_derivative(
             )
         })
         .collect();
-    let products = Products::new(s);
+    let products = Products::new(&s);
     let rows = directions.len() + 1;
     let permutations = permutations(rows);
     let mut core = vec![0.0; n * n];

@@ -6,9 +6,16 @@ use faer::{
     linalg::solvers::{Llt, PartialPivLu, Qr},
 };
 
-/// P A = L U with partial pivoting; row i of P A is row `permutation[i]` of A. Shapes: all `[n, n]`.
+/// P A = L U with partial pivoting; row i of P A is row `permutation[i]` of A. Shapes: all `[n, n]`. L and U of a
+/// matrix that is not finite are NaN.
 pub fn lu(n: usize, a: &[f64], permutation: &mut [i64], l: &mut [f64], u: &mut [f64]) {
     if n == 0 {
+        return;
+    }
+    if !all_finite(a) {
+        (0..n).for_each(|i| permutation[i] = i as i64);
+        l.fill(f64::NAN);
+        u.fill(f64::NAN);
         return;
     }
     let factors = PartialPivLu::new(view(a, n, n));
@@ -18,7 +25,7 @@ pub fn lu(n: usize, a: &[f64], permutation: &mut [i64], l: &mut [f64], u: &mut [
     }
     store(l, factors.L());
     store(u, factors.U());
-    if !all_finite(u) && all_finite(a) {
+    if !(all_finite(l) && all_finite(u)) {
         eliminate(n, a, permutation, l, u);
     }
 }
@@ -105,10 +112,10 @@ pub fn slogdet(n: usize, a: &[f64]) -> (f64, f64) {
         };
         logarithm += pivot.abs().ln();
     }
-    if sign == 0.0 {
-        logarithm = f64::NEG_INFINITY;
+    match sign == 0.0 {
+        true => (0.0, f64::NEG_INFINITY),
+        false => (sign, logarithm),
     }
-    (sign, logarithm)
 }
 
 /// L with A = L Lᵀ of `[n, n]`; only the lower triangle is read. Not positive definite: NaN on and below the

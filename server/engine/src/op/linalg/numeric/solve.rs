@@ -65,6 +65,8 @@ pub fn lu_solve(n: usize, k: usize, f: &Factors<'_>, transpose: bool, b: &[f64],
         triangular_solve(n, k, f.u, triangle(false), x);
         return;
     }
+    // A permutation that names a row twice leaves another one out.
+    x.fill(0.0);
     let mut y = b.to_vec();
     triangular_solve(n, k, f.u, triangle(false), &mut y);
     triangular_solve(n, k, f.l, triangle(true), &mut y);
