@@ -21,8 +21,7 @@ impl Strided {
             }
             match (merged.sizes.last_mut(), merged.strides.last_mut()) {
                 (Some(outer), Some(step)) if *step == stride.wrapping_mul(size) => {
-                    // Saturates only beside a dimension of size 0.
-                    *outer = outer.saturating_mul(size);
+                    *outer *= size;
                     *step = stride;
                 }
                 _ => {
@@ -41,10 +40,7 @@ impl Strided {
 
     /// Elements visited.
     pub fn len(&self) -> usize {
-        if self.sizes.contains(&0) {
-            return 0;
-        }
-        self.sizes.iter().fold(1, |n, &size| n.saturating_mul(size))
+        self.sizes.iter().product()
     }
 
     /// Whether nothing is visited.
