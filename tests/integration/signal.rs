@@ -3,6 +3,7 @@
 
 mod fourier;
 mod pieces;
+mod sweep;
 mod wrong;
 
 use gradient_engine::{
