@@ -5,7 +5,7 @@ use gradient_engine::{
     DType, Error, Graph, Layout, Method, Op, Options, Product, Tensor, TensorType,
 };
 use gradient_tests::engine::{Random, evaluate, numbers, tensor};
-use gradient_tests::scenarios::{Draft, Scenario, all};
+use gradient_tests::scenarios::{Draft, Scenario, all, assert_declared_slopes};
 
 const POINTS: usize = 3;
 
@@ -49,38 +49,6 @@ fn first_order(graph: &Graph, random: &mut Random) -> Vec<(Product, Vec<Tensor>)
         (Product::Jvp { directions: 0 }, tangents),
         (Product::Vjp { directions: 0 }, cotangents),
     ]
-}
-
-/// The output weighted, through a sine, summed: a scalar with curvature in everything.
-fn scalarized(scenario: &Scenario) -> Graph {
-    let mut draft = Draft::new("scalarized");
-    let source = &scenario.graph;
-    let mut map = vec![];
-    for input in source.inputs() {
-        map.push(draft.0.input(&input.name, input.ty.clone()).expect("input"));
-    }
-    for node in source.nodes() {
-        let operands: Vec<_> = node.operands.iter().map(|v| map[v.index()]).collect();
-        let first = draft.push(node.op, &operands, node.attributes.clone());
-        map.extend(
-            (0..u32::from(node.result_count)).map(|i| gradient_engine::ValueId(first.0 + i)),
-        );
-    }
-    let floats = source.float_outputs();
-    let output = map[source.outputs()[floats[0] as usize].value.index()];
-    let ty = source.output_type(floats[0] as usize).clone();
-    let weights: Vec<f64> = (0..ty.elements())
-        .map(|i| 0.5 + 0.25 * (i % 5) as f64)
-        .collect();
-    let weights = draft.constant(tensor(&ty, &weights));
-    let sine = draft.op(Op::Sin, &[output]);
-    let weighted = draft.op(Op::Multiply, &[weights, sine]);
-    let everything = gradient_engine::Attributes::Reduce {
-        axes: vec![],
-        keep_dims: false,
-    };
-    let sum = draft.push(Op::ReduceSum, &[weighted], everything);
-    draft.finish(sum)
 }
 
 fn second_order(graph: &Graph, random: &mut Random) -> Vec<(Product, Vec<Tensor>)> {
@@ -135,7 +103,7 @@ fn disagreements(
     spoil: impl Fn(f64) -> f64,
 ) -> Vec<String> {
     let mut wrong = vec![];
-    let curved = scalarized(scenario);
+    let curved = scenario.scalarized();
     let mut random = Random(0xd0a1 ^ u64::from(scenario.op.number()));
     for _ in 0..POINTS {
         let x = scenario.point(&mut random);
@@ -288,7 +256,6 @@ fn single_precision_has_steps_of_its_own() {
 /// The contract's table of points without a derivative, and the branch not taken.
 #[test]
 fn dual_numbers_keep_the_table_of_points_without_a_derivative() {
-    let scalar = |x: f64| tensor(&TensorType::f64([]), &[x]);
     let gradient = |graph: &Graph, point: &[Tensor]| {
         let product = Product::Gradient {
             output: 0,
@@ -296,27 +263,7 @@ fn dual_numbers_keep_the_table_of_points_without_a_derivative() {
         };
         numbers(&evaluate(graph, product, by(Method::Dual), point, &[]).expect("gradient"))
     };
-    let one = |op: Op, x: f64| {
-        let mut g = Draft::new("one");
-        let a = g.input("a", &[]);
-        let y = g.op(op, &[a]);
-        gradient(&g.finish(y), &[scalar(x)])[0]
-    };
-    assert_eq!(one(Op::Abs, 0.0), 0.0);
-    assert_eq!(one(Op::Sqrt, 0.0), f64::INFINITY);
-    assert_eq!(one(Op::Sqrt, -0.0), f64::INFINITY);
-    let two = |op: Op, a: f64, b: f64| {
-        let mut g = Draft::new("two");
-        let (p, q) = (g.input("a", &[]), g.input("b", &[]));
-        let y = g.op(op, &[p, q]);
-        gradient(&g.finish(y), &[scalar(a), scalar(b)])
-    };
-    assert_eq!(two(Op::Maximum, 1.5, 1.5), [0.5, 0.5]);
-    assert_eq!(two(Op::Minimum, 1.5, 1.5), [0.5, 0.5]);
-    assert_eq!(two(Op::Hypot, 0.0, 0.0), [0.0, 0.0]);
-    assert_eq!(two(Op::Power, 0.0, 0.0)[0], 0.0);
-    assert_eq!(two(Op::Power, 3.0, 0.0)[0], 0.0);
-    assert_eq!(two(Op::Power, -2.0, 3.0)[0], 12.0);
+    assert_declared_slopes(gradient);
 }
 
 /// What a method does is said in its plan; what it cannot do is refused by name.

@@ -4,11 +4,11 @@
 mod points;
 
 use gradient_engine::{
-    Attributes, DType, Error, Graph, GraphBuilder, HvpMode, Limits, Mode, NonSmooth, NormKind, Op,
-    Options, Product, Tensor, TensorType,
+    Attributes, DType, Error, Graph, HvpMode, Mode, NonSmooth, NormKind, Op, Options, Product,
+    Tensor, TensorType,
 };
 use gradient_tests::engine::{Random, evaluate, hessian, hvp, jacobian, numbers, tensor, value};
-use gradient_tests::scenarios::{Draft, all};
+use gradient_tests::scenarios::{Draft, all, refusal};
 
 const INF: f64 = f64::INFINITY;
 const NAN: f64 = f64::NAN;
@@ -426,21 +426,6 @@ fn the_first_nan_is_the_largest_and_the_smallest() {
         );
         assert_eq!(numbers(&blocks.expect("value")), [1.0]);
     }
-}
-
-/// What a graph with this node over these types is refused with: the place, and the words.
-fn refusal(op: Op, attributes: Attributes, types: &[(DType, &[u64])]) -> String {
-    let mut builder = GraphBuilder::new("wrong", Limits::default());
-    let operands: Vec<_> = types
-        .iter()
-        .enumerate()
-        .map(|(i, (dtype, shape))| {
-            let ty = TensorType::new(*dtype, *shape);
-            builder.input(&format!("x{i}"), ty).expect("input")
-        })
-        .collect();
-    let refused = builder.push(op, &operands, attributes, "");
-    refused.expect_err(op.name()).to_string()
 }
 
 #[test]

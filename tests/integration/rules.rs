@@ -1,10 +1,10 @@
 //! Every operation's derivative: against central differences, against its transpose, and at second order.
 
-use gradient_engine::{Graph, HvpMode, Mode, Op, Tensor, TensorType, ValueId};
+use gradient_engine::{Graph, HvpMode, Mode, Op, Tensor, TensorType};
 use gradient_tests::engine::{
     Random, close, gradient, hessian, hvp, inner, jacobian, jvp, moved, tensor, value, vjp,
 };
-use gradient_tests::scenarios::{Draft, Scenario, all};
+use gradient_tests::scenarios::{Draft, Scenario, all, assert_declared_slopes};
 
 const POINTS: usize = 8;
 
@@ -121,42 +121,10 @@ fn a_wrong_rule_is_noticed() {
     }
 }
 
-/// The scenario's output weighted and summed, squared: a scalar with curvature in everything.
-fn scalarized(scenario: &Scenario) -> Graph {
-    let mut draft = Draft::new("scalarized");
-    let source = &scenario.graph;
-    let mut map = Vec::new();
-    for input in source.inputs() {
-        map.push(draft.0.input(&input.name, input.ty.clone()).expect("input"));
-    }
-    for node in source.nodes() {
-        let operands: Vec<_> = node.operands.iter().map(|v| map[v.index()]).collect();
-        let first = draft.push(node.op, &operands, node.attributes.clone());
-        map.extend((0..u32::from(node.result_count)).map(|i| ValueId(first.0 + i)));
-    }
-    let output = map[source.outputs()[0].value.index()];
-    let ty = source.output_type(0).clone();
-    let weights: Vec<f64> = (0..ty.elements())
-        .map(|i| 0.5 + 0.25 * (i % 5) as f64)
-        .collect();
-    let weights = draft.constant(tensor(&ty, &weights));
-    let sine = draft.op(Op::Sin, &[output]);
-    let weighted = draft.op(Op::Multiply, &[weights, sine]);
-    let sum = draft.push(
-        Op::ReduceSum,
-        &[weighted],
-        gradient_engine::Attributes::Reduce {
-            axes: vec![],
-            keep_dims: false,
-        },
-    );
-    draft.finish(sum)
-}
-
 #[test]
 fn second_order_agrees_with_differences_of_the_gradient_in_both_modes() {
     for scenario in all() {
-        let graph = scalarized(&scenario);
+        let graph = scenario.scalarized();
         let mut random = Random(77 + u64::from(scenario.op.number()));
         for _ in 0..3 {
             let x = scenario.point(&mut random);
@@ -223,27 +191,7 @@ fn scalar(x: f64) -> Tensor {
 /// The contract's table of points without a derivative.
 #[test]
 fn declared_derivatives_where_there_is_none() {
-    let one = |op: Op, x: f64| {
-        let mut g = Draft::new("one");
-        let a = g.input("a", &[]);
-        let y = g.op(op, &[a]);
-        gradient(&g.finish(y), &[scalar(x)])[0]
-    };
-    assert_eq!(one(Op::Abs, 0.0), 0.0);
-    assert_eq!(one(Op::Sqrt, 0.0), f64::INFINITY);
-    assert_eq!(one(Op::Sqrt, -0.0), f64::INFINITY);
-    let two = |op: Op, a: f64, b: f64| {
-        let mut g = Draft::new("two");
-        let (p, q) = (g.input("a", &[]), g.input("b", &[]));
-        let y = g.op(op, &[p, q]);
-        gradient(&g.finish(y), &[scalar(a), scalar(b)])
-    };
-    assert_eq!(two(Op::Maximum, 1.5, 1.5), [0.5, 0.5]);
-    assert_eq!(two(Op::Minimum, 1.5, 1.5), [0.5, 0.5]);
-    assert_eq!(two(Op::Hypot, 0.0, 0.0), [0.0, 0.0]);
-    assert_eq!(two(Op::Power, 0.0, 0.0)[0], 0.0);
-    assert_eq!(two(Op::Power, 3.0, 0.0)[0], 0.0);
-    assert_eq!(two(Op::Power, -2.0, 3.0)[0], 12.0);
+    assert_declared_slopes(gradient);
 }
 
 /// log(x) where x > 0, else 2x: at x ≤ 0 nothing of the logarithm shows, in any mode or order.

@@ -6,7 +6,7 @@ mod reductions;
 mod signal;
 mod spectral;
 
-use crate::engine::Random;
+use crate::engine::{Random, tensor};
 use gradient_engine::{
     Attributes, DType, Direction, DotDimensions, GatherDimensions, Graph, GraphBuilder, Limits, Op,
     OutOfBounds, ScatterDimensions, Tensor, TensorType, ValueId,
@@ -35,6 +35,79 @@ impl Scenario {
             .map(|(input, &domain)| random.tensor(&input.ty, domain))
             .collect()
     }
+}
+
+impl Scenario {
+    /// The output weighted, through a sine, summed: a scalar with curvature in everything.
+    pub fn scalarized(&self) -> Graph {
+        let mut draft = Draft::new("scalarized");
+        let source = &self.graph;
+        let mut map = Vec::new();
+        for input in source.inputs() {
+            map.push(draft.0.input(&input.name, input.ty.clone()).expect("input"));
+        }
+        for node in source.nodes() {
+            let operands: Vec<_> = node.operands.iter().map(|v| map[v.index()]).collect();
+            let first = draft.push(node.op, &operands, node.attributes.clone());
+            map.extend((0..u32::from(node.result_count)).map(|i| ValueId(first.0 + i)));
+        }
+        let floats = source.float_outputs();
+        let output = map[source.outputs()[floats[0] as usize].value.index()];
+        let ty = source.output_type(floats[0] as usize).clone();
+        let weights: Vec<f64> = (0..ty.elements())
+            .map(|i| 0.5 + 0.25 * (i % 5) as f64)
+            .collect();
+        let weights = draft.constant(tensor(&ty, &weights));
+        let sine = draft.op(Op::Sin, &[output]);
+        let weighted = draft.op(Op::Multiply, &[weights, sine]);
+        let everything = Attributes::Reduce {
+            axes: vec![],
+            keep_dims: false,
+        };
+        let sum = draft.push(Op::ReduceSum, &[weighted], everything);
+        draft.finish(sum)
+    }
+}
+
+/// The contract's table of points without a derivative, as a gradient gives them.
+pub fn assert_declared_slopes(gradient: impl Fn(&Graph, &[Tensor]) -> Vec<f64>) {
+    let scalar = |x: f64| tensor(&TensorType::f64([]), &[x]);
+    let one = |op: Op, x: f64| {
+        let mut g = Draft::new("one");
+        let a = g.input("a", &[]);
+        let y = g.op(op, &[a]);
+        gradient(&g.finish(y), &[scalar(x)])[0]
+    };
+    assert_eq!(one(Op::Abs, 0.0), 0.0);
+    assert_eq!(one(Op::Sqrt, 0.0), f64::INFINITY);
+    assert_eq!(one(Op::Sqrt, -0.0), f64::INFINITY);
+    let two = |op: Op, a: f64, b: f64| {
+        let mut g = Draft::new("two");
+        let (p, q) = (g.input("a", &[]), g.input("b", &[]));
+        let y = g.op(op, &[p, q]);
+        gradient(&g.finish(y), &[scalar(a), scalar(b)])
+    };
+    assert_eq!(two(Op::Maximum, 1.5, 1.5), [0.5, 0.5]);
+    assert_eq!(two(Op::Minimum, 1.5, 1.5), [0.5, 0.5]);
+    assert_eq!(two(Op::Hypot, 0.0, 0.0), [0.0, 0.0]);
+    assert_eq!(two(Op::Power, 0.0, 0.0)[0], 0.0);
+    assert_eq!(two(Op::Power, 3.0, 0.0)[0], 0.0);
+    assert_eq!(two(Op::Power, -2.0, 3.0)[0], 12.0);
+}
+
+/// What a graph with this node over inputs of these types is refused with: the place, and the words.
+pub fn refusal(op: Op, attributes: Attributes, types: &[(DType, &[u64])]) -> String {
+    let mut builder = GraphBuilder::new("wrong", Limits::default());
+    let operands: Vec<_> = types
+        .iter()
+        .enumerate()
+        .map(|(i, (dtype, shape))| {
+            let ty = TensorType::new(*dtype, *shape);
+            builder.input(&format!("x{i}"), ty).expect("input")
+        })
+        .collect();
+    let refused = builder.push(op, &operands, attributes, "");
+    refused.expect_err(op.name()).to_string()
 }
 
 /// A builder that cannot fail: scenarios are ours.

@@ -1,27 +1,10 @@
 //! Wrong attributes and operands: the place and the repair.
 
 use super::{pool, window};
-use gradient_engine::{
-    Attributes, ConvolutionDimensions, DType, GraphBuilder, Limits, Op, TensorType,
-    WindowDimensions,
-};
+use gradient_engine::{Attributes, ConvolutionDimensions, DType, Op, WindowDimensions};
+use gradient_tests::scenarios::refusal;
 
 type Typed = (DType, &'static [u64]);
-
-/// What a graph with this node over these types is refused with.
-fn refusal(op: Op, attributes: Attributes, types: &[Typed]) -> String {
-    let mut builder = GraphBuilder::new("wrong", Limits::default());
-    let operands: Vec<_> = types
-        .iter()
-        .enumerate()
-        .map(|(i, (dtype, shape))| {
-            let ty = TensorType::new(*dtype, *shape);
-            builder.input(&format!("x{i}"), ty).expect("input")
-        })
-        .collect();
-    let refused = builder.push(op, &operands, attributes, "");
-    refused.expect_err(op.name()).to_string()
-}
 
 fn check(cases: &[(Op, Attributes, &[Typed], &str)]) {
     for (op, attributes, types, words) in cases {

@@ -66,9 +66,7 @@ pub struct Args {
 pub async fn run(args: Args, target: &Target, output: &Output) -> anyhow::Result<ExitCode> {
     let batch = Batch::default();
     let function = Function::read(&args.function)?;
-    function.graph(&args.bindings, &batch)?;
-    let client = target.connect().await?;
-    let session = function.open(&client, &args.bindings, &batch).await?;
+    let (_, session) = function.open(target, &args.bindings, &batch).await?;
     let values = args
         .bindings
         .into_iter()

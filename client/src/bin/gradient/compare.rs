@@ -63,9 +63,7 @@ pub async fn run(args: Args, target: &Target, output: &Output) -> anyhow::Result
     }
     let batch = Batch::default();
     let function = Function::read(&args.function)?;
-    function.graph(&args.bindings, &batch)?;
-    let client = target.connect().await?;
-    let session = function.open(&client, &args.bindings, &batch).await?;
+    let (client, session) = function.open(target, &args.bindings, &batch).await?;
     let values: Vec<(String, Tensor)> = args
         .bindings
         .into_iter()

@@ -40,10 +40,7 @@ pub struct Args {
 pub async fn run(args: Args, target: &Target, output: &Output) -> anyhow::Result<ExitCode> {
     args.products.check_seeds()?;
     let function = Function::read(&args.function)?;
-    // Mistakes in the expression are told before a server is asked.
-    function.graph(&args.bindings, &args.batch)?;
-    let client = target.connect().await?;
-    let session = function.open(&client, &args.bindings, &args.batch).await?;
+    let (_, session) = function.open(target, &args.bindings, &args.batch).await?;
     let values = args
         .bindings
         .into_iter()

@@ -8,6 +8,7 @@ use crate::{
     bindings::Binding,
     failure::Usage,
     graph_file::{self, Content},
+    target::Target,
 };
 
 /// Characters of an expression that serve as the graph's name.
@@ -114,21 +115,24 @@ impl Function {
             .map_err(|error| Usage(error.to_string()).into())
     }
 
-    /// A session on the graph.
+    /// A session on the graph, at a server. Mistakes in the graph are told before the server is asked.
     ///
     /// # Errors
-    /// As [`Function::graph`]; if a graph known by its id is not registered.
+    /// As [`Function::graph`]; if there is no server; if a graph known by its id is not registered.
     pub async fn open(
         &self,
-        client: &Client,
+        target: &Target,
         bindings: &[Binding],
         batch: &Batch,
-    ) -> anyhow::Result<Session> {
-        match (self, self.graph(bindings, batch)?) {
-            (_, Some(graph)) => Ok(client.session(&graph)),
-            (Function::Id(id), None) => Ok(client.open(id).await?),
-            (_, None) => Err(Usage("there is no graph".into()).into()),
-        }
+    ) -> anyhow::Result<(Client, Session)> {
+        let graph = self.graph(bindings, batch)?;
+        let client = target.connect().await?;
+        let session = match (self, graph) {
+            (_, Some(graph)) => client.session(&graph),
+            (Function::Id(id), None) => client.open(id).await?,
+            (_, None) => return Err(Usage("there is no graph".into()).into()),
+        };
+        Ok((client, session))
     }
 }
 

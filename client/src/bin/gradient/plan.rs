@@ -35,9 +35,7 @@ pub struct Args {
 
 pub async fn run(args: Args, target: &Target, output: &Output) -> anyhow::Result<ExitCode> {
     let function = Function::read(&args.function)?;
-    function.graph(&args.bindings, &args.batch)?;
-    let client = target.connect().await?;
-    let session = function.open(&client, &args.bindings, &args.batch).await?;
+    let (_, session) = function.open(target, &args.bindings, &args.batch).await?;
     let point = session
         .request()
         .batch(args.batch.size())

@@ -39,9 +39,8 @@ pub async fn run(args: Args, target: &Target, output: &Output) -> anyhow::Result
     let function = Function::read(&args.function)?;
     let own = function.graph(&args.bindings, &Batch::default())?;
     let own_name = own.as_ref().map(|graph| graph.name().to_owned());
-    let client = target.connect().await?;
-    let session = function
-        .open(&client, &args.bindings, &Batch::default())
+    let (client, session) = function
+        .open(target, &args.bindings, &Batch::default())
         .await?;
     let wants_graph = args.graph || args.binary.is_some();
     let mut shown = client

@@ -35,9 +35,7 @@ pub struct Args {
 pub async fn run(args: Args, target: &Target, output: &Output) -> anyhow::Result<ExitCode> {
     let function = Function::read(&args.function)?;
     let batch = Batch::default();
-    function.graph(&args.bindings, &batch)?;
-    let client = target.connect().await?;
-    let session = function.open(&client, &args.bindings, &batch).await?;
+    let (_, session) = function.open(target, &args.bindings, &batch).await?;
     let request = args
         .products
         .apply(session.request(), &session, Kind::Gradient);

@@ -3,7 +3,7 @@
 use super::{
     Application, Attributes, Direction, Emit, Form, Infer, Jvp, Kernel, NonSmooth, Op, Problem,
     Rule, Types, ValueId, cost_of_result,
-    doubling::{cut, doubling, join},
+    doubling::{doubling, join},
     reduce,
     reduce::Reduction,
     shape_ops::apply_to_tangent,
@@ -134,7 +134,7 @@ fn ties(cx: &mut dyn Emit, node: &Application<'_>) -> (ValueId, ValueId) {
         false => ((0, 1), (1, n), (0, n - 1)),
         true => ((n - 1, n), (0, n - 1), (1, n)),
     };
-    let mut part = |v, (from, to)| cut(cx, v, axis, from, to);
+    let mut part = |v, (from, to)| cx.slice_along(v, axis, from, to);
     let (now, last) = (part(node.result, rest), part(node.result, before));
     let (first, total_before) = (part(total, first), part(total, before));
     let first_ty = cx.ty(first).clone();

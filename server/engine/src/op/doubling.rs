@@ -39,7 +39,7 @@ pub const CUMLOGSUMEXP: Composite = Composite {
     form: Form {
         non_smooth: "NaN where two are -inf or two are +inf and none is larger",
         infer: Infer::One(|op, attributes, operands| {
-            reduce::check_float(operands[0])?;
+            super::check_float(operands[0], 0)?;
             cumulative::infer(op, attributes, operands)
         }),
         cost: |attributes, types| cost(attributes, types).saturating_mul(26),
@@ -83,7 +83,7 @@ pub(super) fn doubling(
         };
         let mut part = |(from, to): (u64, u64)| -> Vec<ValueId> {
             let of = state.iter();
-            of.map(|&v| cut(cx, v, axis, from, to)).collect()
+            of.map(|&v| cx.slice_along(v, axis, from, to)).collect()
         };
         let (early, late, done) = (part(early), part(late), part(done));
         let combined = combine(cx, &early, &late);
@@ -98,26 +98,6 @@ pub(super) fn doubling(
         step *= 2;
     }
     state
-}
-
-/// Elements `from` to `to` along an axis.
-pub(super) fn cut(cx: &mut dyn Emit, value: ValueId, axis: usize, from: u64, to: u64) -> ValueId {
-    let mut limits = cx.ty(value).shape.to_vec();
-    if (from, to) == (0, limits[axis]) {
-        return value;
-    }
-    let mut starts = vec![0; limits.len()];
-    (starts[axis], limits[axis]) = (from, to);
-    let strides = vec![];
-    cx.emit(
-        Op::Slice,
-        &[value],
-        Attributes::Slice {
-            starts,
-            limits,
-            strides,
-        },
-    )
 }
 
 /// One after the other along an axis.
@@ -160,12 +140,12 @@ fn expand_prod(
     while n > 1 {
         let half = n / 2;
         let [low, high] =
-            [(0, half), (half, 2 * half)].map(|(from, to)| cut(cx, product, 0, from, to));
+            [(0, half), (half, 2 * half)].map(|(from, to)| cx.slice_along(product, 0, from, to));
         let halves = cx.binary(Op::Multiply, low, high);
         product = match n % 2 {
             0 => halves,
             _ => {
-                let odd = cut(cx, product, 0, n - 1, n);
+                let odd = cx.slice_along(product, 0, n - 1, n);
                 join(cx, [halves, odd], 0)
             }
         };

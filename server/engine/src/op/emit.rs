@@ -125,6 +125,26 @@ impl dyn Emit + '_ {
         self.emit(Op::Convert, &[value], Attributes::Convert { dtype })
     }
 
+    /// Elements `from` to `to` along a dimension.
+    pub fn slice_along(&mut self, value: ValueId, axis: usize, from: u64, to: u64) -> ValueId {
+        let mut limits = self.ty(value).shape.to_vec();
+        if (from, to) == (0, limits[axis]) {
+            return value;
+        }
+        let mut starts = vec![0; limits.len()];
+        (starts[axis], limits[axis]) = (from, to);
+        let strides = vec![];
+        self.emit(
+            Op::Slice,
+            &[value],
+            Attributes::Slice {
+                starts,
+                limits,
+                strides,
+            },
+        )
+    }
+
     /// The sum of those that are there.
     pub fn add_some(&mut self, a: Option<ValueId>, b: Option<ValueId>) -> Option<ValueId> {
         match (a, b) {

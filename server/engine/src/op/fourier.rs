@@ -102,17 +102,9 @@ fn cost(types: &Types<'_>, n: u64) -> u64 {
     all.saturating_mul(3 * (1 + u64::from(n.max(1).ilog2())))
 }
 
-fn float(ty: &TensorType) -> Result<(), Problem> {
-    if ty.dtype.is_float() {
-        return Ok(());
-    }
-    let message = format!("operand is {}; insert convert", ty.dtype);
-    Err(Problem::operand(0, message))
-}
-
 /// Batch and number of complex numbers.
 fn pairs(ty: &TensorType) -> Result<(&[u64], u64), Problem> {
-    float(ty)?;
+    super::check_float(ty, 0)?;
     match &ty.shape[..] {
         [batch @ .., n, 2] => Ok((batch, *n)),
         _ => Err(Problem::operand(
@@ -127,7 +119,7 @@ fn pairs(ty: &TensorType) -> Result<(&[u64], u64), Problem> {
 
 fn infer_rfft(_: Op, _: &Attributes, operands: &[&TensorType]) -> Result<TensorType, Problem> {
     let ty = operands[0];
-    float(ty)?;
+    super::check_float(ty, 0)?;
     match ty.shape.split_last() {
         Some((n, batch)) => Ok(TensorType::new(ty.dtype, [batch, &[n / 2 + 1, 2]].concat())),
         None => Err(Problem::operand(

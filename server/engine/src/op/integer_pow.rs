@@ -1,6 +1,6 @@
 //! integer_pow: a fixed integer power.
 
-use super::{Attributes, Composite, Emit, Form, Infer, Op, Problem, ValueId};
+use super::{Attributes, Composite, Emit, Form, Infer, Op, ValueId, check_float};
 use crate::tensor::DType;
 
 /// The composite: products for small exponents, else power with a constant exponent.
@@ -11,13 +11,7 @@ pub const INTEGER_POW: Composite = Composite {
         linear: false,
         non_smooth: "d/da a^0 = 0",
         infer: Infer::One(|_, _, operands| {
-            if !operands[0].dtype.is_float() {
-                let problem = format!(
-                    "operand is {}, the operation takes f64 or f32; insert convert",
-                    operands[0].dtype
-                );
-                return Err(Problem::operand(0, problem));
-            }
+            check_float(operands[0], 0)?;
             Ok(operands[0].clone())
         }),
         cost: |attributes, types| {

@@ -90,20 +90,8 @@ pub(super) fn take(
 
 /// Elements `from..to` of the last dimension.
 pub(super) fn part(cx: &mut dyn Emit, value: ValueId, from: u64, to: u64) -> ValueId {
-    let shape = cx.ty(value).shape.clone();
-    let last = shape.rank() - 1;
-    let (mut starts, mut limits) = (vec![0; shape.rank()], shape.to_vec());
-    (starts[last], limits[last]) = (from, to);
-    let strides = vec![];
-    cx.emit(
-        Op::Slice,
-        &[value],
-        Attributes::Slice {
-            starts,
-            limits,
-            strides,
-        },
-    )
+    let last = cx.ty(value).shape.rank() - 1;
+    cx.slice_along(value, last, from, to)
 }
 
 /// Writes formulas over values with operators, as on paper.

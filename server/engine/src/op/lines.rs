@@ -77,26 +77,12 @@ pub(super) fn shared_by_ties(
 
 /// Under the strict policy: an error where two neighbours of sorted keys are equal.
 pub(super) fn refuse_ties(cx: &mut dyn Emit, sorted: ValueId, axis: usize) {
-    let shape = cx.ty(sorted).shape.clone();
-    if cx.policy() != NonSmooth::Strict || shape[axis] < 2 {
+    let size = cx.ty(sorted).shape[axis];
+    if cx.policy() != NonSmooth::Strict || size < 2 {
         return;
     }
-    let [first, second] = [0, 1].map(|from| {
-        let mut starts = vec![0; shape.rank()];
-        let mut limits = shape.to_vec();
-        starts[axis] = from;
-        limits[axis] = shape[axis] - 1 + from;
-        let strides = vec![];
-        cx.emit(
-            Op::Slice,
-            &[sorted],
-            Attributes::Slice {
-                starts,
-                limits,
-                strides,
-            },
-        )
-    });
+    let first = cx.slice_along(sorted, axis, 0, size - 1);
+    let second = cx.slice_along(sorted, axis, 1, size);
     let equal = cx.compare(Direction::Eq, first, second);
     cx.refuse_where(equal);
 }

@@ -406,6 +406,20 @@ fn same_dtype(operands: &[&TensorType]) -> Result<(), Problem> {
     }
 }
 
+/// Refuses operand `i` if it is neither f64 nor f32.
+fn check_float(ty: &TensorType, i: usize) -> Result<(), Problem> {
+    if ty.dtype.is_float() {
+        return Ok(());
+    }
+    Err(Problem::operand(
+        i,
+        format!(
+            "operand is {}, the operation takes f64 or f32; insert convert",
+            ty.dtype
+        ),
+    ))
+}
+
 /// Elements of the result, for operations that cost one an element.
 fn cost_of_result(_: &Attributes, types: &Types<'_>) -> u64 {
     types.result.elements()

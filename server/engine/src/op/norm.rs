@@ -50,7 +50,7 @@ fn infer(_: Op, attributes: &Attributes, operands: &[&TensorType]) -> Result<Ten
         return Err(Problem::node("norm attributes are missing"));
     };
     let ty = operands[0];
-    reduce::check_float(ty)?;
+    super::check_float(ty, 0)?;
     check_dimensions("axes", named, ty.shape.rank())?;
     if *kind == NormKind::Fro && named.is_empty() && ty.shape.rank() < 2 {
         return Err(Problem::operand(

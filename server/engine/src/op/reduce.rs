@@ -2,7 +2,7 @@
 
 use super::{
     Application, Attributes, Direction, Emit, Form, Infer, Jvp, Kernel, NonSmooth, Op, Problem,
-    Rule, Strided, Types, ValueId, check_dimensions, shape_ops::apply_to_tangent,
+    Rule, Strided, Types, ValueId, check_dimensions, check_float, shape_ops::apply_to_tangent,
 };
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -123,20 +123,6 @@ pub(super) fn count(shape: &Shape, axes: &[usize]) -> u64 {
     sizes.elements()
 }
 
-/// Refuses what is neither f64 nor f32.
-pub(super) fn check_float(ty: &TensorType) -> Result<(), Problem> {
-    if ty.dtype.is_float() {
-        return Ok(());
-    }
-    Err(Problem::operand(
-        0,
-        format!(
-            "operand is {}, the operation takes f64 or f32; insert convert",
-            ty.dtype
-        ),
-    ))
-}
-
 /// Refuses bool.
 pub(super) fn check_number(ty: &TensorType) -> Result<(), Problem> {
     match ty.dtype {
@@ -185,7 +171,7 @@ pub(super) fn infer_float(
     attributes: &Attributes,
     operands: &[&TensorType],
 ) -> Result<TensorType, Problem> {
-    check_float(operands[0])?;
+    check_float(operands[0], 0)?;
     infer_any(op, attributes, operands)
 }
 

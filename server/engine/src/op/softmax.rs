@@ -68,7 +68,7 @@ fn infer(_: Op, attributes: &Attributes, operands: &[&TensorType]) -> Result<Ten
     let Attributes::Softmax { axis } = attributes else {
         return Err(Problem::node("softmax attributes are missing"));
     };
-    reduce::check_float(operands[0])?;
+    super::check_float(operands[0], 0)?;
     reduce::check_axis(*axis, operands[0].shape.rank())?;
     Ok(operands[0].clone())
 }

@@ -93,16 +93,7 @@ fn jvp(cx: &mut dyn Emit, node: &Application<'_>, tangents: &[Option<ValueId>]) 
     let sorted = pick(cx, operand, places, axis);
     let moved = pick(cx, tangent, places, axis);
     let shared = shared_by_ties(cx, sorted, moved, axis, true);
-    if k == size {
-        return Some(shared);
-    }
-    let limits = result.shape.to_vec();
-    let first = Attributes::Slice {
-        starts: vec![0; limits.len()],
-        limits,
-        strides: vec![],
-    };
-    Some(cx.emit(Op::Slice, &[shared], first))
+    Some(cx.slice_along(shared, axis, 0, k))
 }
 
 /// The k largest of a line.

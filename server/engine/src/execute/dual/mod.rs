@@ -5,6 +5,7 @@
 
 mod elementwise;
 mod fourier;
+mod linear_algebra;
 mod matrix;
 mod normalise;
 mod number;
@@ -180,7 +181,7 @@ fn apply<N: Number>(
     if x.is_empty() || x[0].floats().is_empty() && x[0].shape.iter().all(|&d| d > 0) {
         return Ok(None);
     }
-    Ok(matrix::apply(node.op, node.attributes, x, types))
+    Ok(linear_algebra::apply(node.op, node.attributes, x, types))
 }
 
 fn elements<N: Number>(

@@ -59,6 +59,21 @@ pub fn apply(cx: &mut dyn Emit, a: ValueId, transpose: bool, x: ValueId) -> Valu
     }
 }
 
+/// db - dM x for M = A or Aᵀ: the right-hand side of M dx. `None` if neither moves.
+pub fn moved_right_side(
+    cx: &mut dyn Emit,
+    da: Option<ValueId>,
+    transpose: bool,
+    x: ValueId,
+    db: Option<ValueId>,
+) -> Option<ValueId> {
+    let moved = da.map(|da| {
+        let product = apply(cx, da, transpose, x);
+        cx.unary(Op::Negate, product)
+    });
+    cx.add_some(db, moved)
+}
+
 /// Aᵀ.
 pub fn transposed(cx: &mut dyn Emit, a: ValueId) -> ValueId {
     let rank = rank(cx, a);

@@ -3,6 +3,7 @@
 use super::formula::{self, along_rows, apply};
 use super::numeric;
 use super::shapes::{Matrices, Sizes};
+use super::solve::transposes;
 use crate::op::{
     Attributes, Buffer, BufferMut, Composite, Direction, Emit, Form, Infer, Jvp, Op, Problem, Rule,
     ValueId,
@@ -88,11 +89,6 @@ fn run<const SINGLE: bool>(
         b,
         results[0].floats(),
     );
-}
-
-/// Whether A⁺ᵀ is meant.
-fn transposes(attributes: &Attributes) -> bool {
-    matches!(attributes, Attributes::Solve { transpose_a: true })
 }
 
 /// The type of A⁺ b or A⁺ᵀ b.

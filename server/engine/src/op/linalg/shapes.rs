@@ -1,6 +1,8 @@
 //! Shapes of operands of linear algebra, and what may be wrong with them.
 
-use crate::op::{Attributes, Buffer, BufferMut, Kernel, Problem, Routine, Types, same_dtype};
+use crate::op::{
+    Attributes, Buffer, BufferMut, Kernel, Problem, Routine, Types, check_float, same_dtype,
+};
 use crate::tensor::{DType, TensorType};
 use std::fmt;
 
@@ -21,7 +23,7 @@ impl Matrices {
     /// Operand `i` as a batch of floating-point matrices.
     pub fn of(operands: &[&TensorType], i: usize) -> Result<Self, Problem> {
         let ty = operands[i];
-        float(ty, i)?;
+        check_float(ty, i)?;
         let rank = ty.shape.rank();
         if rank < 2 {
             return Err(Problem::operand(
@@ -140,20 +142,6 @@ impl Matrices {
         }
         Ok(columns)
     }
-}
-
-/// Checks that operand `i` is floating point.
-pub fn float(ty: &TensorType, i: usize) -> Result<(), Problem> {
-    if ty.dtype.is_float() {
-        return Ok(());
-    }
-    Err(Problem::operand(
-        i,
-        format!(
-            "operand is {}, the operation takes f64 or f32; insert convert",
-            ty.dtype
-        ),
-    ))
 }
 
 /// Sizes a routine needs; read off types that were checked.

@@ -80,11 +80,8 @@ pub const LU_SOLVE: Rule = Rule {
     // M dx = db - dM x for M = A or Aᵀ.
     jvp: Jvp::One(|cx, node, tangents| {
         let transpose = transposes(node.attributes);
-        let moved = tangents[0].map(|da| {
-            let product = formula::apply(cx, da, transpose, node.result);
-            cx.unary(Op::Negate, product)
-        });
-        let right = cx.add_some(tangents[4], moved)?;
+        let (da, db) = (tangents[0], tangents[4]);
+        let right = formula::moved_right_side(cx, da, transpose, node.result, db)?;
         Some(with_factors(cx, node.operands, right, transpose))
     }),
     transpose: Some(|cx, node, ct, _| {

@@ -2,10 +2,10 @@
 
 use super::formula::sum_last;
 use super::numeric;
-use super::shapes::{Matrices, Sizes, float};
+use super::shapes::{Matrices, Sizes};
 use crate::op::{
     Application, Attributes, Emit, Form, GatherDimensions, Infer, Jvp, Op, OutOfBounds, Problem,
-    Rule, SparsePattern, Types, ValueId,
+    Rule, SparsePattern, Types, ValueId, check_float,
 };
 use crate::tensor::{DType, Tensor, TensorType};
 use std::sync::Arc;
@@ -124,7 +124,7 @@ fn infer(_: Op, attributes: &Attributes, operands: &[&TensorType]) -> Result<Ten
     };
     check(pattern)?;
     let values = operands[0];
-    float(values, 0)?;
+    check_float(values, 0)?;
     let entries = pattern.rows.len() as u64;
     let (batch, count) = match values.shape.split_last() {
         Some((&count, batch)) => (batch, Some(count)),

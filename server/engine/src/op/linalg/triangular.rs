@@ -25,18 +25,17 @@ pub const TRIANGULAR_SOLVE: Rule = Rule {
     // dA counts where A is read: M dx = db - dM x for M = A or Aᵀ.
     jvp: Jvp::One(|cx, node, tangents| {
         let triangle = triangle(node.attributes);
-        let moved = tangents[0].map(|da| {
+        let da = tangents[0].map(|da| {
             let part = match (triangle.lower, triangle.unit) {
                 (true, false) => Part::Lower,
                 (true, true) => Part::StrictLower,
                 (false, false) => Part::Upper,
                 (false, true) => Part::StrictUpper,
             };
-            let da = formula::part(cx, da, part);
-            let product = formula::apply(cx, da, triangle.transpose, node.result);
-            cx.unary(Op::Negate, product)
+            formula::part(cx, da, part)
         });
-        let right = cx.add_some(tangents[1], moved)?;
+        let turned = triangle.transpose;
+        let right = formula::moved_right_side(cx, da, turned, node.result, tangents[1])?;
         Some(triangular(cx, node.operands[0], right, triangle))
     }),
     transpose: Some(|cx, node, ct, _| {

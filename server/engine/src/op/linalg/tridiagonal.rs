@@ -2,8 +2,10 @@
 
 use super::formula::along_rows;
 use super::numeric;
-use super::shapes::{Matrices, Sizes, float};
-use crate::op::{Attributes, Emit, Form, Infer, Jvp, Op, Problem, Rule, Types, ValueId};
+use super::shapes::{Matrices, Sizes};
+use crate::op::{
+    Attributes, Emit, Form, Infer, Jvp, Op, Problem, Rule, Types, ValueId, check_float,
+};
 use crate::tensor::TensorType;
 
 /// A x = b for tridiagonal A. Operands: the lower diagonal, the diagonal, the upper one, b. Linear in b.
@@ -62,7 +64,7 @@ pub const TRIDIAGONAL_SOLVE: Rule = Rule {
 
 fn infer(_: Op, _: &Attributes, operands: &[&TensorType]) -> Result<TensorType, Problem> {
     let diagonal = operands[1];
-    float(diagonal, 1)?;
+    check_float(diagonal, 1)?;
     let Some((&n, batch)) = diagonal.shape.split_last() else {
         return Err(Problem::operand(
             1,
