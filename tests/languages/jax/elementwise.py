@@ -125,6 +125,13 @@ def softplus(x):
     return lax.log1p(lax.exp(x))
 
 
+def logaddexp(a, b):
+    # Where the difference is no number the larger operand is the sum.
+    gap = b - a
+    apart = ~lax.is_finite(gap)
+    return lax.select(apart, lax.max(a, b), a + softplus(lax.select(apart, constant(gap, 0), gap)))
+
+
 def multiply_no_nan(a, b):
     y = a * b
     zero = (a == constant(a, 0)) | (b == constant(b, 0))
@@ -207,7 +214,7 @@ BINARY = {
     "power": (lax.pow, (0.2, 3), (-2, 2)),
     "remainder": (lax.rem, WIDE, (0.3, 3)),
     "hypot": (hypot, WIDE, WIDE),
-    "logaddexp": (lambda a, b: a + softplus(b - a), WIDE, WIDE),
+    "logaddexp": (logaddexp, WIDE, WIDE),
     "atan2": (lax.atan2, WIDE, (0.1, 4)),
     "leaky_relu": (lambda x, s: where_positive(x, x, s * x), WIDE, (0.01, 0.5)),
     "elu": (elu, WIDE, (0.3, 2)),

@@ -331,7 +331,11 @@ def _(gen):
 
 
 def _order(x, axis, descending):
-    return jnp.argsort(lax.stop_gradient(x), axis=axis, stable=True, descending=descending)
+    keys = lax.stop_gradient(x)
+    if descending:
+        # Not JAX's `descending`, which puts NaN first.
+        keys = ~keys if keys.dtype == jnp.bool_ else -keys
+    return jnp.argsort(keys, axis=axis, stable=True)
 
 
 def _sort(at, *xs):

@@ -156,6 +156,8 @@ def _second_derivatives(knots, values):
 
 def _interp1d(at, q, knots, values):
     n = knots.shape[0]
+    # A constant is NumPy's, which takes no traced index.
+    knots, values = jnp.asarray(knots), jnp.asarray(values)
     fixed = lax.stop_gradient(knots)
     piece = jnp.clip(jnp.sum(fixed <= lax.stop_gradient(q)[..., None], -1) - 1, 0, n - 2)
     x = q
