@@ -1,10 +1,12 @@
 //! Floor 4: from products asked for to the cheapest graph that gives them, and why.
 
+pub mod coloring;
 mod derive;
 mod differentiate;
 mod layout;
 mod mode;
 mod request;
+pub mod sparsity;
 
 pub use derive::{Derivation, DerivedProduct, Group, Seed, SeedSource, derive};
 pub use differentiate::differentiate;
