@@ -5,12 +5,14 @@ mod builder;
 mod canonical;
 mod interner;
 mod listing;
+mod memo;
 mod statistics;
 
 pub use arena::{Arena, NodeId, NodeRef, TypeId};
 pub use builder::{GraphBuilder, Limits, Violation};
 pub use canonical::GraphId;
 pub use interner::{Interner, node_hash};
+pub use memo::Memo;
 pub use statistics::Statistics;
 
 use crate::op::ValueId;
@@ -45,6 +47,7 @@ pub struct Graph {
     inputs: Vec<Input>,
     outputs: Vec<Output>,
     labels: HashMap<NodeId, Box<str>>,
+    memo: Memo,
 }
 
 impl Graph {
@@ -62,6 +65,7 @@ impl Graph {
             inputs,
             outputs,
             labels,
+            memo: Memo::default(),
         }
     }
 
@@ -123,8 +127,14 @@ impl Graph {
     pub(crate) fn with_outputs(&self, outputs: Vec<Output>) -> Self {
         Self {
             outputs,
+            memo: Memo::default(),
             ..self.clone()
         }
+    }
+
+    /// What was found out about it.
+    pub fn memo(&self) -> &Memo {
+        &self.memo
     }
 
     /// Bytes of memory it holds.

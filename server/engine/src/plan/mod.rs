@@ -8,9 +8,9 @@ mod mode;
 mod request;
 pub mod sparsity;
 
-pub use derive::{Derivation, DerivedProduct, Group, Seed, SeedSource, derive};
+pub use derive::{Derivation, DerivedProduct, Group, Seed, SeedSource, derive, structure};
 pub use differentiate::differentiate;
-pub use layout::BlockSource;
+pub use layout::{BlockSource, Compressed, Coordinates, Entry, Read};
 pub use request::{
     Candidate, HvpMode, Layout, Method, Mode, NonFinite, NonSmooth, Options, Plan, Product, Request,
 };

@@ -42,9 +42,9 @@ impl Bidirectional {
 
 /// The best cover found that takes fewer than `below` sweeps.
 pub fn bidirectional(pattern: &Pattern, turned: &Pattern, below: u32) -> Option<Bidirectional> {
-    let rows = split(pattern, turned, below);
+    let rows = split(pattern, below);
     let below = rows.as_ref().map_or(below, |s| s.short.count + s.own.count);
-    if let Some(s) = split(turned, pattern, below) {
+    if let Some(s) = split(turned, below) {
         return Some(Bidirectional {
             rows: s.short,
             columns: s.own,
@@ -69,7 +69,7 @@ struct Split {
 }
 
 /// Long rows by rows, the rest by columns.
-fn split(pattern: &Pattern, turned: &Pattern, below: u32) -> Option<Split> {
+fn split(pattern: &Pattern, below: u32) -> Option<Split> {
     let mut by_length: Vec<u32> = (0..pattern.rows()).collect();
     by_length.sort_by_key(|&i| std::cmp::Reverse(pattern.row(i).len()));
     let length = |k: usize| by_length.get(k).map_or(0, |&i| pattern.row(i).len());
@@ -118,7 +118,6 @@ fn split(pattern: &Pattern, turned: &Pattern, below: u32) -> Option<Split> {
             best = Some((count, Split { own, short, long }));
         }
     }
-    let _ = turned;
     best.map(|(_, split)| split)
 }
 

@@ -23,6 +23,20 @@ pub struct Symmetric {
     pub depth: u32,
 }
 
+impl Symmetric {
+    /// From colours of the columns alone, no two of which meet in a row.
+    pub fn of_columns(pattern: &Pattern, coloring: Coloring) -> Self {
+        let row = |i: u32| pattern.row(i).iter().map(move |&j| (i, j));
+        let entries = (0..pattern.rows()).flat_map(row);
+        Self {
+            reads: entries.map(|(i, j)| (i, coloring.of[j as usize])).collect(),
+            coloring,
+            subtractions: vec![],
+            depth: 0,
+        }
+    }
+}
+
 /// Star colouring: no subtractions. `None` if it takes too long.
 pub fn star(pattern: &Pattern) -> Option<Symmetric> {
     let colored = best(pattern, |order, patience| stars(pattern, order, patience))?;

@@ -7,6 +7,9 @@ use crate::op::ValueId;
 /// Elements that may be followed; what has more is taken to be full.
 const MAX_ELEMENTS: u64 = 1 << 27;
 
+/// Entries of a pattern that is worth writing down.
+const MAX_ENTRIES: u64 = 1 << 26;
+
 /// Words that may be touched before the other side is tried, and in all. About a nanosecond each.
 const PATIENCE: [u64; 2] = [1 << 25, 1 << 29];
 
@@ -148,6 +151,8 @@ impl Walk<'_> {
                 self.tidy(|v| last_use[v] > at);
             }
         }
+        let roots = self.roots.iter().filter_map(|&(root, n)| Some((root?, n)));
+        self.admit(roots)?;
         let mut pattern = Pattern::new(columns);
         let mut row = Vec::new();
         for &(root, elements) in self.roots {
@@ -197,6 +202,8 @@ impl Walk<'_> {
                 self.tidy(|v| v < first || arena.producer(ValueId(v as u32)).is_none());
             }
         }
+        let seeds = self.seeds.iter();
+        self.admit(seeds.map(|&s| (s, self.arena.ty(s).elements())))?;
         let mut turned = Pattern::new(rows);
         let mut column = Vec::new();
         for &seed in self.seeds {
@@ -209,6 +216,18 @@ impl Walk<'_> {
             }
         }
         Some(turned.transposed())
+    }
+
+    /// Refuses too many entries before they are written.
+    fn admit(&self, values: impl Iterator<Item = (ValueId, u64)>) -> Option<()> {
+        let mut entries = 0;
+        for (value, elements) in values {
+            if let Some(first) = self.elements.first(value) {
+                let sets = &self.of[first as usize..][..elements as usize];
+                entries += sets.iter().map(|&set| self.sets.count(set)).sum::<u64>();
+            }
+        }
+        (entries <= MAX_ENTRIES).then_some(())
     }
 
     /// Writes a node's edges; false if none of its results moves.

@@ -102,6 +102,12 @@ impl Sets {
         self.close()
     }
 
+    /// Number of indices in a set.
+    pub fn count(&self, set: SetId) -> u64 {
+        let words = self.words(set).iter();
+        words.map(|(_, bits)| u64::from(bits.count_ones())).sum()
+    }
+
     /// Calls `f` with each index of a set, ascending.
     pub fn for_each(&self, set: SetId, mut f: impl FnMut(u32)) {
         for &(at, mut bits) in self.words(set) {
