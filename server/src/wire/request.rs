@@ -283,7 +283,7 @@ pub(super) fn decode_options(
         pb::Mode::Unspecified => None,
         pb::Mode::Forward => Some(Mode::Forward),
         pb::Mode::Reverse => Some(Mode::Reverse),
-        pb::Mode::Mixed => return Err(lacking("options.mode", "MODE_MIXED")),
+        pb::Mode::Mixed => Some(Mode::Mixed),
     };
     let hvp_mode = match known::<pb::HvpMode>(options.hvp_mode, "options.hvp_mode")? {
         pb::HvpMode::Unspecified => None,
