@@ -417,6 +417,7 @@ pub fn encode_attributes(attributes: &Attributes) -> Option<Wire> {
             columns: a.columns.clone(),
             transpose: a.transpose,
         })),
+        Attributes::Control(_) | Attributes::Derivative(_) => return None,
         Attributes::SearchSorted { right } => {
             Wire::SearchSorted(Box::new(pb::SearchSorted { right }))
         }

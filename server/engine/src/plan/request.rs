@@ -1,4 +1,4 @@
-pub use crate::op::NonSmooth;
+pub use crate::op::{Layout, NonSmooth, Product};
 use std::time::Duration;
 
 /// Products compiled together, so that what they share is computed once. With a graph's id this is the key of
@@ -78,52 +78,6 @@ pub enum NonFinite {
     Return,
     /// An error that names the node.
     Error,
-}
-
-/// How a matrix comes back.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-#[allow(missing_docs, reason = "described in the wire contract")]
-pub enum Layout {
-    #[default]
-    Dense,
-    Sparse,
-    Auto,
-}
-
-/// What to compute. Inputs and outputs by position; lists are not empty. Tangents are one seed for each
-/// floating-point input, cotangents one for each floating-point output, vectors one for each of `wrt`.
-/// `directions` 0: one, without a leading axis.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs, reason = "fields are those of the wire contract")]
-pub enum Product {
-    Value {
-        outputs: Vec<u32>,
-    },
-    Gradient {
-        output: u32,
-        wrt: Vec<u32>,
-    },
-    Jacobian {
-        outputs: Vec<u32>,
-        wrt: Vec<u32>,
-        layout: Layout,
-    },
-    Jvp {
-        directions: u32,
-    },
-    Vjp {
-        directions: u32,
-    },
-    Hessian {
-        output: u32,
-        wrt: Vec<u32>,
-        layout: Layout,
-    },
-    Hvp {
-        output: u32,
-        wrt: Vec<u32>,
-        directions: u32,
-    },
 }
 
 /// How a product is computed, and what it costs.

@@ -53,7 +53,7 @@ pub fn jvp(
                 result,
             };
             match rule.jvp {
-                Jvp::None => {}
+                Jvp::None | Jvp::Bodies => {}
                 Jvp::One(jvp) => tangents[result.index()] = jvp(cx, &application, &given),
                 Jvp::Many(jvp) => {
                     let moved = jvp(cx, &application, &given);
