@@ -61,6 +61,13 @@ pub enum StopReason {
     Deadline,
 }
 
+impl Error {
+    /// A derivative that there is no formula for.
+    pub(crate) fn lacks(op: Op) -> Self {
+        Self::Unimplemented(format!("a derivative of this order of {}", op.name()))
+    }
+}
+
 impl From<Violation> for Error {
     fn from(violation: Violation) -> Self {
         Self::Violation(violation)

@@ -1,6 +1,6 @@
 use super::memory::Memory;
 use super::stop::Ticker;
-use super::{elementwise, structural};
+use super::{control, elementwise, structural};
 use crate::error::Error;
 use crate::op::Op;
 use crate::tape::{Check, Instruction, Tape};
@@ -29,6 +29,19 @@ pub(super) fn section(
 
 #[inline(always)]
 fn step(
+    tape: &Tape,
+    i: &Instruction,
+    memory: Memory<'_>,
+    ticker: &mut Ticker<'_>,
+) -> Result<(), Halt> {
+    if i.flags & Instruction::CONTROL != 0 {
+        return control::run(memory, &tape.controls[i.operands[0].offset()], ticker);
+    }
+    Ok(plain(tape, i, memory, ticker)?)
+}
+
+#[inline(always)]
+fn plain(
     tape: &Tape,
     i: &Instruction,
     memory: Memory<'_>,

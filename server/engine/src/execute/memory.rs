@@ -1,6 +1,7 @@
+use super::control::Record;
 use crate::tape::{Place, Sizes, Slot};
 use crate::tensor::DType;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 /// Working memory, lent to one evaluation at a time and reused by the next, of whatever program.
 #[derive(Default, Debug)]
@@ -9,6 +10,7 @@ pub struct Scratch {
     f32: [Vec<f32>; 2],
     bool: [Vec<bool>; 2],
     i64: [Vec<i64>; 2],
+    records: Vec<RefCell<Option<Record>>>,
 }
 
 /// What is kept for the next evaluation; the rest goes back to the allocator.
@@ -18,12 +20,27 @@ impl Scratch {
     /// Memory for a tape and that many lanes. Contents are whatever was there: every slot is written before it
     /// is read.
     pub(super) fn lend(&mut self, sizes: &Sizes, lanes: usize) -> Memory<'_> {
+        if self.records.len() < sizes.records {
+            self.records.resize_with(sizes.records, RefCell::default);
+        }
         Memory {
+            records: &self.records,
             f64: cells(&mut self.f64, sizes, DType::F64, lanes),
             f32: cells(&mut self.f32, sizes, DType::F32, lanes),
             bool: cells(&mut self.bool, sizes, DType::Bool, lanes),
             i64: cells(&mut self.i64, sizes, DType::I64, lanes),
             lanes,
+        }
+    }
+}
+
+impl Scratch {
+    /// Drops states of loops; their bytes go back to the budget.
+    pub(super) fn forget(&mut self, budget: &mut u64) {
+        for record in &mut self.records {
+            if let Some(record) = record.get_mut().take() {
+                *budget += record.granted();
+            }
         }
     }
 }
@@ -61,6 +78,7 @@ pub(super) struct Memory<'a> {
     f32: [&'a [Cell<f32>]; 2],
     bool: [&'a [Cell<bool>]; 2],
     i64: [&'a [Cell<i64>]; 2],
+    records: &'a [RefCell<Option<Record>>],
     /// Lanes of this run.
     pub lanes: usize,
 }
@@ -69,6 +87,16 @@ impl<'a> Memory<'a> {
     /// Lanes of a slot: 1 if it is uniform.
     pub fn lanes_of(&self, slot: Slot) -> usize {
         if slot.varies() { self.lanes } else { 1 }
+    }
+
+    /// Leaves a loop's states for its pull-back.
+    pub fn keep(&self, record: u32, states: Record) {
+        *self.records[record as usize].borrow_mut() = Some(states);
+    }
+
+    /// Takes a loop's states.
+    pub fn take(&self, record: u32) -> Option<Record> {
+        self.records[record as usize].borrow_mut().take()
     }
 
     /// A slot's elements × lanes.

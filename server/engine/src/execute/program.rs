@@ -1,4 +1,5 @@
 use super::assemble::{Window, load, store, store_points, unit};
+use super::control::Machine;
 use super::explain;
 use super::interpret::{Caught, Halt, section};
 use super::memory::{Memory, Scratch};
@@ -7,11 +8,14 @@ use crate::error::Error;
 use crate::graph::Graph;
 use crate::op::ValueId;
 use crate::plan::{BlockSource, Plan, Request, SeedSource, derive};
-use crate::tape::{Class, Tape, lower};
+use crate::tape::{Class, Library, Tape, lower};
 use crate::tensor::{Tensor, TensorRef, TensorType};
 
 /// Lanes that run together: enough for the widest vectors several times over, few enough for the cache.
 const BLOCK: u64 = 32;
+
+/// Iterations of a while that states no bound of its own; the deadline is usually there first.
+const MAX_ITERATIONS: u64 = 1 << 40;
 
 /// Lanes' memory is kept below this where fewer lanes can do that.
 const LANES_BYTES: u64 = 64 << 20;
@@ -20,6 +24,10 @@ const LANES_BYTES: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Program {
     tape: Tape,
+    /// Tapes of bodies.
+    library: Vec<Tape>,
+    /// Bytes of working memory that an evaluation may take.
+    budget: u64,
     products: Vec<Compiled>,
     groups: Vec<Lanes>,
     /// Parameters of the tape: the graph's inputs come first, then seeds.
@@ -74,7 +82,7 @@ pub struct Block {
 
 /// Derives, plans and lowers.
 pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
-    let derivation = derive(graph, &request.products, &request.options)?;
+    let mut derivation = derive(graph, &request.products, &request.options)?;
     let points_in_lanes =
         request.batched.is_some() && derivation.groups.iter().all(|g| g.lanes <= 1);
     let mut parameters: Vec<(ValueId, Class)> = Vec::new();
@@ -120,11 +128,23 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
         plans.push(product.plan.clone());
     }
     let sections = if points_in_lanes { 1 } else { groups.len() };
-    let watched = derivation.workspace.watched();
-    let tape = lower(arena, &parameters, &roots, sections, watched)?;
+    let watched = derivation.workspace.watched().to_vec();
+    let mut library = Library::default();
+    let (arena, table) = derivation.workspace.parts();
+    let tape = lower(
+        arena,
+        table,
+        &mut library,
+        &parameters,
+        &roots,
+        sections,
+        &watched,
+    )?;
     let operations = operations(&tape, &groups, points_in_lanes);
     let mut program = Program {
         tape,
+        library: library.finish(),
+        budget: request.options.memory_budget(),
         products,
         groups,
         inputs: graph.inputs().iter().map(|i| i.ty.clone()).collect(),
@@ -180,7 +200,8 @@ impl Program {
 
     /// Bytes the program itself holds.
     pub fn code_bytes(&self) -> u64 {
-        self.tape.code_bytes()
+        let bodies = self.library.iter().map(Tape::code_bytes);
+        self.tape.code_bytes() + bodies.sum::<u64>()
     }
 
     /// The tape as text.
@@ -220,12 +241,15 @@ impl Program {
             })
             .collect();
         let width = self.width(batch) as usize;
+        scratch.forget(&mut 0);
         let memory = scratch.lend(&self.tape.sizes, width);
+        let states = self.budget.saturating_sub(self.bytes(batch));
+        let machine = Machine::new(&self.library, states, MAX_ITERATIONS);
         let mut run = Run {
             program: self,
             arguments,
             memory,
-            ticker: Ticker::new(stop),
+            ticker: Ticker::new(stop, machine),
             raw: &mut raw,
         };
         let done = match self.points_in_lanes {
@@ -387,6 +411,8 @@ impl Run<'_> {
         let mut first = 0;
         while first < batch {
             let lanes = (batch - first).min(self.memory.lanes as u64) as usize;
+            // Lanes without a point hold what was there before, and a loop might never end for it.
+            self.memory.lanes = lanes;
             for (i, ty) in program
                 .inputs
                 .iter()

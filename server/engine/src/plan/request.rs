@@ -29,9 +29,23 @@ pub struct Options {
     /// Bits of the absolute step of numerical differences, as `f64::to_bits`, so that it can be a key. 0: chosen
     /// for each input element.
     pub step_bits: u64,
+    /// Bytes of working memory that an evaluation may take; 0: [`DEFAULT_BUDGET`]. States of loops that do not fit
+    /// are calculated again.
+    pub memory_budget: u64,
 }
 
+/// Bytes of working memory of an evaluation that says nothing of it.
+pub const DEFAULT_BUDGET: u64 = 1 << 30;
+
 impl Options {
+    /// Bytes of working memory that an evaluation may take.
+    pub fn memory_budget(&self) -> u64 {
+        match self.memory_budget {
+            0 => DEFAULT_BUDGET,
+            given => given,
+        }
+    }
+
     /// The absolute step of numerical differences; 0: chosen for each input element.
     pub fn step(&self) -> f64 {
         f64::from_bits(self.step_bits)

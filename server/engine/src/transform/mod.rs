@@ -1,11 +1,16 @@
 //! Floor 3: derivatives are graphs. [`jvp`] appends tangents to a workspace, [`transpose`] turns a linear part
 //! round, [`vjp`] is one after the other, and the workspace simplifies as it grows. Any order by composition.
 
+mod control;
+mod derivative;
+mod functions;
 mod jvp;
 mod simplify;
 mod transpose;
 mod watch;
 
+pub use control::{Source, push_as_apply, unfolded};
+pub use functions::{Body, FunctionTable};
 pub use jvp::jvp;
 pub use simplify::Workspace;
 pub use transpose::{Mark, transpose, vjp};
