@@ -1,5 +1,5 @@
 use super::assemble::{Window, load, store, store_points, unit};
-use super::control::Machine;
+use super::control::{Machine, repeated};
 use super::explain;
 use super::interpret::{Caught, Halt, section};
 use super::memory::{Memory, Scratch};
@@ -28,6 +28,8 @@ pub struct Program {
     library: Vec<Tape>,
     /// Bytes of working memory that an evaluation may take.
     budget: u64,
+    /// Whether the request gave it.
+    has_budget: bool,
     products: Vec<Compiled>,
     groups: Vec<Lanes>,
     /// Parameters of the tape: the graph's inputs come first, then seeds.
@@ -145,6 +147,7 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
         tape,
         library: library.finish(),
         budget: request.options.memory_budget(),
+        has_budget: request.options.memory_budget > 0,
         products,
         groups,
         inputs: graph.inputs().iter().map(|i| i.ty.clone()).collect(),
@@ -154,8 +157,14 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
         operations,
         checked: (!watched.is_empty()).then(|| graph.clone()),
     };
-    let bytes = program.bytes(1);
-    program.plans.iter_mut().for_each(|plan| plan.bytes = bytes);
+    let (bytes, about_states) = program.with_states();
+    for plan in &mut program.plans {
+        plan.bytes = bytes;
+        // Values keep nothing.
+        if plan.mode.is_some() {
+            plan.reason += &about_states;
+        }
+    }
     Ok(program)
 }
 
@@ -193,9 +202,43 @@ impl Program {
                 sum.saturating_add(block.ty.bytes())
             });
         let inputs: u64 = self.inputs.iter().map(TensorType::bytes).sum();
+        let width = self.width(batch);
         self.tape
-            .scratch_bytes(self.width(batch))
+            .scratch_bytes(width)
+            .saturating_add(self.tape.bodies_bytes(&self.library, width))
             .saturating_add(results.saturating_add(inputs).saturating_mul(batch.max(1)))
+    }
+
+    /// Bytes of working memory with the states of loops that the budget allows, and a sentence about them.
+    fn with_states(&self) -> (u64, String) {
+        let least = self.bytes(1);
+        let states = self.tape.states(self.width(1));
+        let all = states.iter().fold(0u64, |sum, (steps, each)| {
+            sum.saturating_add(steps.saturating_mul(*each))
+        });
+        let budget = self.budget.saturating_sub(least);
+        if all == 0 {
+            return (least, String::new());
+        }
+        // Half for what is kept as the loop runs, half for what is kept of a part that runs again.
+        let bytes = least.saturating_add(all.min(budget));
+        if all <= budget / 2 {
+            let text = format!(
+                "; states of loops take {all} bytes, each step runs once forward and once on the way back"
+            );
+            return (bytes, text);
+        }
+        let again = states.iter().map(|&(steps, each)| {
+            let room = budget / 2 / each;
+            let part = steps.div_ceil(room.max(2));
+            2.0 + repeated(part, room.max(1)) as f64 / part as f64
+        });
+        let factor = again.fold(2.0, f64::max);
+        let text = format!(
+            "; states of loops would take {all} bytes, {} are allowed: each step runs {factor:.2} times instead of 2",
+            self.budget
+        );
+        (bytes, text)
     }
 
     /// Bytes the program itself holds.
@@ -228,6 +271,16 @@ impl Program {
     ) -> Result<Vec<Vec<Block>>, Error> {
         stop.check()?;
         let batch = arguments.batch.max(1);
+        if self.bytes(batch) > self.budget && self.has_budget {
+            return Err(Error::Limit {
+                name: "memory_budget_bytes",
+                value: self.budget,
+                asked: self.bytes(batch),
+                repair: "it does not fit even with the fewest states of loops; raise the budget, \
+                         or ask for fewer directions or points at once"
+                    .into(),
+            });
+        }
         let batched = self.batched.is_some();
         let mut raw: Vec<Vec<Vec<u8>>> = self
             .products

@@ -4,8 +4,8 @@
 use super::{Class, Place, Tape, lower};
 use crate::error::Error;
 use crate::op::{Control, ControlKind, FunctionId, Sweep};
-use crate::tensor::{DType, TensorType};
-use crate::transform::{FunctionTable, Source, push_as_apply, unfolded};
+use crate::tensor::DType;
+use crate::transform::FunctionTable;
 use std::collections::HashMap;
 
 /// A body's number in the library.
@@ -148,7 +148,7 @@ impl Library {
             .filter(|(_, w)| **w)
             .map(|(&r, _)| r)
             .collect();
-        let tape = lower(
+        let mut tape = lower(
             &body.arena,
             table,
             self,
@@ -157,6 +157,7 @@ impl Library {
             1,
             &body.watched,
         )?;
+        tape.function = body.origin;
         self.tapes[id as usize] = Some(tape);
         Ok(id)
     }
@@ -168,78 +169,6 @@ impl Library {
             None => true,
         }
     }
-}
-
-/// What a node runs, in terms of plain kinds: (what, operands, which result of what is run each result is).
-pub(super) struct Resolved {
-    pub control: Control,
-    pub operands: Vec<Source>,
-    pub results: Vec<usize>,
-}
-
-/// Turns derivatives into plain nodes of derived functions; only pull-backs of loops stay.
-pub(super) fn resolve(table: &mut FunctionTable, control: &Control) -> Result<Resolved, Error> {
-    let plain = |count: usize| (0..count).map(Source::Operand).collect::<Vec<_>>();
-    match control.sweep {
-        Sweep::Apply => Ok(Resolved {
-            control: control.clone(),
-            operands: plain(control.operands.len()),
-            results: (0..control.results.len()).collect(),
-        }),
-        Sweep::Push => {
-            let (control, operands, results) = push_as_apply(table, control)?;
-            Ok(Resolved {
-                control,
-                operands,
-                results,
-            })
-        }
-        Sweep::Pull => pull(table, control, plain(control.parts().x + control.parts().c)),
-        Sweep::PullPush => {
-            let (control, operands) = unfolded(table, control)?;
-            pull(table, &control, operands)
-        }
-    }
-}
-
-fn pull(
-    table: &mut FunctionTable,
-    control: &Control,
-    operands: Vec<Source>,
-) -> Result<Resolved, Error> {
-    let results: Vec<TensorType> = control.result_types();
-    let count = results.len();
-    let functions = match control.kind {
-        ControlKind::Call | ControlKind::Cond => {
-            let active = &control.active[control.first_argument()..];
-            let derived = control.functions.iter();
-            let derived = derived.map(|&f| table.pull(f, active, &control.seen));
-            derived.collect::<Result<Vec<FunctionId>, Error>>()?
-        }
-        _ => {
-            return Ok(Resolved {
-                control: control.clone(),
-                operands,
-                results: (0..count).collect(),
-            });
-        }
-    };
-    let seen = control.results.iter().zip(&control.seen);
-    let seen = seen.filter(|(_, s)| **s).map(|(ty, _)| ty.clone());
-    let plain = Control {
-        functions,
-        operands: control.operands.iter().cloned().chain(seen).collect(),
-        results,
-        sweep: Sweep::Apply,
-        active: vec![],
-        seen: vec![],
-        ..control.clone()
-    };
-    Ok(Resolved {
-        control: plain,
-        operands,
-        results: (0..count).collect(),
-    })
 }
 
 /// What a resolved node runs. `varying`: of its operands; `wanted`: of its results.

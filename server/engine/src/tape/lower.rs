@@ -8,7 +8,7 @@ use crate::op::{
     ValueId,
 };
 use crate::tensor::{DType, TensorType};
-use crate::transform::{FunctionTable, Reason, Source, Watched};
+use crate::transform::{FunctionTable, Reason, Source, Watched, resolve};
 use std::collections::HashMap;
 
 /// What a parameter varies over: 0 nothing, g + 1 the lanes of group g.
@@ -50,6 +50,7 @@ pub fn lower(
         lanes: Default::default(),
         tape: Tape {
             instructions: Vec::new(),
+            function: None,
             structural: Vec::new(),
             controls: Vec::new(),
             keeps_states: false,
@@ -396,7 +397,7 @@ impl Lowering<'_> {
         control: &Control,
         instruction: Instruction,
     ) -> Result<(), Error> {
-        let resolved = control::resolve(self.table, control)?;
+        let resolved = resolve(self.table, control)?;
         let varies = |source: &Source| match source {
             Source::Operand(i) => self.places[node.operands[*i].index()].varies(),
             Source::Zeros(_) => false,

@@ -4,6 +4,7 @@
 //! depends on no lane is *uniform*: section 0, computed once. Then comes one section for each group of lanes.
 
 mod control;
+mod footprint;
 mod listing;
 mod lower;
 mod slots;
@@ -111,6 +112,8 @@ pub struct Sizes {
 pub struct Tape {
     /// All sections' steps.
     pub instructions: Vec<Instruction>,
+    /// The client's function that it was made of; `None` for the graph.
+    pub function: Option<u32>,
     /// Structural steps.
     pub structural: Vec<Structural>,
     /// Nodes with bodies.

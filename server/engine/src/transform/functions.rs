@@ -6,7 +6,7 @@ use crate::graph::{Arena, Dependence, Function};
 use crate::op::{Attributes, Control, Emit, FunctionId, NonSmooth, ValueId, picked};
 use crate::tensor::TensorType;
 use crate::transform::Watched;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// A function as transformations and lowering see it.
@@ -20,6 +20,8 @@ pub struct Body {
     pub results: Vec<ValueId>,
     /// What a checked evaluation looks at.
     pub watched: Vec<Watched>,
+    /// For each node the client's node it was written for, if anything is looked at.
+    pub(super) origins: Option<Vec<u32>>,
     /// The client's function that it came from.
     pub origin: Option<u32>,
 }
@@ -88,6 +90,15 @@ impl FunctionTable {
         (function.custom_jvp.is_some() || function.custom_vjp.is_some()).then_some(function)
     }
 
+    /// Names of the graph's own functions.
+    pub(super) fn names(&self) -> HashSet<String> {
+        self.own.iter().map(|f| f.name.clone()).collect()
+    }
+
+    pub(super) fn own_name(&self, f: FunctionId) -> Option<String> {
+        Some(self.own.get(f.index())?.name.clone())
+    }
+
     /// A function, simplified.
     pub fn body(&mut self, f: FunctionId) -> Result<Arc<Body>, Error> {
         if let Some(body) = &self.bodies[f.index()] {
@@ -100,8 +111,14 @@ impl FunctionTable {
         let table = std::mem::take(self);
         let finite = table.finite;
         let policy = table.policy;
-        let (cx, parameters, results) =
-            Workspace::copy(graph.arena(), &inputs, &outputs, policy, finite, table);
+        let (cx, parameters, results) = Workspace::copy(
+            graph.arena(),
+            &inputs,
+            &outputs,
+            (policy, finite),
+            table,
+            None,
+        );
         let body = self.close(cx, parameters, results, Some(f.0))?;
         self.bodies[f.index()] = Some(body.clone());
         Ok(body)
@@ -118,6 +135,7 @@ impl FunctionTable {
         let lacking = cx.lacking();
         let trouble = cx.trouble.clone();
         let watched = cx.watched().to_vec();
+        let origins = cx.watch.as_ref().map(|watch| watch.origins.clone());
         let (arena, table) = cx.into_parts();
         *self = table;
         if let Some(error) = trouble {
@@ -131,6 +149,7 @@ impl FunctionTable {
             parameters,
             results,
             watched,
+            origins,
             origin,
         }))
     }
@@ -151,6 +170,7 @@ impl FunctionTable {
                 parameters: vec![],
                 results: vec![],
                 watched: vec![],
+                origins: None,
                 origin: None,
             })
         };
@@ -164,9 +184,9 @@ impl FunctionTable {
             &from.arena,
             &from.parameters,
             &from.results,
-            policy,
-            finite,
+            (policy, finite),
             table,
+            from.origins.as_deref(),
         );
         let origin = from.origin;
         let open = Body {
@@ -174,6 +194,7 @@ impl FunctionTable {
             parameters,
             results,
             watched: vec![],
+            origins: None,
             origin,
         };
         let written = write(&mut cx, &open);

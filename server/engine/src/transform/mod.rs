@@ -5,13 +5,15 @@ mod control;
 mod derivative;
 mod functions;
 mod jvp;
+mod settle;
 mod simplify;
 mod transpose;
 mod watch;
 
-pub use control::{Source, push_as_apply, unfolded};
+pub use control::Source;
 pub use functions::{Body, FunctionTable};
 pub use jvp::jvp;
+pub use settle::{Resolved, resolve, settled};
 pub use simplify::Workspace;
 pub use transpose::{Mark, transpose, vjp};
 pub use watch::{Reason, Watched};

@@ -47,7 +47,14 @@ impl Workspace {
         let inputs: Vec<ValueId> = graph.inputs().iter().map(|i| i.value).collect();
         let outputs: Vec<ValueId> = graph.outputs().iter().map(|o| o.value).collect();
         let table = FunctionTable::new(graph.functions().clone(), policy, finite);
-        Self::copy(graph.arena(), &inputs, &outputs, policy, finite, table)
+        Self::copy(
+            graph.arena(),
+            &inputs,
+            &outputs,
+            (policy, finite),
+            table,
+            None,
+        )
     }
 
     /// The part of an arena that `outputs` need, simplified, and the values of parameters and outputs there.
@@ -55,9 +62,9 @@ impl Workspace {
         from: &Arena,
         inputs: &[ValueId],
         outputs: &[ValueId],
-        policy: NonSmooth,
-        finite: bool,
+        (policy, finite): (NonSmooth, bool),
         table: FunctionTable,
+        origins: Option<&[u32]>,
     ) -> (Self, Vec<ValueId>, Vec<ValueId>) {
         let needed = from.needed(outputs.iter().copied());
         // A gradient writes about five nodes for each of the function's.
@@ -77,7 +84,7 @@ impl Workspace {
             .iter()
             .map(|&input| workspace.parameter(from.ty(input).clone()))
             .collect();
-        let outputs = workspace.write_part(from, inputs, &parameters, outputs, &needed);
+        let outputs = workspace.write_part(from, inputs, &parameters, outputs, &needed, origins);
         (workspace, parameters, outputs)
     }
 
@@ -89,6 +96,7 @@ impl Workspace {
         given: &[ValueId],
         outputs: &[ValueId],
         needed: &[bool],
+        origins: Option<&[u32]>,
     ) -> Vec<ValueId> {
         let mut to = vec![ValueId(u32::MAX); from.len()];
         for (input, &value) in inputs.iter().zip(given) {
@@ -99,7 +107,8 @@ impl Workspace {
             operands.clear();
             operands.extend(node.operands.iter().map(|v| to[v.index()]));
             let attributes = node.attributes.clone();
-            self.write_for(node.id.0);
+            let id = node.id.0;
+            self.write_for(origins.map_or(id, |all| all[id as usize]));
             if let Attributes::Derivative(derivative) = &attributes {
                 let results = derivative::written(self, derivative, &operands);
                 for (result, value) in node.results().zip(results) {
@@ -139,6 +148,7 @@ impl Workspace {
             arguments,
             &body.results,
             &needed,
+            None,
         ))
     }
 

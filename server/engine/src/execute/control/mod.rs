@@ -14,6 +14,7 @@ use super::stop::Ticker;
 use crate::error::Error;
 use crate::tape::{Argument, BodyId, ControlStep, Place, Run, Tape};
 use column::Column;
+pub(super) use states::repeated;
 
 /// Frames that stand on one another at most.
 const MAX_DEPTH: u32 = 512;

@@ -163,12 +163,27 @@ fn binomial(n: u64, k: u64) -> u64 {
     product as u64
 }
 
+/// Steps that are run again when `steps` are reversed with so many states, the first included: r l - C(s + r, r - 1)
+/// with the fewest repetitions r that do (Griewank and Walther).
+pub fn repeated(steps: u64, states: u64) -> u64 {
+    let mut r = 0;
+    while binomial(states + r, r) < steps {
+        r += 1;
+    }
+    let saved = if r == 0 {
+        0
+    } else {
+        binomial(states + r, r - 1)
+    };
+    (r * steps).saturating_sub(saved)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Steps that are run again when `steps` are reversed, as the pull-back does it.
-    fn repeated(steps: u64, free: u64) -> u64 {
+    /// The same, counted as the pull-back does it.
+    fn counted(steps: u64, free: u64) -> u64 {
         let mut kept = vec![0];
         let (mut end, mut run) = (steps, 0);
         while let Some(&top) = kept.last() {
@@ -190,22 +205,13 @@ mod tests {
         run
     }
 
-    /// The optimum of Griewank and Walther: r l - C(s + r, r - 1) for s states, l steps and the r they need.
-    fn optimum(steps: u64, states: u64) -> u64 {
-        let mut r = 0;
-        while binomial(states + r, r) < steps {
-            r += 1;
-        }
-        r * steps - binomial(states + r, r - 1)
-    }
-
     #[test]
     fn checkpoints_are_as_few_and_as_good_as_can_be() {
         for free in [0, 1, 2, 3, 7, 20] {
             for steps in [2, 3, 5, 10, 57, 300, 1000] {
                 assert_eq!(
-                    repeated(steps, free),
-                    optimum(steps, free + 1),
+                    counted(steps, free),
+                    repeated(steps, free + 1),
                     "{steps} steps, {free} states beside the first"
                 );
             }

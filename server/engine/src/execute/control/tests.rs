@@ -100,6 +100,42 @@ fn all(graph: &Graph, at: &[f64]) -> (f64, Vec<f64>, Vec<f64>) {
     }
     let (a, b) = (&found[0], &found[1]);
     assert_eq!(a.0, b.0);
+    // The derivative as a graph of its own, and the derivative of that.
+    for mode in [Mode::Forward, Mode::Reverse] {
+        let options = Options {
+            mode: Some(mode),
+            ..Options::default()
+        };
+        let gradient = Product::Gradient {
+            output: 0,
+            wrt: wrt.clone(),
+        };
+        let first = differentiate(graph, &gradient, &options).unwrap().0;
+        let second = differentiate(&first, &gradient, &options).unwrap().0;
+        let values = |graph: &Graph| -> Vec<f64> {
+            let request = Request {
+                products: vec![Product::Value {
+                    outputs: (0..graph.outputs().len() as u32).collect(),
+                }],
+                options: Options::default(),
+                batched: None,
+            };
+            let inputs: Vec<Tensor> = at.iter().map(|&x| Tensor::scalar(DType::F64, x)).collect();
+            let arguments = Arguments {
+                inputs: inputs.iter().map(Tensor::as_ref).collect(),
+                seeds: vec![vec![]],
+                batch: 1,
+            };
+            let program = compile(graph, &request).unwrap();
+            let blocks = program.evaluate(&arguments, &mut Scratch::default(), &Stop::default());
+            blocks.unwrap()[0]
+                .iter()
+                .map(|b| b.tensor.element(0))
+                .collect()
+        };
+        close(&values(&first), &a.1);
+        close(&values(&second), &a.2[..at.len()]);
+    }
     for (a, b) in a.1.iter().zip(&b.1).chain(a.2.iter().zip(&b.2)) {
         assert!((a - b).abs() <= 1e-12 * (1.0 + a.abs()), "{a} {b}");
     }
@@ -147,6 +183,33 @@ fn a_call_is_its_function() {
         &hessian,
         &[6.0 * x * y.powi(3), mixed, mixed, 6.0 * y * x.powi(3)],
     );
+}
+
+#[test]
+fn a_client_may_give_the_derivative() {
+    // g(x) = x², but its derivative is said to be 10 x: by tangents, and by cotangents.
+    let square = |jvp: Option<u32>, vjp: Option<u32>| FunctionSource {
+        custom_jvp: jvp.map(FunctionId),
+        custom_vjp: vjp.map(FunctionId),
+        ..function("g", &[scalar()], vec![plain(Op::Multiply, &[0, 0])], &[1])
+    };
+    // Of x, g(x) and a tangent or cotangent.
+    let rule = function(
+        "rule",
+        &[scalar(), scalar(), scalar()],
+        vec![
+            number(10.0),
+            plain(Op::Multiply, &[3, 0]),
+            plain(Op::Multiply, &[4, 2]),
+        ],
+        &[5],
+    );
+    for own in [square(Some(1), None), square(None, Some(1))] {
+        let call = Attributes::Control(Control::call(FunctionId(0)).into());
+        let f = graph(vec![own, rule.clone()], 1, vec![node(Op::Call, &[0], call)]);
+        let (value, gradient, hessian) = all(&f, &[3.0]);
+        close(&[value, gradient[0], hessian[0]], &[9.0, 30.0, 10.0]);
+    }
 }
 
 #[test]
