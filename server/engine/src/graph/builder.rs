@@ -1,4 +1,4 @@
-use super::control::{complete, complete_derivative, control_cost, costs};
+use super::control::{complete, complete_derivative, complete_implicit, control_cost, costs};
 use super::{
     Arena, Function, FunctionSource, Graph, Input, NodeId, Output, Signature, TypeId, function,
 };
@@ -348,6 +348,10 @@ impl GraphBuilder {
                 };
                 let derivative = complete_derivative(&derivative, of, &types())?;
                 Attributes::Derivative(Arc::new(derivative))
+            }
+            Attributes::Implicit(implicit) => {
+                let implicit = complete_implicit(&implicit, &self.signatures, &types())?;
+                Attributes::Implicit(Arc::new(implicit))
             }
             plain => plain,
         })

@@ -397,7 +397,7 @@ fn put_attributes(buffer: &mut Vec<u8>, attributes: &Attributes) {
         ]),
         Attributes::SearchSorted { right } => put(buffer, u64::from(*right)),
         // Written by the encoder, which knows the functions.
-        Attributes::Control(_) | Attributes::Derivative(_) => {}
+        Attributes::Control(_) | Attributes::Derivative(_) | Attributes::Implicit(_) => {}
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Function, FunctionSource, NodeSource, Signature};
 use crate::op::{
-    Attributes, Control, ControlKind, Derivative, FunctionId, Infer, Problem, Product,
+    Attributes, Control, ControlKind, Derivative, FunctionId, Implicit, Infer, Problem, Product,
 };
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -14,6 +14,7 @@ pub(super) fn result_count(node: &NodeSource, functions: &[FunctionSource]) -> O
             Some(body.results.len())
         }
         Attributes::Derivative(_) => None,
+        Attributes::Implicit(_) => Some(1),
         _ => match node.op.form() {
             Some(form) => matches!(form.infer, Infer::One(_)).then_some(1),
             None => Some(1),
@@ -358,6 +359,38 @@ pub(super) fn complete_derivative(
         outputs: ys.clone(),
         results,
         ..derivative.clone()
+    })
+}
+
+/// A client's implicit node with its types, or what is wrong with it.
+pub(super) fn complete_implicit(
+    implicit: &Implicit,
+    signatures: &[Signature],
+    operands: &[&TensorType],
+) -> Result<Implicit, Problem> {
+    let of = signature(signatures, implicit.function, "function")?;
+    let operands: Vec<TensorType> = operands.iter().map(|&ty| ty.clone()).collect();
+    let x = &operands[0];
+    if !x.dtype.is_float() {
+        return Err(Problem::operand(
+            0,
+            format!("operand is {x}; what is solved for is f64 or f32"),
+        ));
+    }
+    check_arguments(of, &operands, |i| i)?;
+    if of.results != [x.clone()] {
+        return Err(Problem::attribute(
+            "function",
+            format!(
+                "function {:?} gives {}; it gives one result of the type of what is solved for, {x}",
+                of.name,
+                list(&of.results)
+            ),
+        ));
+    }
+    Ok(Implicit {
+        operands,
+        ..implicit.clone()
     })
 }
 

@@ -278,6 +278,9 @@ impl<'a> Typing<'a> {
                 .ok()
                 .map(|d| d.results);
         }
+        if let Attributes::Implicit(_) = &node.attributes {
+            return Some(vec![(*operands.first()?).clone()]);
+        }
         if let Some(row) = node.op.elementwise() {
             return (operands.len() == row.partials.len())
                 .then(|| infer_elementwise(row, &operands).ok())
