@@ -516,3 +516,22 @@ fn check_operands(op: Op, operands: &[ValueId], arena: &Arena) -> Result<(), Pro
         )),
     }
 }
+
+impl Graph {
+    /// The same graph with other names of its inputs and outputs, one for each.
+    pub fn renamed(&self, inputs: &[String], outputs: &[String]) -> Result<Self, Violation> {
+        let mut graph = self.clone();
+        let (mut of_inputs, mut of_outputs) = (HashSet::new(), HashSet::new());
+        for (i, (input, name)) in graph.inputs.iter_mut().zip(inputs).enumerate() {
+            check_name(name, &mut of_inputs)
+                .map_err(|m| Violation::invalid(At::Input(i, "name"), m))?;
+            input.name.clone_from(name);
+        }
+        for (i, (output, name)) in graph.outputs.iter_mut().zip(outputs).enumerate() {
+            check_name(name, &mut of_outputs)
+                .map_err(|m| Violation::invalid(At::Output(i, "name"), m))?;
+            output.name.clone_from(name);
+        }
+        Ok(graph)
+    }
+}

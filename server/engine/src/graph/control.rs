@@ -268,12 +268,92 @@ fn scan(
     Ok(())
 }
 
+/// Positions that empty lists stand for, and those given checked.
+fn filled(derivative: &Derivative, of: &Signature) -> Result<Derivative, Problem> {
+    let check = |types: &[TensorType], which: &[u32], what: &str, float: bool| {
+        for (at, &i) in which.iter().enumerate() {
+            let Some(ty) = types.get(i as usize) else {
+                return Err(Problem::attribute(
+                    "product",
+                    format!(
+                        "function {:?} has no {what} {i}: it has {}",
+                        of.name,
+                        types.len()
+                    ),
+                ));
+            };
+            if float && !ty.dtype.is_float() {
+                return Err(Problem::attribute(
+                    "product",
+                    format!(
+                        "{what} {i} of function {:?} is {ty}, which has no derivative",
+                        of.name
+                    ),
+                ));
+            }
+            if which[..at].contains(&i) {
+                return Err(Problem::attribute(
+                    "product",
+                    format!("{what} {i} is named twice; name it once"),
+                ));
+            }
+        }
+        Ok(())
+    };
+    let floats = |types: &[TensorType]| -> Vec<u32> {
+        let all = 0..types.len() as u32;
+        all.filter(|&i| types[i as usize].dtype.is_float())
+            .collect()
+    };
+    let (xs, ys) = (&of.parameters, &of.results);
+    let fill = |list: &mut Vec<u32>, all: Vec<u32>| {
+        if list.is_empty() {
+            *list = all;
+        }
+    };
+    let mut filled = derivative.clone();
+    match &mut filled.product {
+        Product::Value { outputs } => {
+            fill(outputs, (0..ys.len() as u32).collect());
+            check(ys, outputs, "result", false)?;
+        }
+        Product::Gradient { output, wrt } | Product::Hessian { output, wrt, .. } => {
+            check(ys, &[*output], "result", true)?;
+            fill(wrt, floats(xs));
+            check(xs, wrt, "parameter", true)?;
+        }
+        Product::Jacobian { outputs, wrt, .. } => {
+            fill(outputs, floats(ys));
+            fill(wrt, floats(xs));
+            check(ys, outputs, "result", true)?;
+            check(xs, wrt, "parameter", true)?;
+        }
+        Product::Jvp { .. } => {
+            fill(&mut filled.directed, floats(xs));
+            check(xs, &filled.directed, "parameter", true)?;
+        }
+        Product::Vjp { .. } => {
+            fill(&mut filled.directed, floats(ys));
+            check(ys, &filled.directed, "result", true)?;
+        }
+        Product::Hvp { output, wrt, .. } => {
+            check(ys, &[*output], "result", true)?;
+            fill(wrt, floats(xs));
+            check(xs, wrt, "parameter", true)?;
+            fill(&mut filled.directed, wrt.clone());
+            check(xs, &filled.directed, "parameter", true)?;
+        }
+    }
+    Ok(filled)
+}
+
 /// A client's derivative node with its types, or what is wrong with it.
 pub(super) fn complete_derivative(
     derivative: &Derivative,
     of: &Signature,
     operands: &[&TensorType],
 ) -> Result<Derivative, Problem> {
+    let derivative = &filled(derivative, of)?;
     let (xs, ys) = (&of.parameters, &of.results);
     let given: Vec<TensorType> = operands.iter().map(|&ty| ty.clone()).collect();
     let with = |directions: u32, ty: &TensorType| match directions {

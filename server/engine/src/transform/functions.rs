@@ -72,8 +72,6 @@ pub(super) enum Part {
     GoesOn,
     /// One iteration.
     Step,
-    /// The operator turned round.
-    Turned,
     /// The solution's tangent.
     Tangent,
     /// The operands' cotangents.
