@@ -1,7 +1,7 @@
 //! The functions of a workspace: the graph's own, and those derived from them. Each is derived once.
 
 use super::{Workspace, jvp, vjp};
-use crate::error::Error;
+use crate::error::{Error, deeper};
 use crate::graph::{Arena, Dependence, Function};
 use crate::op::{Attributes, Control, Emit, FunctionId, Implicit, NonSmooth, ValueId, picked};
 use crate::tensor::TensorType;
@@ -136,14 +136,16 @@ impl FunctionTable {
         let table = std::mem::take(self);
         let finite = table.finite;
         let policy = table.policy;
-        let (cx, parameters, results) = Workspace::copy(
-            graph.arena(),
-            &inputs,
-            &outputs,
-            (policy, finite),
-            table,
-            None,
-        );
+        let (cx, parameters, results) = deeper(|| {
+            Workspace::copy(
+                graph.arena(),
+                &inputs,
+                &outputs,
+                (policy, finite),
+                table,
+                None,
+            )
+        });
         let body = self.close(cx, parameters, results, Some(f.0))?;
         self.bodies[f.index()] = Some(body.clone());
         Ok(body)
@@ -222,7 +224,7 @@ impl FunctionTable {
             origins: None,
             origin,
         };
-        let written = write(&mut cx, &open);
+        let written = deeper(|| write(&mut cx, &open));
         let (parameters, results) = match written {
             Ok(written) => written,
             Err(error) => {
