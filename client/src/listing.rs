@@ -313,6 +313,14 @@ pub(crate) fn describe(attributes: &Attributes) -> String {
             field("function", &derivative.function, false);
             field("product", &derivative.product, false);
         }
+        Attributes::ImplicitRoot(implicit)
+        | Attributes::FixedPoint(implicit)
+        | Attributes::LinearSolve(implicit) => {
+            field("function", &implicit.function, false);
+            let bound = implicit.max_iterations;
+            field("max_iterations", &bound, bound == 0);
+            field("tolerance", &implicit.tolerance, implicit.tolerance == 0.0);
+        }
     }
     text.join(", ")
 }

@@ -56,9 +56,9 @@ pub use graph::{
 };
 pub use op::{
     Attributes, Control, ControlKind, ConvolutionDimensions, Derivative, Direction, DotDimensions,
-    Extrapolation, FunctionId, GatherDimensions, InterpolationKind, NormKind, Op, OpInfo,
-    OutOfBounds, PoolDimensions, ScatterDimensions, SparsePattern, ValueId, ViolationKind,
-    WindowDimensions, list_ops,
+    Extrapolation, FunctionId, GatherDimensions, Implicit, ImplicitKind, InterpolationKind,
+    NormKind, Op, OpInfo, OutOfBounds, PoolDimensions, ScatterDimensions, SparsePattern, ValueId,
+    ViolationKind, WindowDimensions, list_ops,
 };
 pub use plan::{
     Candidate, HvpMode, Layout, Method, Mode, NonFinite, NonSmooth, Options, Plan, Product,

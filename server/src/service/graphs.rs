@@ -102,13 +102,12 @@ impl Core {
         let (product, path, options) =
             request::decode_derivative(product, options, at.named(), &self.config)?;
 
-        let limits = self.limits.clone();
         let price = price(at.graph.statistics.nodes);
         let work = move |_: &mut _| {
             // The derivative's names are made of the graph's: they must be those that the client knows.
             let renamed = match at.graph.is_original(&at.names) {
                 true => None,
-                false => Some(rename(&at.graph.graph, &at.names, &limits)?),
+                false => Some(rename(&at.graph.graph, &at.names)?),
             };
             let graph = renamed.as_ref().unwrap_or(&at.graph.graph);
             let (derivative, plan) = engine::differentiate(graph, &product, &options)

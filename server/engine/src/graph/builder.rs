@@ -1,4 +1,4 @@
-use super::control::{complete, complete_derivative, control_cost, costs};
+use super::control::{complete, complete_derivative, complete_implicit, control_cost, costs};
 use super::{
     Arena, Function, FunctionSource, Graph, Input, NodeId, Output, Signature, TypeId, function,
 };
@@ -349,6 +349,10 @@ impl GraphBuilder {
                 let derivative = complete_derivative(&derivative, of, &types())?;
                 Attributes::Derivative(Arc::new(derivative))
             }
+            Attributes::Implicit(implicit) => {
+                let implicit = complete_implicit(&implicit, &self.signatures, &types())?;
+                Attributes::Implicit(Arc::new(implicit))
+            }
             plain => plain,
         })
     }
@@ -510,5 +514,24 @@ fn check_operands(op: Op, operands: &[ValueId], arena: &Arena) -> Result<(), Pro
                 arena.len() as i64 - 1
             ),
         )),
+    }
+}
+
+impl Graph {
+    /// The same graph with other names of its inputs and outputs, one for each.
+    pub fn renamed(&self, inputs: &[String], outputs: &[String]) -> Result<Self, Violation> {
+        let mut graph = self.clone();
+        let (mut of_inputs, mut of_outputs) = (HashSet::new(), HashSet::new());
+        for (i, (input, name)) in graph.inputs.iter_mut().zip(inputs).enumerate() {
+            check_name(name, &mut of_inputs)
+                .map_err(|m| Violation::invalid(At::Input(i, "name"), m))?;
+            input.name.clone_from(name);
+        }
+        for (i, (output, name)) in graph.outputs.iter_mut().zip(outputs).enumerate() {
+            check_name(name, &mut of_outputs)
+                .map_err(|m| Violation::invalid(At::Output(i, "name"), m))?;
+            output.name.clone_from(name);
+        }
+        Ok(graph)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Function, FunctionSource, NodeSource, Signature};
 use crate::op::{
-    Attributes, Control, ControlKind, Derivative, FunctionId, Infer, Problem, Product,
+    Attributes, Control, ControlKind, Derivative, FunctionId, Implicit, Infer, Problem, Product,
 };
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -14,6 +14,7 @@ pub(super) fn result_count(node: &NodeSource, functions: &[FunctionSource]) -> O
             Some(body.results.len())
         }
         Attributes::Derivative(_) => None,
+        Attributes::Implicit(_) => Some(1),
         _ => match node.op.form() {
             Some(form) => matches!(form.infer, Infer::One(_)).then_some(1),
             None => Some(1),
@@ -267,12 +268,92 @@ fn scan(
     Ok(())
 }
 
+/// Positions that empty lists stand for, and those given checked.
+fn filled(derivative: &Derivative, of: &Signature) -> Result<Derivative, Problem> {
+    let check = |types: &[TensorType], which: &[u32], what: &str, float: bool| {
+        for (at, &i) in which.iter().enumerate() {
+            let Some(ty) = types.get(i as usize) else {
+                return Err(Problem::attribute(
+                    "product",
+                    format!(
+                        "function {:?} has no {what} {i}: it has {}",
+                        of.name,
+                        types.len()
+                    ),
+                ));
+            };
+            if float && !ty.dtype.is_float() {
+                return Err(Problem::attribute(
+                    "product",
+                    format!(
+                        "{what} {i} of function {:?} is {ty}, which has no derivative",
+                        of.name
+                    ),
+                ));
+            }
+            if which[..at].contains(&i) {
+                return Err(Problem::attribute(
+                    "product",
+                    format!("{what} {i} is named twice; name it once"),
+                ));
+            }
+        }
+        Ok(())
+    };
+    let floats = |types: &[TensorType]| -> Vec<u32> {
+        let all = 0..types.len() as u32;
+        all.filter(|&i| types[i as usize].dtype.is_float())
+            .collect()
+    };
+    let (xs, ys) = (&of.parameters, &of.results);
+    let fill = |list: &mut Vec<u32>, all: Vec<u32>| {
+        if list.is_empty() {
+            *list = all;
+        }
+    };
+    let mut filled = derivative.clone();
+    match &mut filled.product {
+        Product::Value { outputs } => {
+            fill(outputs, (0..ys.len() as u32).collect());
+            check(ys, outputs, "result", false)?;
+        }
+        Product::Gradient { output, wrt } | Product::Hessian { output, wrt, .. } => {
+            check(ys, &[*output], "result", true)?;
+            fill(wrt, floats(xs));
+            check(xs, wrt, "parameter", true)?;
+        }
+        Product::Jacobian { outputs, wrt, .. } => {
+            fill(outputs, floats(ys));
+            fill(wrt, floats(xs));
+            check(ys, outputs, "result", true)?;
+            check(xs, wrt, "parameter", true)?;
+        }
+        Product::Jvp { .. } => {
+            fill(&mut filled.directed, floats(xs));
+            check(xs, &filled.directed, "parameter", true)?;
+        }
+        Product::Vjp { .. } => {
+            fill(&mut filled.directed, floats(ys));
+            check(ys, &filled.directed, "result", true)?;
+        }
+        Product::Hvp { output, wrt, .. } => {
+            check(ys, &[*output], "result", true)?;
+            fill(wrt, floats(xs));
+            check(xs, wrt, "parameter", true)?;
+            fill(&mut filled.directed, wrt.clone());
+            check(xs, &filled.directed, "parameter", true)?;
+        }
+    }
+    Ok(filled)
+}
+
 /// A client's derivative node with its types, or what is wrong with it.
 pub(super) fn complete_derivative(
     derivative: &Derivative,
     of: &Signature,
     operands: &[&TensorType],
 ) -> Result<Derivative, Problem> {
+    let derivative = &filled(derivative, of)?;
     let (xs, ys) = (&of.parameters, &of.results);
     let given: Vec<TensorType> = operands.iter().map(|&ty| ty.clone()).collect();
     let with = |directions: u32, ty: &TensorType| match directions {
@@ -358,6 +439,38 @@ pub(super) fn complete_derivative(
         outputs: ys.clone(),
         results,
         ..derivative.clone()
+    })
+}
+
+/// A client's implicit node with its types, or what is wrong with it.
+pub(super) fn complete_implicit(
+    implicit: &Implicit,
+    signatures: &[Signature],
+    operands: &[&TensorType],
+) -> Result<Implicit, Problem> {
+    let of = signature(signatures, implicit.function, "function")?;
+    let operands: Vec<TensorType> = operands.iter().map(|&ty| ty.clone()).collect();
+    let x = &operands[0];
+    if !x.dtype.is_float() {
+        return Err(Problem::operand(
+            0,
+            format!("operand is {x}; what is solved for is f64 or f32"),
+        ));
+    }
+    check_arguments(of, &operands, |i| i)?;
+    if of.results != [x.clone()] {
+        return Err(Problem::attribute(
+            "function",
+            format!(
+                "function {:?} gives {}; it gives one result of the type of what is solved for, {x}",
+                of.name,
+                list(&of.results)
+            ),
+        ));
+    }
+    Ok(Implicit {
+        operands,
+        ..implicit.clone()
     })
 }
 

@@ -118,6 +118,7 @@ pub(crate) fn attribute_words(attributes: &Attributes) -> String {
         ),
         Attributes::SearchSorted { right } => format!("right={right}"),
         Attributes::Control(control) => control_words(control),
+        Attributes::Implicit(i) => format!("function {}", i.function.0),
         Attributes::Derivative(d) => {
             format!("function {}, {:?}", d.function.0, d.product)
         }

@@ -1,4 +1,4 @@
-use super::{Control, Derivative};
+use super::{Control, Derivative, Implicit, ImplicitKind};
 use crate::tensor::{DType, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -128,6 +128,7 @@ pub enum Attributes {
     },
     Control(Arc<Control>),
     Derivative(Arc<Derivative>),
+    Implicit(Arc<Implicit>),
 }
 
 impl Attributes {
@@ -175,6 +176,11 @@ impl Attributes {
             Attributes::SearchSorted { .. } => "search_sorted",
             Attributes::Control(control) => control.field(),
             Attributes::Derivative(_) => "derivative",
+            Attributes::Implicit(implicit) => match implicit.kind {
+                ImplicitKind::Root => "implicit_root",
+                ImplicitKind::FixedPoint => "fixed_point",
+                ImplicitKind::LinearSolve => "linear_solve",
+            },
         }
     }
 }

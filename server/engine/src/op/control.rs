@@ -206,6 +206,7 @@ fn infer(op: Op, attributes: &Attributes, _: &[&TensorType]) -> Result<Vec<Tenso
     match attributes {
         Attributes::Control(control) => Ok(control.result_types()),
         Attributes::Derivative(derivative) => Ok(derivative.results.clone()),
+        Attributes::Implicit(implicit) => Ok(implicit.operands[..1].to_vec()),
         _ => Err(Problem::node(format!(
             "{} needs the functions that it runs",
             op.name()
@@ -242,3 +243,6 @@ pub(super) const WHILE: Rule = rule("while", (1, u32::MAX));
 pub(super) const SCAN: Rule = rule("scan", (0, u32::MAX));
 pub(super) const MAP: Rule = rule("map", (0, u32::MAX));
 pub(super) const DERIVATIVE: Rule = rule("derivative", (0, u32::MAX));
+pub(super) const IMPLICIT_ROOT: Rule = rule("implicit_root", (1, u32::MAX));
+pub(super) const FIXED_POINT: Rule = rule("fixed_point", (1, u32::MAX));
+pub(super) const LINEAR_SOLVE: Rule = rule("linear_solve", (1, u32::MAX));

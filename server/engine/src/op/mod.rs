@@ -68,7 +68,7 @@ pub use gather::WindowPlan;
 pub use info::{OpInfo, list_ops};
 pub use policy::NonSmooth;
 pub use problem::{Place, Problem, ViolationKind};
-pub use product::{Derivative, Layout, Product};
+pub use product::{Derivative, Implicit, ImplicitKind, Layout, Product};
 pub use reduce::Reduction;
 pub use strided::Strided;
 pub use table::{

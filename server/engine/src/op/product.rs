@@ -66,3 +66,30 @@ pub struct Derivative {
     /// Types of the node's results.
     pub results: Vec<TensorType>,
 }
+
+/// What an implicit node solves.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ImplicitKind {
+    /// g(x, θ) = 0, from a start.
+    Root,
+    /// x = f(x, θ), from a start.
+    FixedPoint,
+    /// A(θ) x = b, for the operator that the function applies.
+    LinearSolve,
+}
+
+/// A value that a function defines implicitly. Operands: the start (of a linear solve b), then θ; the function takes
+/// x and θ and gives one result of x's type.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Implicit {
+    /// What is solved.
+    pub kind: ImplicitKind,
+    /// The function.
+    pub function: FunctionId,
+    /// The most iterations; 0: a bound of the kind's own.
+    pub max_iterations: u64,
+    /// Bits of the relative tolerance, as `f64::to_bits`; 0: one of the kind's own.
+    pub tolerance_bits: u64,
+    /// Types of the operands.
+    pub operands: Vec<TensorType>,
+}

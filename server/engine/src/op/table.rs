@@ -492,6 +492,9 @@ ops! {
         Scan = 203 "scan" => control::SCAN;
         Map = 204 "map" => control::MAP;
         Derivative = 205 "derivative" => control::DERIVATIVE;
+        ImplicitRoot = 206 "implicit_root" => control::IMPLICIT_ROOT;
+        FixedPoint = 207 "fixed_point" => control::FIXED_POINT;
+        LinearSolve = 208 "linear_solve" => control::LINEAR_SOLVE;
         Constant = 120 "constant" => constant::CONSTANT;
         Iota = 121 "iota" => constant::IOTA;
         Convert = 122 "convert" => convert::CONVERT;

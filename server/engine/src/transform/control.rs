@@ -380,6 +380,7 @@ pub(super) fn cotangents(
     cx: &mut Workspace,
     control: &Control,
     operands: &[ValueId],
+    results: &[ValueId],
     linear: &[bool],
     given: &[Option<ValueId>],
 ) -> Result<Vec<Option<ValueId>>, Error> {
@@ -389,6 +390,9 @@ pub(super) fn cotangents(
     let mut out = vec![None; operands.len()];
     let present: Vec<ValueId> = given.iter().flatten().copied().collect();
     match control.sweep {
+        Sweep::Apply if control.kind == ControlKind::Call && gives_cotangents(cx, control) => {
+            return custom_cotangents(cx, control, operands, results, given);
+        }
         // Linear in some operands: its derivative with respect to those does not depend on them.
         Sweep::Apply => {
             let mut at = x.to_vec();
@@ -488,10 +492,9 @@ fn custom(
     results: &[ValueId],
     given: &[Option<ValueId>],
 ) -> Result<Vec<Option<ValueId>>, Error> {
-    let Some(function) = cx.table.custom(control.functions[0]) else {
+    let Some((custom_jvp, custom_vjp)) = cx.table.custom(control.functions[0]) else {
         return Ok(vec![None; results.len()]);
     };
-    let (custom_jvp, custom_vjp) = (function.custom_jvp, function.custom_vjp);
     let floats = |cx: &Workspace, values: &[ValueId]| -> Vec<bool> {
         values
             .iter()
@@ -533,4 +536,41 @@ fn custom(
         .collect();
     let found = transpose(cx, begin, &pairs, &cotangents)?;
     Ok(scattered(&ys, &found))
+}
+
+fn gives_cotangents(cx: &Workspace, control: &Control) -> bool {
+    let custom = cx.table.custom(control.functions[0]);
+    matches!(custom, Some((_, Some(_))))
+}
+
+/// Cotangents of a call's operands by the function that was given for them.
+fn custom_cotangents(
+    cx: &mut Workspace,
+    control: &Control,
+    operands: &[ValueId],
+    results: &[ValueId],
+    given: &[Option<ValueId>],
+) -> Result<Vec<Option<ValueId>>, Error> {
+    let Some((_, Some(rule))) = cx.table.custom(control.functions[0]) else {
+        return Ok(vec![None; operands.len()]);
+    };
+    let mut arguments: Vec<ValueId> = operands.iter().chain(results).copied().collect();
+    for (&y, cotangent) in results.iter().zip(given) {
+        if cx.arena().ty(y).dtype.is_float() {
+            arguments.push(match cotangent {
+                Some(cotangent) => *cotangent,
+                None => cx.zeros_like(y),
+            });
+        }
+    }
+    let found: Vec<Option<ValueId>> = cx
+        .inlined(rule, &arguments)?
+        .into_iter()
+        .map(Some)
+        .collect();
+    let floats: Vec<bool> = operands
+        .iter()
+        .map(|&v| cx.arena().ty(v).dtype.is_float())
+        .collect();
+    Ok(scattered(&floats, &found))
 }

@@ -5,7 +5,7 @@ use super::Workspace;
 use crate::error::Error;
 use crate::graph::stacked;
 use crate::op::{
-    Attributes, Control, ControlKind, Derivative, Emit, FunctionId, Product, Sweep, ValueId,
+    Attributes, Control, ControlKind, Derivative, Emit, FunctionId, Op, Product, Sweep, ValueId,
 };
 use crate::tensor::{DType, TensorType};
 
@@ -75,7 +75,7 @@ fn try_written(
             let (gradient, count) = gradient(cx, node, *output, wrt)?;
             let mut results = vec![None; count.len() * wrt.len()];
             for (b, &by) in wrt.iter().enumerate() {
-                let columns = columns(cx, node, &gradient, x, &count, by)?;
+                let columns = columns_of(cx, &gradient, x, &count, by)?;
                 for (a, column) in columns.into_iter().enumerate() {
                     results[a * wrt.len() + b] = Some(column);
                 }
@@ -86,11 +86,54 @@ fn try_written(
 }
 
 fn call_of(node: &Derivative, function: FunctionId, results: &[TensorType]) -> Control {
+    call_with(function, &node.parameters, results)
+}
+
+/// A call of a function of those types.
+pub(super) fn call_with(
+    function: FunctionId,
+    operands: &[TensorType],
+    results: &[TensorType],
+) -> Control {
     Control {
-        operands: node.parameters.clone(),
+        operands: operands.to_vec(),
         results: results.to_vec(),
         ..Control::call(function)
     }
+}
+
+/// The tangent of a call's first result along tangents of some operands.
+pub(super) fn push_along(
+    cx: &mut Workspace,
+    call: &Control,
+    x: &[ValueId],
+    along: &[(u32, ValueId)],
+) -> Result<Option<ValueId>, Error> {
+    let which: Vec<u32> = along.iter().map(|&(i, _)| i).collect();
+    let swept = pushed(cx, call, &which, &[0])?;
+    if is_empty(&swept) {
+        return Ok(None);
+    }
+    let given: Vec<ValueId> = along.iter().map(|&(_, t)| t).collect();
+    Ok(Some(once(cx, &swept, x, &given, &call.results)[0]))
+}
+
+/// The cotangents of some operands from that of a call's first result.
+pub(super) fn pull_along(
+    cx: &mut Workspace,
+    call: &Control,
+    x: &[ValueId],
+    cotangent: ValueId,
+    wrt: &[u32],
+) -> Result<Vec<Option<ValueId>>, Error> {
+    let swept = pulled(cx, call, &[0], wrt)?;
+    if is_empty(&swept) {
+        return Ok(vec![None; wrt.len()]);
+    }
+    let all: Vec<ValueId> = x.iter().copied().chain([cotangent]).collect();
+    let control = swept.control.clone();
+    let found = cx.emit_all(control.op(), &all, Attributes::Control(control.into()));
+    Ok(swept.at.iter().map(|at| at.map(|at| found[at])).collect())
 }
 
 /// A call of the gradient of one result, and the positions of its results.
@@ -267,18 +310,15 @@ fn units(cx: &mut Workspace, ty: &TensorType) -> ValueId {
     cx.reshape(identity, &shape)
 }
 
-use crate::op::Op;
-
 /// ∂result/∂parameter for each wanted result, by one forward direction for each element of the parameter.
-fn columns(
+pub(super) fn columns_of(
     cx: &mut Workspace,
-    node: &Derivative,
     call: &Control,
     x: &[ValueId],
     wanted: &[u32],
     by: u32,
 ) -> Result<Vec<ValueId>, Error> {
-    let of = node.parameters[by as usize].clone();
+    let of = call.operands[by as usize].clone();
     let n = of.elements();
     let seeds = units(cx, &of);
     let swept = pushed(cx, call, &[by], wanted)?;
@@ -356,7 +396,7 @@ fn jacobian(
     let mut blocks = vec![None; outputs.len() * wrt.len()];
     if n <= m {
         for (b, &by) in wrt.iter().enumerate() {
-            for (a, block) in columns(cx, node, call, x, outputs, by)?
+            for (a, block) in columns_of(cx, call, x, outputs, by)?
                 .into_iter()
                 .enumerate()
             {

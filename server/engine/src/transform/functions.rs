@@ -3,7 +3,7 @@
 use super::{Workspace, jvp, vjp};
 use crate::error::Error;
 use crate::graph::{Arena, Dependence, Function};
-use crate::op::{Attributes, Control, Emit, FunctionId, NonSmooth, ValueId, picked};
+use crate::op::{Attributes, Control, Emit, FunctionId, Implicit, NonSmooth, ValueId, picked};
 use crate::tensor::TensorType;
 use crate::transform::Watched;
 use std::collections::{HashMap, HashSet};
@@ -59,7 +59,27 @@ pub(super) enum Derived {
         result: u32,
         wrt: Vec<u32>,
     },
+    /// The solution of an implicit node, or a part of it.
+    Solution(Arc<Implicit>, Part),
 }
+
+/// What of an implicit node a function gives.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Part {
+    /// The solution.
+    Value,
+    /// Whether the iteration goes on.
+    GoesOn,
+    /// One iteration.
+    Step,
+    /// The solution's tangent.
+    Tangent,
+    /// The operands' cotangents.
+    Cotangents,
+}
+
+/// Functions that give a function's tangents and cotangents.
+pub(super) type Custom = (Option<FunctionId>, Option<FunctionId>);
 
 /// See the module.
 #[derive(Default)]
@@ -69,6 +89,7 @@ pub struct FunctionTable {
     bodies: Vec<Option<Arc<Body>>>,
     derived: HashMap<Derived, FunctionId>,
     dependence: HashMap<FunctionId, Arc<Dependence>>,
+    customs: HashMap<FunctionId, Custom>,
     policy: NonSmooth,
     finite: bool,
 }
@@ -84,10 +105,14 @@ impl FunctionTable {
         }
     }
 
-    /// The function itself, if the client gave its derivative.
-    pub(super) fn custom(&self, f: FunctionId) -> Option<&Function> {
-        let function = self.own.get(f.index())?;
-        (function.custom_jvp.is_some() || function.custom_vjp.is_some()).then_some(function)
+    /// The function's own derivatives, where the client or what it solves gives them: by tangents, by cotangents.
+    pub(super) fn custom(&self, f: FunctionId) -> Option<Custom> {
+        if let Some(custom) = self.customs.get(&f) {
+            return Some(*custom);
+        }
+        let own = self.own.get(f.index())?;
+        let custom = (own.custom_jvp, own.custom_vjp);
+        (custom != (None, None)).then_some(custom)
     }
 
     /// Names of the graph's own functions.
@@ -323,6 +348,21 @@ impl FunctionTable {
             },
             None,
         )
+    }
+
+    /// See [`Derived::Solution`].
+    pub(super) fn solution(
+        &mut self,
+        of: &Arc<Implicit>,
+        part: Part,
+        write: impl FnOnce(&mut Workspace) -> Result<(Vec<ValueId>, Vec<ValueId>), Error>,
+    ) -> Result<FunctionId, Error> {
+        self.derive(Derived::Solution(of.clone(), part), |cx, _| write(cx), None)
+    }
+
+    /// Gives a function derivatives of its own.
+    pub(super) fn set_custom(&mut self, f: FunctionId, custom: Custom) {
+        self.customs.insert(f, custom);
     }
 
     /// See [`Derived::Gradient`].

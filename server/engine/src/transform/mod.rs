@@ -4,6 +4,7 @@
 mod control;
 mod derivative;
 mod functions;
+mod implicit;
 mod jvp;
 mod settle;
 mod simplify;

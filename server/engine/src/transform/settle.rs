@@ -233,11 +233,7 @@ impl Settler<'_> {
         self.functions.push(None);
         let body = self.table.body(f)?;
         let (arena, inputs, outputs) = self.part(&body.arena, &body.parameters, &body.results)?;
-        let custom = self
-            .table
-            .custom(f)
-            .map(|own| (own.custom_jvp, own.custom_vjp));
-        let (custom_jvp, custom_vjp) = custom.unwrap_or_default();
+        let (custom_jvp, custom_vjp) = self.table.custom(f).unwrap_or_default();
         let custom_jvp = custom_jvp.map(|f| self.function(f)).transpose()?;
         let custom_vjp = custom_vjp.map(|f| self.function(f)).transpose()?;
         let name = match self.table.own_name(f) {

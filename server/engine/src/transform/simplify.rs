@@ -1,6 +1,6 @@
-use super::derivative;
 use super::functions::FunctionTable;
 use super::watch::{Reason, Watch};
+use super::{derivative, implicit};
 use crate::error::Error;
 use crate::graph::{Arena, Graph, TypeId, node_hash};
 use crate::op::{Attributes, Emit, FunctionId, NonSmooth, Op, ValueId, is_commutative};
@@ -114,6 +114,12 @@ impl Workspace {
                 for (result, value) in node.results().zip(results) {
                     to[result.index()] = value;
                 }
+                continue;
+            }
+            if let Attributes::Implicit(implicit) = &attributes {
+                let value = implicit::written(self, implicit, &operands);
+                to[node.result.index()] = value;
+                self.watch(value, Reason::Value);
                 continue;
             }
             if node.result_count == 1 {

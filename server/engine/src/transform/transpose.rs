@@ -74,7 +74,8 @@ pub fn transpose(
                 at(*v).is_some_and(|j| linear[j]) && cx.arena().ty(*v).dtype.is_float()
             };
             let moves: Vec<bool> = operands.iter().map(moves).collect();
-            let parts = control::cotangents(cx, &control, &operands, &moves, &given)?;
+            let results: Vec<ValueId> = cx.arena().node(NodeId(n)).results().collect();
+            let parts = control::cotangents(cx, &control, &operands, &results, &moves, &given)?;
             for (operand, part) in operands.iter().zip(parts) {
                 let (Some(j), Some(part)) = (at(*operand), part) else {
                     continue;

@@ -1,6 +1,10 @@
 //! Small functions with bodies, in every product, against closed forms.
 
-use crate::*;
+use crate::execute::{Arguments, Scratch, Stop, compile};
+use crate::graph::{FunctionSource, Graph, GraphBuilder, Limits, NodeSource};
+use crate::op::{Attributes, Control, Derivative, Direction, FunctionId, Op, Product, ValueId};
+use crate::plan::{HvpMode, Layout, Mode, Options, Request, differentiate};
+use crate::tensor::{DType, Tensor, TensorType};
 
 fn node(op: Op, operands: &[u32], attributes: Attributes) -> NodeSource {
     NodeSource {
