@@ -2,8 +2,8 @@
 
 use crate::scenarios::Draft;
 use gradient_engine::{
-    Attributes, Control, DType, Derivative, Direction, FunctionId, FunctionSource, Graph,
-    NodeSource, Op, Product, Tensor, TensorType, ValueId,
+    Attributes, Control, DType, Derivative, Direction, FunctionId, FunctionSource, Graph, Implicit,
+    ImplicitKind, NodeSource, Op, Product, Tensor, TensorType, ValueId,
 };
 
 /// An f64 scalar.
@@ -145,6 +145,24 @@ pub trait Write {
         let attributes = Attributes::Derivative(derivative.into());
         let first = self.node(Op::Derivative, x, attributes, results);
         (first.0..first.0 + results).map(ValueId).collect()
+    }
+
+    /// What a function defines: a root, a fixed point, the solution of a linear system. Operands: start (or right
+    /// side), then parameters.
+    fn implicit(&mut self, kind: ImplicitKind, function: u32, x: &[ValueId]) -> ValueId {
+        let implicit = Implicit {
+            kind,
+            function: FunctionId(function),
+            max_iterations: 0,
+            tolerance_bits: 0,
+            operands: vec![],
+        };
+        let op = match kind {
+            ImplicitKind::Root => Op::ImplicitRoot,
+            ImplicitKind::FixedPoint => Op::FixedPoint,
+            ImplicitKind::LinearSolve => Op::LinearSolve,
+        };
+        self.node(op, x, Attributes::Implicit(implicit.into()), 1)
     }
 
     /// ∂/∂(parameter `wrt`) of a function's only result.

@@ -2,10 +2,11 @@
 //! differences see no jump.
 
 use super::{Draft, Scenario, WIDE, scenario};
+use crate::engine::tensor;
 use crate::functions::{FunctionBuilder, Write, function, integer, number, tuple_function};
 use gradient_engine::{
-    Attributes, Control, Direction, FunctionId, FunctionSource, Layout, Op, Product, TensorType,
-    ValueId,
+    Attributes, Control, Direction, FunctionId, FunctionSource, ImplicitKind, Layout, Op, Product,
+    TensorType, ValueId,
 };
 
 /// Integers: some below the first branch, some beyond the last.
@@ -21,6 +22,7 @@ pub(super) fn add(all: &mut Vec<Scenario>) {
     mixed(all);
     recursions(all);
     derivatives(all);
+    implicit(all);
 }
 
 fn vector(n: u64) -> TensorType {
@@ -193,7 +195,7 @@ fn branches(all: &mut Vec<Scenario>) {
 }
 
 /// Newton's square root of `a`, from above: as long as it falls. Functions: newton, falling, step.
-fn newton() -> [FunctionSource; 3] {
+pub fn newton() -> [FunctionSource; 3] {
     let newton = function("newton", [number(), number()], |f, [x, a]| {
         let ratio = f.div(a, x);
         let sum = f.add(x, ratio);
@@ -217,7 +219,7 @@ fn newton() -> [FunctionSource; 3] {
 }
 
 /// √a by the functions of [`newton`]; one more step has the derivatives converge too.
-fn root(f: &mut impl Write, a: ValueId) -> ValueId {
+pub fn root(f: &mut impl Write, a: ValueId) -> ValueId {
     let (one, zero) = (f.real(1.0), f.whole(0));
     let first = f.add(a, one);
     let control = Control::while_loop(FunctionId(1), FunctionId(2), 60);
@@ -324,7 +326,7 @@ fn scans(all: &mut Vec<Scenario>) {
     all.push(scenario(
         Op::Scan,
         "a carry that begins still",
-        &[WIDE, WIDE],
+        &[(-0.9, 0.9); 2],
         |g| {
             let step = tuple_function("step", [number(), number(), number()], |f, [a, b, x]| {
                 let next = f.add(a, x);
@@ -398,25 +400,6 @@ fn mixed(all: &mut Vec<Scenario>) {
         let r = g.control(control, &[c, x, k], 2);
         g.mul(r[0], r[1])
     }));
-    all.push(scenario(
-        Op::Scan,
-        "a while in each step",
-        &[POSITIVE, WIDE],
-        |g| {
-            // c ← √(c² + x²)
-            let step = function("hypotenuse", [number(), number()], |f, [c, x]| {
-                let (c, x) = (f.mul(c, c), f.mul(x, x));
-                let sum = f.add(c, x);
-                root(f, sum)
-            });
-            let mut all = newton().to_vec();
-            all.push(step);
-            g.functions(all);
-            let (c, x) = (g.input("c", &[]), g.input("x", &[3]));
-            let control = Control::scan(FunctionId(3), 3, 1, 1, false);
-            g.control(control, &[c, x], 1)[0]
-        },
-    ));
     let domains = [WIDE, AROUND, WIDE];
     all.push(scenario(Op::While, "a scan in each step", &domains, |g| {
         let parameters = || [number(), integer(), vector(3)];
@@ -745,6 +728,53 @@ fn derivatives(all: &mut Vec<Scenario>) {
             let (u, w) = (g.input("u", &[]), g.input("w", &[]));
             let control = Control::scan(FunctionId(2), 4, 1, 0, false);
             g.control(control, &[u, w], 1)[0]
+        },
+    ));
+}
+
+/// Roots, fixed points and linear systems, each of a vector.
+fn implicit(all: &mut Vec<Scenario>) {
+    let v = || vector(2);
+    let domains = [POSITIVE, POSITIVE];
+    all.push(scenario(Op::ImplicitRoot, "x³ + a x = b", &domains, |g| {
+        let cubic = function("cubic", [v(), v(), v()], |f, [x, a, b]| {
+            let square = f.mul(x, x);
+            let slope = f.add(square, a);
+            let product = f.mul(slope, x);
+            f.sub(product, b)
+        });
+        g.functions(vec![cubic]);
+        let (a, b) = (g.input("a", &[2]), g.input("b", &[2]));
+        let start = g.constant(tensor(&v(), &[1.0, 1.0]));
+        g.implicit(ImplicitKind::Root, 0, &[start, a, b])
+    }));
+    // A strong contraction: dual numbers, which go through the steps, are as far as the value is.
+    let domains = [(-0.2, 0.2), (-0.7, 0.7)];
+    all.push(scenario(Op::FixedPoint, "x = a cos(b x)", &domains, |g| {
+        let cosine = function("cosine", [v(), number(), v()], |f, [x, a, b]| {
+            let angle = f.mul(b, x);
+            let cosine = f.plain(Op::Cos, &[angle]);
+            f.mul(a, cosine)
+        });
+        g.functions(vec![cosine]);
+        let (a, b) = (g.input("a", &[]), g.input("b", &[2]));
+        let start = g.constant(tensor(&v(), &[0.0, 0.0]));
+        g.implicit(ImplicitKind::FixedPoint, 0, &[start, a, b])
+    }));
+    all.push(scenario(
+        Op::LinearSolve,
+        "4 x + a ∘ reversed x = b",
+        &[WIDE, WIDE],
+        |g| {
+            let operator = function("operator", [v(), v()], |f, [x, a]| {
+                let dimensions = vec![0];
+                let turned = f.node(Op::Reverse, &[x], Attributes::Reverse { dimensions }, 1);
+                let (turned, four) = (f.mul(a, turned), f.scale(4.0, x));
+                f.add(four, turned)
+            });
+            g.functions(vec![operator]);
+            let (b, a) = (g.input("b", &[2]), g.input("a", &[2]));
+            g.implicit(ImplicitKind::LinearSolve, 0, &[b, a])
         },
     ));
 }
