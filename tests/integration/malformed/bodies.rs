@@ -176,7 +176,7 @@ pub fn cases() -> Vec<Case> {
         "gradient by no parameter": ask(Op::Derivative, &[X, X], derivative("times", gradient("0", &["9"]))) => InvalidArgument at "graph.nodes[0].derivative.product", "no parameter 9";
         "gradient by a name": ask(Op::Derivative, &[X, X], derivative("times", gradient("0", &["x"]))) => InvalidArgument at "graph.nodes[0].derivative.product.gradient.wrt[0]", "no position";
         "which result": ask(Op::Derivative, &[X, X], derivative("both", gradient("", &[]))) => InvalidArgument at "graph.nodes[0].derivative.product.gradient.output", "has 2 results";
-        "gradient of a vector": ask(Op::Derivative, &[VECTOR], derivative("vector", gradient("", &[]))) => InvalidArgument at "graph.nodes[0].derivative.product", "not a floating-point scalar";
+        "gradient of a function of vectors": ask(Op::Derivative, &[VECTOR], derivative("vector", gradient("", &[]))) => InvalidArgument at "graph.nodes[0].derivative.product", "not a floating-point scalar";
         "gradient of a bool": ask(Op::Derivative, &[X, X], derivative("less", gradient("", &[]))) => InvalidArgument at "graph.nodes[0].derivative.product", "no derivative";
         "too few tangents": ask(Op::Derivative, &[X, X, X], derivative("times", tangents(&["0", "1"]))) => InvalidArgument at "graph.nodes[0].operands", "takes 4 arguments, 3 given";
         "implicit function of another type": ask(Op::ImplicitRoot, &[X, X], implicit("both", 0.0)) => InvalidArgument at "graph.nodes[0].implicit_root.function", "one result";

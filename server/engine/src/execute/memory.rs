@@ -99,6 +99,40 @@ impl<'a> Memory<'a> {
         self.records[record as usize].borrow_mut().take()
     }
 
+    /// Appends a place's elements × lanes as words of 8 bytes.
+    pub fn read_words(&self, place: Place, to: &mut Vec<u64>) {
+        match place.dtype {
+            DType::F64 => to.extend(self.at::<f64>(place).iter().map(|c| c.get().to_bits())),
+            DType::F32 => to.extend(
+                self.at::<f32>(place)
+                    .iter()
+                    .map(|c| u64::from(c.get().to_bits())),
+            ),
+            DType::I64 => to.extend(self.at::<i64>(place).iter().map(|c| c.get() as u64)),
+            DType::Bool => to.extend(self.at::<bool>(place).iter().map(|c| u64::from(c.get()))),
+        }
+    }
+
+    /// Writes a place from words; from one an element, if only the place varies.
+    pub fn write_words(&self, place: Place, from: &[u64]) {
+        let lanes = self.lanes_of(place.slot);
+        let elements = place.elements as usize;
+        let each = if from.len() == elements { lanes } else { 1 };
+        macro_rules! write {
+            ($t:ty, $read:expr) => {
+                for (row, &word) in self.at::<$t>(place).chunks_exact(each).zip(from) {
+                    row.iter().for_each(|c| c.set($read(word)));
+                }
+            };
+        }
+        match place.dtype {
+            DType::F64 => write!(f64, f64::from_bits),
+            DType::F32 => write!(f32, |word| f32::from_bits(word as u32)),
+            DType::I64 => write!(i64, |word| word as i64),
+            DType::Bool => write!(bool, |word| word != 0),
+        }
+    }
+
     /// A slot's elements × lanes.
     pub fn cells<T: Element>(&self, slot: Slot, elements: usize) -> &'a [Cell<T>] {
         let lanes = self.lanes_of(slot);

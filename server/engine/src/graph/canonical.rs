@@ -1,5 +1,6 @@
 //! The normal form and its hash: two graphs that compute the same thing the same way have one id.
 
+use super::function::callees;
 use super::interner::{mix, node_hash};
 use super::{Function, Graph, NodeRef};
 use crate::op::{Attributes, ControlKind, FunctionId, Product, ValueId, is_commutative};
@@ -265,16 +266,6 @@ fn put_bodies(
     }
 }
 
-/// The functions that attributes name.
-fn functions_of(attributes: &Attributes) -> &[FunctionId] {
-    match attributes {
-        Attributes::Control(control) => &control.functions,
-        Attributes::Derivative(derivative) => std::slice::from_ref(&derivative.function),
-        Attributes::Implicit(implicit) => std::slice::from_ref(&implicit.function),
-        _ => &[],
-    }
-}
-
 const UNNUMBERED: u32 = u32::MAX;
 
 /// A hash of what each value computes, to order commutative operands by. A collision costs two spellings of one
@@ -293,7 +284,7 @@ fn structural_hashes(graph: &Graph, functions: &[u128]) -> Vec<u64> {
             let mut hasher = FxHasher::default();
             match node.attributes {
                 Attributes::Constant(tensor) => canonical_constant(tensor).hash(&mut hasher),
-                other if !functions_of(other).is_empty() => {
+                other if !callees(other).is_empty() => {
                     let mut bytes = Vec::new();
                     put_bodies(&mut bytes, other, |f, bytes| {
                         bytes.extend_from_slice(&functions[f.index()].to_le_bytes());
@@ -359,7 +350,7 @@ impl Encoder<'_> {
     /// Attributes by number; of nodes with bodies by what these compute.
     fn attributes_of(&self, node: NodeRef<'_>) -> (u32, Vec<u8>) {
         let mut bytes = Vec::new();
-        if functions_of(node.attributes).is_empty() {
+        if callees(node.attributes).is_empty() {
             return (self.graph.arena().attributes_id(node.id), bytes);
         }
         put_bodies(&mut bytes, node.attributes, |f, bytes| {

@@ -170,6 +170,16 @@ fn check_custom(function: &Function, signatures: &[Signature], at: usize) -> Res
     Ok(())
 }
 
+/// The functions that attributes name.
+pub(super) fn callees(attributes: &Attributes) -> &[FunctionId] {
+    match attributes {
+        Attributes::Control(control) => &control.functions,
+        Attributes::Derivative(derivative) => std::slice::from_ref(&derivative.function),
+        Attributes::Implicit(implicit) => std::slice::from_ref(&implicit.function),
+        _ => &[],
+    }
+}
+
 /// Finds result types before anything is checked.
 struct Typing<'a> {
     sources: &'a [FunctionSource],
@@ -205,7 +215,7 @@ impl<'a> Typing<'a> {
         // What is wrong with a body is said when the body is built; only what is left is typed by no path.
         let unknown = self.found.iter().position(Option::is_none).unwrap_or(0);
         for (f, source) in self.sources.iter().enumerate() {
-            if self.found[f].is_none() {
+            if self.found[f].is_none() && self.knows_callees(source) {
                 let signatures = self.partial_signatures();
                 body(source, &signatures, &Limits::default()).map_err(|v| v.in_function(f))?;
             }
@@ -216,6 +226,12 @@ impl<'a> Typing<'a> {
             format!("the result types of function {name:?} cannot be found: every path through it runs it again; give it a branch that does not"),
         )
         .in_function(unknown))
+    }
+
+    /// Whether everything that a function runs has its types, so that what is wrong is its own fault.
+    fn knows_callees(&self, source: &FunctionSource) -> bool {
+        let mut callees = source.nodes.iter().flat_map(|n| callees(&n.attributes));
+        callees.all(|f| self.found.get(f.index()).is_none_or(Option::is_some))
     }
 
     /// Signatures as far as they are known.

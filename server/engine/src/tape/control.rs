@@ -82,6 +82,16 @@ pub struct Loop {
     pub outputs: Vec<(u32, DType)>,
 }
 
+impl Loop {
+    /// Position in sequences and outputs of a step.
+    pub fn index(&self, step: u64) -> usize {
+        match self.reverse {
+            true => (self.length - 1 - step) as usize,
+            false => step as usize,
+        }
+    }
+}
+
 /// The pull-back of a loop: operands are the loop's, then cotangents.
 #[derive(Debug)]
 pub struct Pull {

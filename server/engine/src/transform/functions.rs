@@ -360,6 +360,27 @@ impl FunctionTable {
         self.derive(Derived::Solution(of.clone(), part), |cx, _| write(cx), None)
     }
 
+    /// A function that is nobody's derivative.
+    pub(super) fn add(
+        &mut self,
+        write: impl FnOnce(&mut Workspace) -> (Vec<ValueId>, Vec<ValueId>),
+    ) -> FunctionId {
+        let mut cx = Workspace::empty(self.policy, std::mem::take(self));
+        let (parameters, results) = write(&mut cx);
+        let (arena, table) = cx.into_parts();
+        *self = table;
+        let f = FunctionId(self.bodies.len() as u32);
+        self.bodies.push(Some(Arc::new(Body {
+            arena,
+            parameters,
+            results,
+            watched: vec![],
+            origins: None,
+            origin: None,
+        })));
+        f
+    }
+
     /// Gives a function derivatives of its own.
     pub(super) fn set_custom(&mut self, f: FunctionId, custom: Custom) {
         self.customs.insert(f, custom);

@@ -6,6 +6,7 @@ mod derivative;
 mod functions;
 mod implicit;
 mod jvp;
+mod roll;
 mod settle;
 mod simplify;
 mod transpose;

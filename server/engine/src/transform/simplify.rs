@@ -1,4 +1,5 @@
 use super::functions::FunctionTable;
+use super::roll::rolled;
 use super::watch::{Reason, Watch};
 use super::{derivative, implicit};
 use crate::error::Error;
@@ -47,14 +48,33 @@ impl Workspace {
         let inputs: Vec<ValueId> = graph.inputs().iter().map(|i| i.value).collect();
         let outputs: Vec<ValueId> = graph.outputs().iter().map(|o| o.value).collect();
         let table = FunctionTable::new(graph.functions().clone(), policy, finite);
-        Self::copy(
+        let (cx, inputs, outputs) = Self::copy(
             graph.arena(),
             &inputs,
             &outputs,
             (policy, finite),
             table,
             None,
-        )
+        );
+        match cx.watch {
+            // Who looks at nodes wants the client's.
+            Some(_) => (cx, inputs, outputs),
+            None => rolled(cx, inputs, outputs),
+        }
+    }
+
+    /// Nothing yet, where nothing is looked at.
+    pub(super) fn empty(policy: NonSmooth, table: FunctionTable) -> Self {
+        Self {
+            policy,
+            table,
+            ..Self::default()
+        }
+    }
+
+    /// What is needed to write it again.
+    pub(super) fn into_rolling(self) -> (Arena, FunctionTable, NonSmooth) {
+        (self.arena, self.table, self.policy)
     }
 
     /// The part of an arena that `outputs` need, simplified, and the values of parameters and outputs there.

@@ -2,7 +2,7 @@
 
 use super::column::Column;
 use super::states::{State, States};
-use super::{Frame, Machine, Node};
+use super::{Frame, Machine, Node, steady};
 use crate::error::Error;
 use crate::execute::interpret::Halt;
 use crate::execute::memory::Memory;
@@ -74,10 +74,7 @@ impl<'a, 't> Runner<'a, 't> {
 
     /// Position in sequences and outputs of a step.
     pub fn index(&self, step: u64) -> usize {
-        match self.looped.reverse {
-            true => (self.looped.length - 1 - step) as usize,
-            false => step as usize,
-        }
+        self.looped.index(step)
     }
 
     /// Writes a state and what belongs to its step into a body's first parameters.
@@ -90,6 +87,37 @@ impl<'a, 't> Runner<'a, 't> {
             memory,
             parameters,
         );
+    }
+
+    /// Carries' first values, then sequences and constants.
+    pub fn operands(&self) -> &'a [Column] {
+        self.operands
+    }
+
+    /// Writes what belongs to a step beside the state; constants only where they do not stand there already.
+    pub fn fill_rest(
+        &self,
+        index: usize,
+        filled: bool,
+        memory: Memory<'_>,
+        parameters: &[Option<Place>],
+    ) {
+        let (carries, sequences) = (
+            self.looped.carries,
+            self.looped.carries + self.looped.sequences,
+        );
+        let end = if filled {
+            sequences
+        } else {
+            self.operands.len()
+        };
+        for i in carries..end {
+            let Some(place) = parameters[i] else { continue };
+            match i < sequences {
+                true => self.operands[i].store_step(index, memory, place),
+                false => self.operands[i].store(memory, place),
+            }
+        }
     }
 
     /// Whether a step follows: of the state only the lanes stay for which it does; `ended` gets the others.
@@ -110,17 +138,13 @@ impl<'a, 't> Runner<'a, 't> {
             fill(looped, operands, 0, state, memory, parameters);
         })?;
         holds.load(memory, roots[0]);
-        let limit = match looped.length {
-            0 => ticker.machine.max_iterations,
-            given => given,
-        };
         let (on, off): (Vec<u32>, Vec<u32>) = match looped.split {
             false if holds.is_true(0) => ((0..lanes as u32).collect(), vec![]),
             false => (vec![], (0..lanes as u32).collect()),
             true => (0..lanes as u32).partition(|&l| holds.is_true(l as usize)),
         };
-        if !on.is_empty() && state.step >= limit {
-            return Err(Halt::Error(too_long(limit, looped.length == 0)));
+        if !on.is_empty() {
+            limit_passed(looped, state.step, ticker)?;
         }
         if off.is_empty() {
             return Ok(true);
@@ -190,20 +214,24 @@ impl<'a, 't> Runner<'a, 't> {
     }
 }
 
-fn too_long(limit: u64, by_default: bool) -> Error {
-    Error::Limit {
+/// Refuses a step after the last that a while may take.
+pub(super) fn limit_passed(looped: &Loop, step: u64, ticker: &Ticker<'_>) -> Result<(), Error> {
+    let (limit, whose) = match looped.length {
+        0 => (
+            ticker.machine.max_iterations,
+            "give the while a max_iterations of its own",
+        ),
+        given => (given, "raise the while's max_iterations"),
+    };
+    if step < limit {
+        return Ok(());
+    }
+    Err(Error::Limit {
         name: "max_iterations",
         value: limit,
         asked: limit.saturating_add(1),
-        repair: match by_default {
-            true => "the condition still holds; give the while a max_iterations of its own, or \
-                     mend what it waits for"
-                .into(),
-            false => "the condition still holds; raise the while's max_iterations, or mend what \
-                      it waits for"
-                .into(),
-        },
-    }
+        repair: format!("the condition still holds; {whose}, or mend what it waits for"),
+    })
 }
 
 fn fill(
@@ -271,19 +299,30 @@ impl Keeping {
         }
     }
 
-    /// Keeps a state, or not.
-    pub fn offer(&mut self, state: &State, lanes: usize) {
-        if state.step % self.stride != 0 {
-            return;
+    /// Whether the state before a step is to be kept.
+    fn wants(&mut self, step: u64) -> bool {
+        if step % self.stride != 0 {
+            return false;
         }
         if self.states.len() as u64 == self.room {
             self.states.thin();
             self.stride *= 2;
-            if state.step % self.stride != 0 {
-                return;
-            }
         }
-        self.states.push(state, lanes);
+        step % self.stride == 0
+    }
+
+    /// Keeps a state, or not.
+    pub fn offer(&mut self, state: &State, lanes: usize) {
+        if self.wants(state.step) {
+            self.states.push(state, lanes);
+        }
+    }
+
+    /// Keeps a state that stands in places, or not.
+    pub fn offer_places(&mut self, step: u64, like: &State, memory: Memory<'_>, places: &[Place]) {
+        if self.wants(step) {
+            self.states.push_places(step, like, memory, places);
+        }
     }
 }
 
@@ -317,30 +356,37 @@ pub(super) fn run(
         .step
         .record
         .map(|_| Keeping::open(&mut ticker.machine, &state, looped, 2));
-    loop {
-        let on = runner.goes_on(&mut state, ticker, |state, off, numbers| {
-            let all = ended.get_or_insert_with(|| {
-                let carries = state.carries.iter();
-                carries.map(|c| c.clone().widened(lanes)).collect()
-            });
-            // The first to end may be all there are.
-            if numbers.len() < lanes || state.lanes.is_some() {
-                for (all, carry) in all.iter_mut().zip(&state.carries) {
-                    all.put(numbers, &carry.pick(off));
+    if steady::fits(looped, ticker) {
+        let first = runner.first();
+        let kept = keeping.as_mut();
+        let done = steady::run(looped, &operands, lanes, first, kept, &mut outputs, ticker)?;
+        (state.step, state.carries) = done;
+    } else {
+        loop {
+            let on = runner.goes_on(&mut state, ticker, |state, off, numbers| {
+                let all = ended.get_or_insert_with(|| {
+                    let carries = state.carries.iter();
+                    carries.map(|c| c.clone().widened(lanes)).collect()
+                });
+                // The first to end may be all there are.
+                if numbers.len() < lanes || state.lanes.is_some() {
+                    for (all, carry) in all.iter_mut().zip(&state.carries) {
+                        all.put(numbers, &carry.pick(off));
+                    }
                 }
+            })?;
+            if !on {
+                break;
             }
-        })?;
-        if !on {
-            break;
-        }
-        if let Some(keeping) = &mut keeping {
-            keeping.offer(&state, lanes);
-        }
-        runner.step(&mut state, ticker, |index, memory, places| {
-            for (&place, output) in places.iter().zip(&mut outputs) {
-                output.load_step(index, memory, place);
+            if let Some(keeping) = &mut keeping {
+                keeping.offer(&state, lanes);
             }
-        })?;
+            runner.step(&mut state, ticker, |index, memory, places| {
+                for (&place, output) in places.iter().zip(&mut outputs) {
+                    output.load_step(index, memory, place);
+                }
+            })?;
+        }
     }
     runner.close(ticker);
     let carries = ended.as_ref().unwrap_or(&state.carries);

@@ -5,6 +5,7 @@ mod column;
 mod loops;
 mod pull;
 mod states;
+mod steady;
 #[cfg(test)]
 mod tests;
 
@@ -56,6 +57,15 @@ impl<'a> Machine<'a> {
             max_iterations,
             ..Self::default()
         }
+    }
+
+    /// A frame's memory.
+    fn frame(&mut self) -> Scratch {
+        self.frames.pop().unwrap_or_default()
+    }
+
+    fn give(&mut self, scratch: Scratch) {
+        self.frames.push(scratch);
     }
 
     fn tape(&self, body: BodyId) -> &'a Tape {

@@ -5,7 +5,7 @@
 use super::column::Column;
 use super::loops::{Keeping, Runner};
 use super::states::{State, States, advance};
-use super::{Frame, Node, Record};
+use super::{Frame, Node, Record, steady};
 use crate::execute::interpret::Halt;
 use crate::execute::memory::Memory;
 use crate::execute::stop::Ticker;
@@ -34,14 +34,19 @@ pub(super) fn run(
     let mut end = record.steps;
     let budget = ticker.machine.budget;
     for i in (0..states.len()).rev() {
-        segment(
-            &mut runner,
-            &mut back,
-            states.get(i),
-            end,
-            pull.nested,
-            ticker,
-        )?;
+        if end - states.step(i) == 1 && states.is_whole(i) {
+            back.kept(&runner, states, i, ticker)?;
+        } else {
+            segment(
+                &mut runner,
+                &mut back,
+                states.get(i),
+                end,
+                pull.nested,
+                ticker,
+            )?;
+        }
+
         end = states.step(i);
         ticker.machine.budget = budget;
     }
@@ -63,6 +68,12 @@ fn forward(
 ) -> Result<Record, Halt> {
     let mut state = runner.first();
     let mut keeping = Keeping::open(&mut ticker.machine, &state, &pull.forward, 2);
+    if steady::fits(&pull.forward, ticker) {
+        let (lanes, kept) = (runner.lanes(), Some(&mut keeping));
+        let own = runner.operands();
+        let (steps, _) = steady::run(&pull.forward, own, lanes, state, kept, &mut [], ticker)?;
+        return Ok(Record { steps, keeping });
+    }
     while runner.goes_on(&mut state, ticker, |_, _, _| {})? {
         keeping.offer(&state, runner.lanes());
         runner.step(&mut state, ticker, |_, _, _| {})?;
@@ -98,6 +109,12 @@ fn segment(
     while states.len() > 0 {
         let top = states.len() - 1;
         let left = end - states.step(top);
+        if left == 1 && states.is_whole(top) {
+            back.kept(runner, &states, top, ticker)?;
+            states.pop();
+            end -= 1;
+            continue;
+        }
         let mut state = states.get(top);
         if left == 1 {
             back.step(runner, &state, ticker)?;
@@ -132,6 +149,10 @@ struct Back<'a, 't> {
     /// Of active sequences, then of active constants.
     sequences: Vec<Column>,
     constants: Vec<Column>,
+    /// Whether what is the same for all steps stands in the frame.
+    filled: bool,
+    /// To read through.
+    column: Column,
 }
 
 impl<'a, 't> Back<'a, 't> {
@@ -176,6 +197,8 @@ impl<'a, 't> Back<'a, 't> {
             outputs,
             sequences: active(sequences.clone()),
             constants: active(sequences.end..pull.active.len()),
+            filled: false,
+            column: Column::empty(),
         }
     }
 
@@ -196,21 +219,51 @@ impl<'a, 't> Back<'a, 't> {
         let x = self.own.len();
         let (memory, roots) = self.frame.run(ticker, |memory, parameters| {
             runner.fill(state, memory, parameters);
-            let (of_carries, of_outputs) = parameters[x..].split_at(carries.len());
-            for (carry, place) in carries.iter().zip(of_carries) {
-                let Some(place) = *place else { continue };
-                match lanes {
-                    Some(lanes) => carry.pick(lanes).store(memory, place),
-                    None => carry.store(memory, place),
-                }
-            }
-            for (output, place) in outputs.iter().zip(of_outputs) {
-                if let Some(place) = *place {
-                    output.store_step(index, memory, place);
-                }
-            }
+            given(memory, &parameters[x..], lanes, index, carries, outputs);
         })?;
-        take(memory, roots, lanes, index, carries, sequences, constants);
+        take(
+            memory,
+            roots,
+            lanes,
+            index,
+            carries,
+            sequences,
+            constants,
+            &mut self.column,
+        );
+        self.filled = false;
+        Ok(())
+    }
+
+    /// The same from a state that is kept, with every lane running.
+    fn kept(
+        &mut self,
+        runner: &Runner<'_, '_>,
+        states: &States,
+        i: usize,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<(), Halt> {
+        self.frame.lanes = self.node.lanes;
+        let index = runner.index(states.step(i));
+        let (carries, outputs) = (&mut self.carries, &self.outputs);
+        let (sequences, constants) = (&mut self.sequences, &mut self.constants);
+        let x = self.own.len();
+        let filled = std::mem::replace(&mut self.filled, true);
+        let (memory, roots) = self.frame.run(ticker, |memory, parameters| {
+            states.restore(i, memory, parameters);
+            runner.fill_rest(index, filled, memory, parameters);
+            given(memory, &parameters[x..], None, index, carries, outputs);
+        })?;
+        take(
+            memory,
+            roots,
+            None,
+            index,
+            carries,
+            sequences,
+            constants,
+            &mut self.column,
+        );
         Ok(())
     }
 
@@ -235,7 +288,35 @@ impl<'a, 't> Back<'a, 't> {
     }
 }
 
+/// Writes a step's cotangents.
+fn given(
+    memory: Memory<'_>,
+    places: &[Option<Place>],
+    lanes: Option<&[u32]>,
+    index: usize,
+    carries: &[Column],
+    outputs: &[Column],
+) {
+    let (of_carries, of_outputs) = places.split_at(carries.len());
+    for (carry, place) in carries.iter().zip(of_carries) {
+        let Some(place) = *place else { continue };
+        match lanes {
+            Some(lanes) => carry.pick(lanes).store(memory, place),
+            None => carry.store(memory, place),
+        }
+    }
+    for (output, place) in outputs.iter().zip(of_outputs) {
+        if let Some(place) = *place {
+            output.store_step(index, memory, place);
+        }
+    }
+}
+
 /// Takes what a step's pull-back gives: carries' cotangents anew, a step of each sequence, a part of each constant.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "what a step gives, and where it goes"
+)]
 fn take(
     memory: Memory<'_>,
     roots: &[Place],
@@ -244,19 +325,19 @@ fn take(
     carries: &mut [Column],
     sequences: &mut [Column],
     constants: &mut [Column],
+    column: &mut Column,
 ) {
     let (of_carries, rest) = roots.split_at(carries.len());
     let (of_sequences, of_constants) = rest.split_at(sequences.len());
-    let mut column = Column::empty();
     for (carry, &root) in carries.iter_mut().zip(of_carries) {
         column.load(memory, root);
-        carry.put_all(lanes, &column);
+        carry.put_all(lanes, column);
     }
     for (sequence, &root) in sequences.iter_mut().zip(of_sequences) {
         sequence.load_step(index, memory, root);
     }
     for (constant, &root) in constants.iter_mut().zip(of_constants) {
         column.load(memory, root);
-        constant.add(lanes, &column);
+        constant.add(lanes, column);
     }
 }

@@ -1,6 +1,8 @@
 //! States of a loop that its pull-back starts again from.
 
 use super::column::Column;
+use crate::execute::memory::Memory;
+use crate::tape::Place;
 use std::rc::Rc;
 
 /// What goes into a step of a loop.
@@ -74,6 +76,39 @@ impl States {
         for carry in &state.carries {
             carry.write_words(&mut self.words);
         }
+    }
+
+    /// Adds a state that stands in places, every lane running, later than all others. `like`: one of its shape.
+    pub fn push_places(&mut self, step: u64, like: &State, memory: Memory<'_>, places: &[Place]) {
+        if self.like.is_empty() {
+            self.like = like.carries.clone();
+        }
+        self.entries.push(Entry {
+            step,
+            begin: self.words.len(),
+            count: memory.lanes,
+            lanes: None,
+        });
+        for &place in places {
+            memory.read_words(place, &mut self.words);
+        }
+    }
+
+    /// Writes a state into places.
+    pub fn restore(&self, i: usize, memory: Memory<'_>, places: &[Option<Place>]) {
+        let mut at = self.entries[i].begin;
+        for (like, place) in self.like.iter().zip(places) {
+            let count = like.words();
+            if let Some(place) = *place {
+                memory.write_words(place, &self.words[at..at + count]);
+            }
+            at += count;
+        }
+    }
+
+    /// Whether every lane runs in a state.
+    pub fn is_whole(&self, i: usize) -> bool {
+        self.entries[i].lanes.is_none()
     }
 
     /// Steps done before the state.

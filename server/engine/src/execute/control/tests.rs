@@ -3,7 +3,7 @@
 use crate::execute::{Arguments, Scratch, Stop, compile};
 use crate::graph::{FunctionSource, Graph, GraphBuilder, Limits, NodeSource};
 use crate::op::{Attributes, Control, Derivative, Direction, FunctionId, Op, Product, ValueId};
-use crate::plan::{HvpMode, Layout, Mode, Options, Request, differentiate};
+use crate::plan::{HvpMode, Layout, Mode, NonFinite, Options, Request, differentiate};
 use crate::tensor::{DType, Tensor, TensorType};
 
 fn node(op: Op, operands: &[u32], attributes: Attributes) -> NodeSource {
@@ -393,5 +393,84 @@ fn derivatives_nest_without_confusion() {
         );
         let (_, gradient, hessian) = all(&g, &[1.5]);
         close(&[gradient[0], hessian[0]], &want);
+    }
+}
+
+#[test]
+fn unrolled_repetition_is_rolled() {
+    // y ← sin(y · x[i mod 10]) + 0.1 · x[(i + 3) mod 10], written out.
+    let steps = 10_000;
+    let mut builder = GraphBuilder::new("f", Limits::default());
+    let x: Vec<ValueId> = (0..10)
+        .map(|i| builder.input(&format!("x{i}"), scalar()).unwrap())
+        .collect();
+    let mut y = x[0];
+    for i in 0..steps {
+        let mut push = |op, operands: &[ValueId], attributes| {
+            builder.push(op, operands, attributes, "").unwrap()
+        };
+        let tenth = Attributes::Constant(Tensor::scalar(DType::F64, 0.1).into());
+        let tenth = push(Op::Constant, &[], tenth);
+        let product = push(Op::Multiply, &[y, x[i % 10]], Attributes::None);
+        let sine = push(Op::Sin, &[product], Attributes::None);
+        let other = push(Op::Multiply, &[tenth, x[(i + 3) % 10]], Attributes::None);
+        y = push(Op::Add, &[sine, other], Attributes::None);
+    }
+    builder.output("y", y).unwrap();
+    let f = builder.finish().unwrap();
+    let at: Vec<f64> = (0..10).map(|i| 0.7 + 0.05 * f64::from(i)).collect();
+    // By hand, forward.
+    let (mut value, mut gradient) = (at[0], [0.0; 10]);
+    gradient[0] = 1.0;
+    for i in 0..steps {
+        let (a, b) = (i % 10, (i + 3) % 10);
+        let slope = (value * at[a]).cos();
+        gradient.iter_mut().for_each(|g| *g *= slope * at[a]);
+        gradient[a] += slope * value;
+        gradient[b] += 0.1;
+        value = (value * at[a]).sin() + 0.1 * at[b];
+    }
+    let request = |non_finite| Request {
+        products: vec![
+            Product::Value { outputs: vec![0] },
+            Product::Gradient {
+                output: 0,
+                wrt: (0..10).collect(),
+            },
+        ],
+        options: Options {
+            non_finite,
+            ..Options::default()
+        },
+        batched: None,
+    };
+    let rolled = compile(&f, &request(NonFinite::Return)).unwrap();
+    // Who looks at every node gets every node.
+    let unrolled = compile(&f, &request(NonFinite::Error)).unwrap();
+    assert!(
+        50 * rolled.code_bytes() < unrolled.code_bytes(),
+        "{} of {} bytes",
+        rolled.code_bytes(),
+        unrolled.code_bytes()
+    );
+    let inputs: Vec<Tensor> = at.iter().map(|&x| Tensor::scalar(DType::F64, x)).collect();
+    let arguments = Arguments {
+        inputs: inputs.iter().map(Tensor::as_ref).collect(),
+        seeds: vec![vec![]; 2],
+        batch: 1,
+    };
+    let [a, b] = [rolled, unrolled].map(|program| {
+        let scratch = &mut Scratch::default();
+        let blocks = program.evaluate(&arguments, scratch, &Stop::default());
+        let blocks = blocks.unwrap();
+        let all = blocks.iter().flatten();
+        all.map(|b| b.tensor.element(0)).collect::<Vec<f64>>()
+    });
+    assert_eq!(a[0].to_bits(), value.to_bits());
+    assert_eq!(b[0].to_bits(), value.to_bits());
+    for (i, want) in gradient.iter().enumerate() {
+        let bound = 1e-12 * want.abs();
+        assert!((a[i + 1] - want).abs() <= bound, "{} {want}", a[i + 1]);
+        assert!((b[i + 1] - want).abs() <= bound, "{} {want}", b[i + 1]);
     }
 }
