@@ -154,7 +154,8 @@ impl Core {
 
     /// Checks and identifies the graph at `path` of a request.
     async fn load(&self, graph: pb::Graph, path: &'static str) -> Result<Registered> {
-        let price = price(graph.nodes.len() as u64);
+        let bodies = graph.functions.iter().map(|f| f.nodes.len());
+        let price = price((graph.nodes.len() + bodies.sum::<usize>()) as u64);
         let (limits, tensors) = (self.limits.clone(), self.tensors.clone());
         let work = move |_: &mut _| {
             let graph = decode_graph(graph, path, &limits, &tensors)?;
