@@ -1,6 +1,7 @@
 //! One integration binary.
 
 mod architecture;
+mod bodies;
 mod check;
 mod checked;
 mod client_inference;
@@ -15,6 +16,7 @@ mod references;
 mod rules;
 mod signal;
 mod single;
+mod sparsity;
 mod special_points;
 mod special_points_special;
 mod spectral;

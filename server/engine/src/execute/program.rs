@@ -1,4 +1,5 @@
 use super::assemble::{Blocks, Window, colored, load, store, store_points, unit};
+use super::control::{Machine, repeated};
 use super::explain;
 use super::interpret::{Caught, Halt, section};
 use super::memory::{Memory, Scratch};
@@ -7,12 +8,15 @@ use crate::error::Error;
 use crate::graph::Graph;
 use crate::op::ValueId;
 use crate::plan::{BlockSource, Coordinates, Entry, Plan, Read, Request, SeedSource, derive};
-use crate::tape::{Class, Tape, lower};
+use crate::tape::{Class, Library, Tape, lower};
 use crate::tensor::{DType, Tensor, TensorRef, TensorType};
 use std::sync::Arc;
 
 /// Lanes that run together: enough for the widest vectors several times over, few enough for the cache.
 const BLOCK: u64 = 32;
+
+/// Iterations of a while that states no bound of its own; the deadline is usually there first.
+const MAX_ITERATIONS: u64 = 1 << 40;
 
 /// Lanes' memory is kept below this where fewer lanes can do that.
 const LANES_BYTES: u64 = 64 << 20;
@@ -21,6 +25,12 @@ const LANES_BYTES: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Program {
     tape: Tape,
+    /// Tapes of bodies.
+    library: Vec<Tape>,
+    /// Bytes of working memory that an evaluation may take.
+    budget: u64,
+    /// Whether the request gave it.
+    has_budget: bool,
     products: Vec<Compiled>,
     groups: Vec<Lanes>,
     /// Parameters of the tape: the graph's inputs come first, then seeds.
@@ -83,7 +93,7 @@ pub struct Block {
 
 /// Derives, plans and lowers.
 pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
-    let derivation = derive(graph, &request.products, &request.options)?;
+    let mut derivation = derive(graph, &request.products, &request.options)?;
     let points_in_lanes =
         request.batched.is_some() && derivation.groups.iter().all(|g| g.lanes <= 1);
     let mut parameters: Vec<(ValueId, Class)> = Vec::new();
@@ -138,11 +148,24 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
         plans.push(product.plan.clone());
     }
     let sections = if points_in_lanes { 1 } else { groups.len() };
-    let watched = derivation.workspace.watched();
-    let tape = lower(arena, &parameters, &roots, sections, watched)?;
+    let watched = derivation.workspace.watched().to_vec();
+    let mut library = Library::default();
+    let (arena, table) = derivation.workspace.parts();
+    let tape = lower(
+        arena,
+        table,
+        &mut library,
+        &parameters,
+        &roots,
+        sections,
+        &watched,
+    )?;
     let operations = operations(&tape, &groups, points_in_lanes);
     let mut program = Program {
         tape,
+        library: library.finish(),
+        budget: request.options.memory_budget(),
+        has_budget: request.options.memory_budget > 0,
         products,
         groups,
         inputs: graph.inputs().iter().map(|i| i.ty.clone()).collect(),
@@ -152,8 +175,14 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
         operations,
         checked: (!watched.is_empty()).then(|| graph.clone()),
     };
-    let bytes = program.bytes(1);
-    program.plans.iter_mut().for_each(|plan| plan.bytes = bytes);
+    let (bytes, about_states) = program.with_states();
+    for plan in &mut program.plans {
+        plan.bytes = bytes;
+        // Values keep nothing.
+        if plan.mode.is_some() {
+            plan.reason += &about_states;
+        }
+    }
     Ok(program)
 }
 
@@ -191,22 +220,66 @@ impl Program {
                 sum.saturating_add(block.ty.bytes())
             });
         let inputs: u64 = self.inputs.iter().map(TensorType::bytes).sum();
+        let width = self.width(batch);
         self.tape
-            .scratch_bytes(self.width(batch))
+            .scratch_bytes(width)
+            .saturating_add(self.tape.bodies_bytes(&self.library, width))
             .saturating_add(results.saturating_add(inputs).saturating_mul(batch.max(1)))
+    }
+
+    /// Bytes of working memory with the states of loops that the budget allows, and a sentence about them.
+    fn with_states(&self) -> (u64, String) {
+        let least = self.bytes(1);
+        let states = self.tape.states(self.width(1));
+        let all = states.iter().fold(0u64, |sum, (steps, each)| {
+            sum.saturating_add(steps.saturating_mul(*each))
+        });
+        let budget = self.budget.saturating_sub(least);
+        if all == 0 {
+            return (least, String::new());
+        }
+        // Half for what is kept as the loop runs, half for what is kept of a part that runs again.
+        let bytes = least.saturating_add(all.min(budget));
+        if all <= budget / 2 {
+            let text = format!(
+                "; states of loops take {all} bytes, each step runs once forward and once on the way back"
+            );
+            return (bytes, text);
+        }
+        let again = states.iter().map(|&(steps, each)| {
+            let room = budget / 2 / each;
+            let part = steps.div_ceil(room.max(2));
+            2.0 + repeated(part, room.max(1)) as f64 / part as f64
+        });
+        let factor = again.fold(2.0, f64::max);
+        let text = format!(
+            "; states of loops would take {all} bytes, {} are allowed: each step runs {factor:.2} times instead of 2",
+            self.budget
+        );
+        (bytes, text)
+    }
+
+    /// Bytes of the results, with the coordinates of sparse ones.
+    pub fn result_bytes(&self, batch: u64) -> u64 {
+        let blocks = self.products.iter().flat_map(|p| &p.blocks);
+        let bytes = blocks.map(|(block, _)| {
+            // An index is a byte or more.
+            let entries = block.coordinates.as_ref().map_or(0, |c| c.rows.len());
+            let numbers = block.ty.bytes().saturating_mul(batch.max(1));
+            numbers.saturating_add(2 * entries as u64)
+        });
+        bytes.fold(0, u64::saturating_add)
     }
 
     /// Bytes the program itself holds.
     pub fn code_bytes(&self) -> u64 {
         let entries = self.products.iter().map(|product| {
-            let reads: usize = product
-                .compressed
-                .iter()
-                .map(|(_, _, reads)| reads.len())
-                .sum();
-            reads * size_of::<Read>() + product.subtractions.len() * size_of::<(Entry, Entry)>()
+            let reads = product.compressed.iter().map(|(_, _, reads)| reads.len());
+            reads.sum::<usize>() * size_of::<Read>()
+                + product.subtractions.len() * size_of::<(Entry, Entry)>()
         });
-        self.tape.code_bytes() + entries.sum::<usize>() as u64
+        let bodies = self.library.iter().map(Tape::code_bytes);
+        self.tape.code_bytes() + bodies.sum::<u64>() + entries.sum::<usize>() as u64
     }
 
     /// The tape as text.
@@ -233,6 +306,16 @@ impl Program {
     ) -> Result<Vec<Vec<Block>>, Error> {
         stop.check()?;
         let batch = arguments.batch.max(1);
+        if self.bytes(batch) > self.budget && self.has_budget {
+            return Err(Error::Limit {
+                name: "memory_budget_bytes",
+                value: self.budget,
+                asked: self.bytes(batch),
+                repair: "it does not fit even with the fewest states of loops; raise the budget, \
+                         or ask for fewer directions or points at once"
+                    .into(),
+            });
+        }
         let batched = self.batched.is_some();
         let mut raw: Vec<Vec<Vec<u8>>> = self
             .products
@@ -246,12 +329,15 @@ impl Program {
             })
             .collect();
         let width = self.width(batch) as usize;
+        scratch.forget(&mut 0);
         let memory = scratch.lend(&self.tape.sizes, width);
+        let states = self.budget.saturating_sub(self.bytes(batch));
+        let machine = Machine::new(&self.library, states, MAX_ITERATIONS);
         let mut run = Run {
             program: self,
             arguments,
             memory,
-            ticker: Ticker::new(stop),
+            ticker: Ticker::new(stop, machine),
             raw: &mut raw,
         };
         let done = match self.points_in_lanes {
@@ -449,6 +535,8 @@ impl Run<'_> {
         let mut first = 0;
         while first < batch {
             let lanes = (batch - first).min(self.memory.lanes as u64) as usize;
+            // Lanes without a point hold what was there before, and a loop might never end for it.
+            self.memory.lanes = lanes;
             for (i, ty) in program
                 .inputs
                 .iter()

@@ -3,6 +3,9 @@
 mod arena;
 mod builder;
 mod canonical;
+mod control;
+mod dependence;
+mod function;
 mod interner;
 mod listing;
 mod memo;
@@ -11,6 +14,9 @@ mod statistics;
 pub use arena::{Arena, NodeId, NodeRef, TypeId};
 pub use builder::{GraphBuilder, Limits, Violation};
 pub use canonical::GraphId;
+pub use control::{control_cost, stacked};
+pub use dependence::{Bits, Dependence};
+pub use function::{Function, FunctionSource, NodeSource, Signature};
 pub use interner::{Interner, node_hash};
 pub use memo::Memo;
 pub use statistics::Statistics;
@@ -18,6 +24,7 @@ pub use statistics::Statistics;
 use crate::op::ValueId;
 use crate::tensor::TensorType;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// An argument of a graph.
 #[derive(Clone, Debug)]
@@ -47,6 +54,7 @@ pub struct Graph {
     inputs: Vec<Input>,
     outputs: Vec<Output>,
     labels: HashMap<NodeId, Box<str>>,
+    functions: Arc<Vec<Function>>,
     memo: Memo,
 }
 
@@ -65,8 +73,19 @@ impl Graph {
             inputs,
             outputs,
             labels,
+            functions: Arc::default(),
             memo: Memo::default(),
         }
+    }
+
+    /// The same with the functions that its nodes name.
+    pub(crate) fn with_functions(self, functions: Arc<Vec<Function>>) -> Self {
+        Self { functions, ..self }
+    }
+
+    /// The functions that its nodes run, by [`crate::op::FunctionId`].
+    pub fn functions(&self) -> &Arc<Vec<Function>> {
+        &self.functions
     }
 
     /// Its name, for people.
@@ -139,6 +158,7 @@ impl Graph {
 
     /// Bytes of memory it holds.
     pub fn bytes(&self) -> u64 {
-        self.arena.bytes() + self.labels.len() as u64 * 64
+        let functions = self.functions.iter().map(|f| f.body.bytes());
+        self.arena.bytes() + self.labels.len() as u64 * 64 + functions.sum::<u64>()
     }
 }

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::graph::{Arena, Graph, Input, NodeId, Output};
 use crate::op::{Attributes, Emit, Op, ValueId};
 use crate::tensor::{Tensor, TensorType};
-use crate::transform::Workspace;
+use crate::transform::{Workspace, settled};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -69,11 +69,9 @@ pub fn differentiate(
             value,
         });
     let outputs = outputs.collect();
-    let arena = writer.derivation.workspace.arena();
-    Ok((
-        extract(graph.name(), arena, writer.inputs, outputs),
-        derived.plan,
-    ))
+    let workspace = &mut writer.derivation.workspace;
+    let derivative = extract(graph.name(), workspace, writer.inputs, outputs)?;
+    Ok((derivative, derived.plan))
 }
 
 fn seed_names(graph: &Graph, product: &Product) -> Vec<String> {
@@ -334,32 +332,23 @@ fn substitute(
         .collect()
 }
 
-/// The live part of an arena as a graph: inputs first.
-fn extract(name: &str, from: &Arena, inputs: Vec<Input>, outputs: Vec<Output>) -> Graph {
-    let needed = from.needed(outputs.iter().map(|o| o.value));
-    let mut arena = Arena::default();
-    let mut to = vec![ValueId(u32::MAX); from.len()];
-    let inputs = inputs
-        .into_iter()
-        .map(|input| {
-            let value = arena.parameter(input.ty.clone());
-            to[input.value.index()] = value;
-            Input { value, ..input }
-        })
-        .collect();
-    for node in from.nodes().filter(|n| needed[n.result.index()]) {
-        let operands: Vec<ValueId> = node.operands.iter().map(|v| to[v.index()]).collect();
-        let values = arena.emit_all(node.op, &operands, node.attributes.clone());
-        for (result, value) in node.results().zip(values) {
-            to[result.index()] = value;
-        }
+/// The live part of a workspace as a graph: inputs first.
+fn extract(
+    name: &str,
+    workspace: &mut Workspace,
+    mut inputs: Vec<Input>,
+    mut outputs: Vec<Output>,
+) -> Result<Graph, Error> {
+    let at: Vec<ValueId> = inputs.iter().map(|i| i.value).collect();
+    let wanted: Vec<ValueId> = outputs.iter().map(|o| o.value).collect();
+    let (arena, table) = workspace.parts();
+    let settled = settled(table, arena, &at, &wanted)?;
+    for (input, value) in inputs.iter_mut().zip(settled.inputs) {
+        input.value = value;
     }
-    let outputs = outputs
-        .into_iter()
-        .map(|o| Output {
-            value: to[o.value.index()],
-            ..o
-        })
-        .collect();
-    Graph::from_parts(name.into(), arena, inputs, outputs, HashMap::new())
+    for (output, value) in outputs.iter_mut().zip(settled.outputs) {
+        output.value = value;
+    }
+    let graph = Graph::from_parts(name.into(), settled.arena, inputs, outputs, HashMap::new());
+    Ok(graph.with_functions(settled.functions))
 }

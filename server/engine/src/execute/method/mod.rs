@@ -68,7 +68,7 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
     let point_bytes = blocks.point_bytes(graph);
     Ok(Program(match method {
         Method::Dual => {
-            let evaluator = Evaluator::new(graph);
+            let evaluator = Evaluator::new(graph)?;
             // A dual number is two or four plain ones, and so are its operations.
             let each = evaluator.operations();
             let plans = request.products.iter().map(|product| {
@@ -182,6 +182,14 @@ impl Program {
                 cost.bytes.saturating_add(points)
             },
         )
+    }
+
+    /// Bytes of the results where some may be sparse, with their coordinates; `None` where all are dense.
+    pub fn result_bytes(&self, batch: u64) -> Option<u64> {
+        match &self.0 {
+            Body::Exact(program) => Some(program.result_bytes(batch)),
+            Body::Numerical(_) | Body::Dual(_) => None,
+        }
     }
 
     /// Bytes the program itself holds.

@@ -137,9 +137,12 @@ fn derive_all(
     for (i, product) in products.iter().enumerate() {
         deriver.product = i;
         let derived = deriver.product(product)?;
-        if let Some(op) = deriver.derivation.workspace.lacking() {
-            let what = format!("a derivative of this order of {}", op.name());
-            return Err(Error::Unimplemented(what));
+        let workspace = &deriver.derivation.workspace;
+        if let Some(error) = workspace.trouble() {
+            return Err(error.clone());
+        }
+        if let Some(op) = workspace.lacking() {
+            return Err(Error::lacks(op));
         }
         deriver.derivation.products.push(derived);
     }
