@@ -288,7 +288,7 @@ fn random_graph(random: &mut Random) -> Graph {
     let mut values: Vec<ValueId> = (0..1 + (random.unit() * 3.0) as usize)
         .map(|i| g.input(&format!("x{i}"), &[n]))
         .collect();
-    let mut choose = |random: &mut Random, values: &[ValueId]| {
+    let choose = |random: &mut Random, values: &[ValueId]| {
         values[(random.unit() * values.len() as f64) as usize]
     };
     for _ in 0..4 + (random.unit() * 12.0) as usize {
