@@ -354,7 +354,8 @@ fn scans(all: &mut Vec<Scenario>) {
 
 fn maps(all: &mut Vec<Scenario>) {
     for (length, reverse) in [(3, false), (3, true), (0, false)] {
-        all.push(scenario(Op::Map, "rows", &[WIDE, WIDE, WIDE], |g| {
+        let op = if reverse { Op::Scan } else { Op::Map };
+        all.push(scenario(op, "rows", &[WIDE, WIDE, WIDE], |g| {
             let row = function("row", [vector(2), number(), vector(2)], |f, [x, y, c]| {
                 let s = f.plain(Op::Sin, &[x]);
                 let product = f.mul(s, c);

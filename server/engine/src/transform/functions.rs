@@ -1,8 +1,9 @@
 //! The functions of a workspace: the graph's own, and those derived from them. Each is derived once.
 
 use super::{Workspace, jvp, vjp};
-use crate::error::{Error, deeper};
+use crate::error::Error;
 use crate::graph::{Arena, Dependence, Function};
+use crate::op::deeper;
 use crate::op::{Attributes, Control, Emit, FunctionId, Implicit, NonSmooth, ValueId, picked};
 use crate::tensor::TensorType;
 use crate::transform::Watched;

@@ -111,11 +111,12 @@ impl<'a, 't> Runner<'a, 't> {
         } else {
             self.operands.len()
         };
-        for i in carries..end {
-            let Some(place) = parameters[i] else { continue };
+        let all = self.operands.iter().zip(parameters).enumerate();
+        for (i, (operand, place)) in all.take(end).skip(carries) {
+            let Some(place) = *place else { continue };
             match i < sequences {
-                true => self.operands[i].store_step(index, memory, place),
-                false => self.operands[i].store(memory, place),
+                true => operand.store_step(index, memory, place),
+                false => operand.store(memory, place),
             }
         }
     }
@@ -301,14 +302,14 @@ impl Keeping {
 
     /// Whether the state before a step is to be kept.
     fn wants(&mut self, step: u64) -> bool {
-        if step % self.stride != 0 {
+        if !step.is_multiple_of(self.stride) {
             return false;
         }
         if self.states.len() as u64 == self.room {
             self.states.thin();
             self.stride *= 2;
         }
-        step % self.stride == 0
+        step.is_multiple_of(self.stride)
     }
 
     /// Keeps a state, or not.

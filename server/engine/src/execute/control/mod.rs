@@ -12,13 +12,14 @@ mod tests;
 use super::interpret::{Halt, section};
 use super::memory::{Memory, Scratch};
 use super::stop::Ticker;
-use crate::error::{Error, deeper};
+use crate::error::Error;
+use crate::op::deeper;
 use crate::tape::{Argument, BodyId, ControlStep, Place, Run, Tape};
 use column::Column;
 pub(super) use states::repeated;
 
 /// Frames that stand on one another at most.
-const MAX_DEPTH: u32 = 2000;
+const MAX_DEPTH: u32 = 512;
 
 /// What a loop leaves for its pull-back.
 #[derive(Debug)]

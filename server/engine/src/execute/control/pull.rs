@@ -173,12 +173,12 @@ impl<'a, 't> Back<'a, 't> {
         let zeros = |like: &Column| Column::zeros(like.elements, like.dtype(), varying);
         let mut given = cotangents.iter();
         let mut carries = Vec::new();
-        for k in 0..count {
+        for (k, carry) in own.iter().enumerate().take(count) {
             let own_cotangent = if pull.seen[k] { given.next() } else { None };
             if pull.carried[k] {
                 carries.push(match own_cotangent {
                     Some(c) => wide(c.clone()),
-                    None => zeros(&own[k]),
+                    None => zeros(carry),
                 });
             }
         }

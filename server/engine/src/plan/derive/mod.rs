@@ -120,9 +120,9 @@ fn derive_all(
     compresses: bool,
 ) -> Result<Derivation, Error> {
     let finite = options.non_finite == NonFinite::Error;
-    // Matrices want to know what depends on what.
+    // Matrices want to know what depends on what, and who reads a derivative wants to find the graph in it.
     let matrix = |p: &Product| matches!(p, Product::Jacobian { .. } | Product::Hessian { .. });
-    let rolls = !products.iter().any(matrix);
+    let rolls = compresses && !products.iter().any(matrix);
     let (workspace, inputs, outputs) = Workspace::checked(graph, options.non_smooth, finite, rolls);
     let mut deriver = Deriver {
         graph,
