@@ -37,7 +37,10 @@ def connect(address):
 
 def implemented(stub):
     """Names of the operations that the server has and that are not control flow."""
-    control = {"call", "cond", "while", "scan", "map", "derivative"}
+    control = {
+        *("call", "cond", "while", "scan", "map", "derivative"),
+        *("implicit_root", "fixed_point", "linear_solve"),
+    }
     return {o.name for o in stub.ListOps(s.ListOpsRequest()).ops if o.implemented} - control
 
 
