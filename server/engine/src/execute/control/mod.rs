@@ -19,7 +19,7 @@ use column::Column;
 pub(super) use states::repeated;
 
 /// Frames that stand on one another at most.
-const MAX_DEPTH: u32 = 512;
+const MAX_DEPTH: u32 = 2000;
 
 /// What a loop leaves for its pull-back.
 #[derive(Debug)]

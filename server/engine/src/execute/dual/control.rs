@@ -4,7 +4,8 @@
 use super::tensor::{Value, elements};
 use super::unit::{Bodies, Pull, Step, Unit};
 use super::{Number, plain};
-use crate::error::{Error, deeper};
+use crate::error::Error;
+use crate::op::deeper;
 use crate::execute::Stop;
 use crate::graph::NodeRef;
 use crate::op::{Control, ControlKind, FunctionId};
