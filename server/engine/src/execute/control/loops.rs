@@ -260,6 +260,9 @@ fn fill(
     }
 }
 
+/// States that are kept of a loop that might never end.
+const MAX_UNKNOWN: u64 = 1 << 16;
+
 /// Which states of a loop are kept for its pull-back as it runs.
 #[derive(Debug)]
 pub(super) struct Keeping {
@@ -284,12 +287,12 @@ impl Keeping {
                 states.reserve(state, looped.length.div_ceil(stride));
                 (room, stride)
             }
-            // Nobody knows how many there will be.
-            Some(_) => (room, 1),
+            // Nobody knows how many there will be; so many are enough to run few steps again.
+            Some(_) => (room.min(MAX_UNKNOWN), 1),
         };
         let granted = match looped.condition {
             None => (each * room).min(machine.budget),
-            Some(_) => available,
+            Some(_) => (each * room).min(available),
         };
         machine.budget -= granted;
         Self {
