@@ -240,7 +240,9 @@ impl FunctionTable {
         Ok(f)
     }
 
-    /// See [`Derived::Jvp`].
+    /// Results and their tangents: within each group of parameters (carries, sequences, the rest) the parameters, then
+    /// the tangents of the active ones; within each group of results (carries, the rest) the results, then the
+    /// tangents of the seen ones.
     pub fn jvp(
         &mut self,
         of: FunctionId,
@@ -277,7 +279,7 @@ impl FunctionTable {
         )
     }
 
-    /// See [`Derived::Widened`].
+    /// The function's results from the parameters that [`FunctionTable::jvp`] takes.
     pub fn widened(
         &mut self,
         of: FunctionId,
@@ -301,7 +303,7 @@ impl FunctionTable {
         )
     }
 
-    /// See [`Derived::Pull`].
+    /// From parameters and cotangents of the seen results the cotangents of the active parameters.
     pub fn pull(
         &mut self,
         of: FunctionId,
