@@ -114,10 +114,3 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-/// Runs something that functions which run one another may run again: the stack grows as they do.
-pub(crate) fn deeper<T>(work: impl FnOnce() -> T) -> T {
-    const LEFT: usize = 128 << 10;
-    const MORE: usize = 2 << 20;
-    stacker::maybe_grow(LEFT, MORE, work)
-}

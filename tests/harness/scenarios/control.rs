@@ -340,6 +340,42 @@ fn scans(all: &mut Vec<Scenario>) {
             g.control(control, &[zero, b, x], 2)[1]
         },
     ));
+    all.push(scenario(
+        Op::Scan,
+        "a carry that stays",
+        &[WIDE, WIDE],
+        |g| {
+            let step = tuple_function("step", [number(), number()], |f, [a, b]| {
+                let sine = f.plain(Op::Sin, &[b]);
+                vec![a, f.mul(a, sine)]
+            });
+            g.functions(vec![step]);
+            let (a, b) = (g.input("a", &[]), g.input("b", &[]));
+            let control = Control::scan(FunctionId(0), 3, 2, 0, false);
+            let end = g.control(control, &[a, b], 2);
+            g.add(end[0], end[1])
+        },
+    ));
+    all.push(scenario(
+        Op::While,
+        "nothing but counting",
+        &[WIDE, AROUND],
+        |g| {
+            let parameters = || [number(), integer()];
+            let more = function("more", parameters(), |f, [_, k]| {
+                let zero = f.whole(0);
+                f.compare(Direction::Gt, k, zero)
+            });
+            let count = tuple_function("count", parameters(), |f, [x, k]| {
+                let one = f.whole(1);
+                vec![x, f.sub(k, one)]
+            });
+            g.functions(vec![more, count]);
+            let (x, k) = (g.input("x", &[]), integers(g, "k", &[]));
+            let control = Control::while_loop(FunctionId(0), FunctionId(1), 0);
+            g.control(control, &[x, k], 2)[0]
+        },
+    ));
     all.push(scenario(Op::Scan, "many steps", &[WIDE, (0.5, 0.9)], |g| {
         let step = function("step", [vector(3), number()], |f, [v, c]| {
             let sine = f.plain(Op::Sin, &[v]);
@@ -354,7 +390,8 @@ fn scans(all: &mut Vec<Scenario>) {
 
 fn maps(all: &mut Vec<Scenario>) {
     for (length, reverse) in [(3, false), (3, true), (0, false)] {
-        all.push(scenario(Op::Map, "rows", &[WIDE, WIDE, WIDE], |g| {
+        let op = if reverse { Op::Scan } else { Op::Map };
+        all.push(scenario(op, "rows", &[WIDE, WIDE, WIDE], |g| {
             let row = function("row", [vector(2), number(), vector(2)], |f, [x, y, c]| {
                 let s = f.plain(Op::Sin, &[x]);
                 let product = f.mul(s, c);
@@ -400,6 +437,25 @@ fn mixed(all: &mut Vec<Scenario>) {
         let r = g.control(control, &[c, x, k], 2);
         g.mul(r[0], r[1])
     }));
+    all.push(scenario(
+        Op::Scan,
+        "a while in each step",
+        &[POSITIVE, WIDE],
+        |g| {
+            // c ← √(c² + x²)
+            let step = function("hypotenuse", [number(), number()], |f, [c, x]| {
+                let (c, x) = (f.mul(c, c), f.mul(x, x));
+                let sum = f.add(c, x);
+                root(f, sum)
+            });
+            let mut all = newton().to_vec();
+            all.push(step);
+            g.functions(all);
+            let (c, x) = (g.input("c", &[]), g.input("x", &[3]));
+            let control = Control::scan(FunctionId(3), 3, 1, 1, false);
+            g.control(control, &[c, x], 1)[0]
+        },
+    ));
     let domains = [WIDE, AROUND, WIDE];
     all.push(scenario(Op::While, "a scan in each step", &domains, |g| {
         let parameters = || [number(), integer(), vector(3)];

@@ -121,6 +121,19 @@ fn by_tangents() -> [f64; 5] {
     std::array::from_fn(|k| 2.0 * (s[0][0] * s[0][k + 1] + s[1][0] * s[1][k + 1]))
 }
 
+/// How often each step runs, as the plan says it.
+fn recomputation(reason: &str) -> f64 {
+    match reason.split("each step runs ").nth(1) {
+        Some(rest) if rest.starts_with("once forward and once") => 2.0,
+        Some(rest) => rest
+            .split(' ')
+            .next()
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(f64::NAN),
+        None => f64::NAN,
+    }
+}
+
 /// The gradient within a budget (0: the default), and bytes of resident memory that it took at most.
 fn within(graph: &Graph, budget: u64) -> (Vec<f64>, u64) {
     let request = Request {
@@ -135,6 +148,11 @@ fn within(graph: &Graph, budget: u64) -> (Vec<f64>, u64) {
         batched: None,
     };
     let program = compile(graph, &request).expect("compiles");
+    let factor = recomputation(&program.plans()[0].reason);
+    assert!(
+        (2.0..=3.0).contains(&factor),
+        "each step runs {factor} times"
+    );
     let x = scalars(&POINT);
     let arguments = Arguments {
         inputs: x.iter().map(Tensor::as_ref).collect(),
@@ -147,7 +165,10 @@ fn within(graph: &Graph, budget: u64) -> (Vec<f64>, u64) {
     let begin = std::time::Instant::now();
     let blocks = program.evaluate(&arguments, &mut Scratch::default(), &Stop::default());
     let took = 1024 * status("VmHWM").saturating_sub(before);
-    println!("budget {budget}: {took} bytes, {:?}", begin.elapsed());
+    println!(
+        "budget {budget}: {took} bytes, {:?}, each step {factor} times",
+        begin.elapsed()
+    );
     let blocks = blocks.expect("evaluates").remove(0);
     let gradient = blocks.iter().map(|b| b.tensor.element(0)).collect();
     (gradient, took)

@@ -1,7 +1,7 @@
 //! Types of nodes with bodies.
 
 use super::{Function, FunctionSource, NodeSource, Signature};
-use crate::error::deeper;
+use crate::op::deeper;
 use crate::op::{
     Attributes, Control, ControlKind, Derivative, FunctionId, Implicit, Infer, Problem, Product,
 };

@@ -2,7 +2,7 @@
 
 use super::control::{complete_derivative, result_count};
 use super::{Graph, GraphBuilder, Limits, Violation};
-use crate::error::deeper;
+use crate::op::deeper;
 use crate::op::{Attributes, FunctionId, Infer, Op, ValueId, infer_elementwise};
 use crate::tensor::TensorType;
 

@@ -2,7 +2,8 @@
 //! a function may run itself.
 
 use super::{Class, Place, Tape, lower};
-use crate::error::{Error, deeper};
+use crate::error::Error;
+use crate::op::deeper;
 use crate::op::{Control, ControlKind, FunctionId, Sweep};
 use crate::tensor::DType;
 use crate::transform::FunctionTable;

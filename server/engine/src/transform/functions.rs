@@ -1,8 +1,9 @@
 //! The functions of a workspace: the graph's own, and those derived from them. Each is derived once.
 
 use super::{Workspace, jvp, vjp};
-use crate::error::{Error, deeper};
+use crate::error::Error;
 use crate::graph::{Arena, Dependence, Function};
+use crate::op::deeper;
 use crate::op::{Attributes, Control, Emit, FunctionId, Implicit, NonSmooth, ValueId, picked};
 use crate::tensor::TensorType;
 use crate::transform::Watched;
@@ -239,7 +240,9 @@ impl FunctionTable {
         Ok(f)
     }
 
-    /// See [`Derived::Jvp`].
+    /// Results and their tangents: within each group of parameters (carries, sequences, the rest) the parameters, then
+    /// the tangents of the active ones; within each group of results (carries, the rest) the results, then the
+    /// tangents of the seen ones.
     pub fn jvp(
         &mut self,
         of: FunctionId,
@@ -276,7 +279,7 @@ impl FunctionTable {
         )
     }
 
-    /// See [`Derived::Widened`].
+    /// The function's results from the parameters that [`FunctionTable::jvp`] takes.
     pub fn widened(
         &mut self,
         of: FunctionId,
@@ -300,7 +303,7 @@ impl FunctionTable {
         )
     }
 
-    /// See [`Derived::Pull`].
+    /// From parameters and cotangents of the seen results the cotangents of the active parameters.
     pub fn pull(
         &mut self,
         of: FunctionId,

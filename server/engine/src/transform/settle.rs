@@ -2,8 +2,9 @@
 
 use super::control::{Source, push_as_apply, unfolded};
 use super::functions::FunctionTable;
-use crate::error::{Error, deeper};
+use crate::error::Error;
 use crate::graph::{Arena, Function, Graph, Input, Output};
+use crate::op::deeper;
 use crate::op::{
     Attributes, Control, ControlKind, Derivative, Emit, FunctionId, Op, Product, Sweep, ValueId,
 };

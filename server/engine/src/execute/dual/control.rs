@@ -7,12 +7,13 @@ use super::{Number, plain};
 use crate::error::Error;
 use crate::execute::Stop;
 use crate::graph::NodeRef;
+use crate::op::deeper;
 use crate::op::{Control, ControlKind, FunctionId};
 use crate::tensor::TensorType;
 use crate::transform::Source;
 
 /// Bodies under way that stand on one another at most; as many as the exact method allows.
-const MAX_DEPTH: u32 = 512;
+const MAX_DEPTH: u32 = 2000;
 /// Iterations of a while that states no bound; a deadline comes first.
 const MAX_ITERATIONS: u64 = 1 << 40;
 
@@ -87,12 +88,12 @@ impl<'a> Run<'a> {
             return Err(too_deep());
         }
         let control = &step.control;
-        let results = match (&step.pull, control.kind) {
-            (Some(pull), _) => self.pull(control, pull, operands)?,
-            (None, ControlKind::Call) => self.body(control.functions[0], operands)?,
-            (None, ControlKind::Cond) => self.cond(control, operands)?,
-            (None, _) => self.looped(control, &operands, None)?,
-        };
+        let results = deeper(|| match (&step.pull, control.kind) {
+            (Some(pull), _) => self.pull(control, pull, operands),
+            (None, ControlKind::Call) => self.body(control.functions[0], operands),
+            (None, ControlKind::Cond) => self.cond(control, operands),
+            (None, _) => self.looped(control, &operands, None),
+        })?;
         self.depth -= 1;
         let wanted = step.results.iter();
         Ok(wanted.map(|&k| results[k].clone()).collect())

@@ -308,7 +308,8 @@ fn substituted(pattern: &Pattern, coloring: Coloring) -> Option<Symmetric> {
     let color = |v: u32| coloring.of[v as usize];
     let mirrors = mirrors(pattern);
     let mut reads = Vec::with_capacity(pattern.entries());
-    let mut groups: HashMap<(u32, u32), Vec<(u32, u32, u32)>> = HashMap::new();
+    type Triples = Vec<(u32, u32, u32)>;
+    let mut groups: HashMap<(u32, u32), Triples> = HashMap::new();
     for i in 0..pattern.rows() {
         for &j in pattern.row(i) {
             let entry = reads.len() as u32;

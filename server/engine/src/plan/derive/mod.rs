@@ -120,7 +120,10 @@ fn derive_all(
     compresses: bool,
 ) -> Result<Derivation, Error> {
     let finite = options.non_finite == NonFinite::Error;
-    let (workspace, inputs, outputs) = Workspace::checked(graph, options.non_smooth, finite);
+    // Matrices want to know what depends on what, and who reads a derivative wants to find the graph in it.
+    let matrix = |p: &Product| matches!(p, Product::Jacobian { .. } | Product::Hessian { .. });
+    let rolls = compresses && !products.iter().any(matrix);
+    let (workspace, inputs, outputs) = Workspace::checked(graph, options.non_smooth, finite, rolls);
     let mut deriver = Deriver {
         graph,
         options,
