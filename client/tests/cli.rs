@@ -702,3 +702,29 @@ fn completions_name_the_commands() {
         }
     }
 }
+
+#[test]
+fn sparse_layouts_print_their_entries() {
+    let arguments = [
+        "eval",
+        "x*sin(x)",
+        "x=[0,1,2]",
+        "-p",
+        "jacobian",
+        "--layout",
+        "sparse",
+    ];
+    let answer = json(&arguments);
+    let block = &answer["results"][0]["blocks"][0];
+    assert_eq!(block["shape"], serde_json::json!([3, 3]));
+    assert_eq!(block["rows"], serde_json::json!([0, 1, 2]));
+    assert_eq!(block["columns"], serde_json::json!([0, 1, 2]));
+    assert_eq!(block["values"].as_array().unwrap().len(), 3);
+    let plan = &answer["results"][0]["plan"];
+    assert_eq!(
+        (&plan["forward_colors"], &plan["sweeps"]),
+        (&1.into(), &1.into())
+    );
+    let text = stdout(&arguments);
+    assert!(text.contains("(1, 1) 1.38177329067603"), "{text}");
+}
