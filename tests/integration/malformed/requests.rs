@@ -333,7 +333,7 @@ fn options() -> Vec<Case> {
         "negative step": with_options(O { method: numerical, step: -1.0, ..O::default() }) => InvalidArgument at "options.step", "give a positive number";
         "infinite step": with_options(O { method: numerical, step: f64::INFINITY, ..O::default() }) => InvalidArgument at "options.step", "give a positive number";
         "step that is no number": with_options(O { step: f64::NAN, ..O::default() }) => InvalidArgument at "options.step", "give a positive number";
-        "sparse, by differences": Call::Evaluate(by_differences) => Unimplemented at "", "LAYOUT_SPARSE";
+        "sparse, by differences": Call::Evaluate(by_differences) => Unimplemented at "products[0].jacobian", "LAYOUT_SPARSE";
         "dual numbers after JAX": with_options(O { method: dual, non_smooth: pb::NonSmooth::Jax.into(), ..O::default() }) => Unimplemented at "options.method", "METHOD_DUAL";
         "memory budget of a byte": with_options(O { memory_budget_bytes: 1, ..O::default() }) => ResourceExhausted at "", "memory_budget_bytes";
         "memory budget for repeated seeds": Call::Evaluate(repeated) => ResourceExhausted at "", "memory_budget_bytes";
