@@ -45,9 +45,13 @@ impl Program {
         }
         // Half for what is kept as the loop runs, half for what is kept of a part that runs again.
         let bytes = least.saturating_add(all.min(budget));
+        let inner = match self.tape.nests_loops() {
+            true => ", and those of loops inside it once more at each level",
+            false => "",
+        };
         if all <= budget / 2 {
             let text = format!(
-                "; states of loops take {all} bytes, each step runs once forward and once on the way back"
+                "; states of loops take {all} bytes, each step runs once forward and once on the way back{inner}"
             );
             return (bytes, text);
         }
@@ -58,7 +62,7 @@ impl Program {
         });
         let factor = again.fold(2.0, f64::max);
         let text = format!(
-            "; states of loops would take {all} bytes, {} are allowed: each step runs {factor:.2} times instead of 2",
+            "; states of loops would take {all} bytes, {} are allowed: each step runs {factor:.2} times instead of 2{inner}",
             self.budget
         );
         (bytes, text)
