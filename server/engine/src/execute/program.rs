@@ -1,5 +1,6 @@
 use super::assemble::{Blocks, Window, colored, load, store, store_points, unit};
 use super::control::{Machine, repeated};
+use super::crossed::{self, Factors};
 use super::explain;
 use super::interpret::{Caught, Halt, section};
 use super::memory::{Memory, Scratch};
@@ -55,6 +56,8 @@ struct Compiled {
     compressed: Vec<(usize, usize, Vec<Read>)>,
     /// See [`crate::plan::DerivedProduct`].
     subtractions: Vec<(Entry, Entry)>,
+    /// What fills all blocks as a product of factors.
+    crossed: Option<crossed::Product>,
 }
 
 /// Directions of a product.
@@ -136,10 +139,12 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
             roots.push(source.value);
             (source.group, roots.len() - 1, source.reads.clone())
         });
+        let compressed = compressed.collect();
         products.push(Compiled {
             group: product.group,
-            compressed: compressed.collect(),
+            compressed,
             subtractions: product.subtractions.clone(),
+            crossed: (product.chain.as_ref()).map(|c| crossed::Product::new(c, &mut roots)),
             types: (blocks.iter())
                 .map(|(block, _)| (block.ty.dtype, block.ty.bytes() as usize))
                 .collect(),
@@ -160,7 +165,12 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
         sections,
         &watched,
     )?;
-    let operations = operations(&tape, &groups, points_in_lanes);
+    let crossed = products.iter().filter_map(|p| p.crossed.as_ref());
+    let products_of_factors = crossed.map(crossed::Product::operations);
+    let operations = products_of_factors.fold(
+        operations(&tape, &groups, points_in_lanes),
+        u64::saturating_add,
+    );
     let mut program = Program {
         tape,
         library: library.finish(),
@@ -221,8 +231,12 @@ impl Program {
             });
         let inputs: u64 = self.inputs.iter().map(TensorType::bytes).sum();
         let width = self.width(batch);
+        let crossed = self.products.iter().filter_map(|p| p.crossed.as_ref());
+        let crossed = crossed.map(crossed::Product::bytes).sum::<u64>();
+        let at_once = if self.points_in_lanes { width } else { 1 };
         self.tape
             .scratch_bytes(width)
+            .saturating_add(crossed.saturating_mul(at_once))
             .saturating_add(self.tape.bodies_bytes(&self.library, width))
             .saturating_add(results.saturating_add(inputs).saturating_mul(batch.max(1)))
     }
@@ -433,6 +447,7 @@ impl Run<'_> {
                 self.store(p, point, &Window { first: 0, lanes: 1 });
             }
         }
+        let mut factors = self.factors(1);
         for (g, group) in program.groups.iter().enumerate() {
             let mut first = 0;
             while first < group.lanes {
@@ -441,10 +456,54 @@ impl Run<'_> {
                 section(&program.tape, g + 1, self.memory, &mut self.ticker)?;
                 self.store(group.product, point, &Window { first, lanes });
                 self.read(g, point, first, lanes);
+                let own = crossed::Lanes::Directions(first, lanes);
+                self.read_factors(&mut factors, g, &[own]);
                 first += lanes as u64;
             }
         }
         self.subtract(point);
+        self.multiply(factors, point)?;
+        Ok(())
+    }
+
+    /// For each product that crosses waists, the factors at so many points.
+    fn factors(&self, points: usize) -> Vec<Vec<Factors>> {
+        let of = |product: &Compiled| match &product.crossed {
+            None => vec![],
+            Some(crossed) => (0..points).map(|_| crossed.factors()).collect(),
+        };
+        self.program.products.iter().map(of).collect()
+    }
+
+    /// Factors whose lanes are in memory, for each point.
+    fn read_factors(&self, factors: &mut [Vec<Factors>], group: usize, lanes: &[crossed::Lanes]) {
+        let places = &self.program.tape.roots;
+        for (product, factors) in self.program.products.iter().zip(factors) {
+            let Some(crossed) = &product.crossed else {
+                continue;
+            };
+            for (factors, &lanes) in factors.iter_mut().zip(lanes) {
+                crossed.read(factors, group, self.memory, places, lanes);
+            }
+        }
+    }
+
+    /// Multiplies what is at points from `first` on.
+    fn multiply(&mut self, factors: Vec<Vec<Factors>>, first: u64) -> Result<(), Error> {
+        for (p, factors) in factors.into_iter().enumerate() {
+            let product = &self.program.products[p];
+            let Some(crossed) = &product.crossed else {
+                continue;
+            };
+            let mut blocks = Blocks {
+                types: &product.types,
+                raw: &mut self.raw[p],
+            };
+            for (i, factors) in factors.into_iter().enumerate() {
+                let (point, ticker) = (first as usize + i, &mut self.ticker);
+                crossed.write(factors, &product.blocks, &mut blocks, point, ticker)?;
+            }
+        }
         Ok(())
     }
 
@@ -588,6 +647,13 @@ impl Run<'_> {
                 // Lanes beyond the last point hold what was there before.
                 (halt, (first + lane).min(batch - 1))
             })?;
+            let mut factors = self.factors(lanes);
+            let own: Vec<crossed::Lanes> = (0..lanes).map(crossed::Lanes::Point).collect();
+            for g in 0..program.groups.len() {
+                self.read_factors(&mut factors, g, &own);
+            }
+            self.multiply(factors, first)
+                .map_err(|error| (Halt::Error(error), first))?;
             for (p, product) in program.products.iter().enumerate() {
                 for (b, (source, root)) in product.blocks.iter().enumerate() {
                     let Some(root) = *root else { continue };
