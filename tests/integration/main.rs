@@ -20,3 +20,4 @@ mod sparsity;
 mod special_points;
 mod special_points_special;
 mod spectral;
+mod waists;

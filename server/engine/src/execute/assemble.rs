@@ -98,10 +98,23 @@ impl Blocks<'_> {
         }
     }
 
-    fn set(&mut self, to: Entry, point: usize, number: f64) {
+    pub fn set(&mut self, to: Entry, point: usize, number: f64) {
         match self.bytes(to, point) {
             (DType::F32, bytes) => (number as f32).write(bytes),
             (_, bytes) => number.write(bytes),
+        }
+    }
+
+    /// Numbers from an entry on.
+    pub fn set_all(&mut self, to: Entry, point: usize, numbers: &[f64]) {
+        let (dtype, size) = self.types[to.block as usize];
+        let at = point * size + to.at as usize * dtype.size_bytes();
+        let raw = &mut self.raw[to.block as usize][at..];
+        match dtype {
+            DType::F32 => {
+                (raw.chunks_exact_mut(4).zip(numbers)).for_each(|(raw, &x)| (x as f32).write(raw))
+            }
+            _ => (raw.chunks_exact_mut(8).zip(numbers)).for_each(|(raw, x)| x.write(raw)),
         }
     }
 

@@ -15,11 +15,11 @@ const SMALL: usize = 1 << 10;
 const CALL: usize = 1 << 24;
 
 /// A matrix within a memory: first element, and steps of rows and columns.
-struct Matrix<'a, T> {
-    cells: &'a [Cell<T>],
-    start: usize,
-    row: usize,
-    column: usize,
+pub(super) struct Matrix<'a, T> {
+    pub cells: &'a [Cell<T>],
+    pub start: usize,
+    pub row: usize,
+    pub column: usize,
 }
 
 fn offsets(view: &Strided) -> Vec<usize> {
@@ -116,7 +116,7 @@ impl<T> Matrix<'_, T> {
 }
 
 /// `out = left · right`, m × k times k × n, none of them 0.
-fn multiply<T: Element>(
+pub(super) fn multiply<T: Element>(
     out: &Matrix<'_, T>,
     left: &Matrix<'_, T>,
     right: &Matrix<'_, T>,

@@ -2,6 +2,7 @@
 
 mod assemble;
 mod control;
+mod crossed;
 mod dot;
 mod dual;
 mod elementwise;

@@ -9,6 +9,7 @@ mod tests;
 pub use compile::compile;
 
 use super::control::Machine;
+use super::crossed;
 use super::explain;
 use super::interpret::{Caught, Halt};
 use super::memory::Scratch;
@@ -58,6 +59,8 @@ struct Compiled {
     compressed: Vec<(usize, usize, Vec<Read>)>,
     /// See [`crate::plan::DerivedProduct`].
     subtractions: Vec<(Entry, Entry)>,
+    /// What fills all blocks as a product of factors.
+    crossed: Option<crossed::Product>,
 }
 
 /// Directions of a product.

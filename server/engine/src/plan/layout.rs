@@ -70,6 +70,52 @@ pub struct Compressed {
     pub reads: Vec<Read>,
 }
 
+/// A Jacobian as the product of factors, the inputs' side first.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// Each one's rows are the next one's columns.
+    pub factors: Vec<Factor>,
+    /// For each block its first row and column in the product; `None`: zeros throughout.
+    pub starts: Vec<Option<[u64; 2]>>,
+    /// Whether the outputs' side is multiplied first.
+    pub from_left: bool,
+    /// What multiplication takes.
+    pub multiply_adds: u64,
+}
+
+/// A factor of a chain, row by row.
+#[derive(Clone, Debug)]
+pub struct Factor {
+    /// The group of its sweeps.
+    pub group: usize,
+    /// Its rows.
+    pub rows: u64,
+    /// Its columns.
+    pub columns: u64,
+    /// What is read from the sweeps.
+    pub parts: Vec<Part>,
+    /// Diagonals of ones: first row, first column, length.
+    pub ones: Vec<[u64; 3]>,
+}
+
+/// Part of a factor: element `e` of `value` in lane `first_lane + i` stands at
+/// `at + e · element_step + i · lane_step`.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The value.
+    pub value: ValueId,
+    /// See above.
+    pub first_lane: u64,
+    /// How many lanes.
+    pub lanes: u64,
+    /// See above.
+    pub at: u64,
+    /// See above.
+    pub element_step: u64,
+    /// See above.
+    pub lane_step: u64,
+}
+
 impl BlockSource {
     /// A value that needs no lanes.
     pub fn plain(value: Option<ValueId>, ty: TensorType) -> Self {

@@ -7,11 +7,14 @@ mod layout;
 mod mode;
 mod request;
 pub mod sparsity;
+mod waist;
+
+pub(crate) use waist::PRODUCT_RATE;
 
 pub use crate::transform::Parts;
 pub use derive::{Derivation, DerivedProduct, Group, Seed, SeedSource, across, derive, structure};
 pub use differentiate::differentiate;
-pub use layout::{BlockSource, Compressed, Coordinates, Entry, Read};
+pub use layout::{BlockSource, Chain, Compressed, Coordinates, Entry, Factor, Part, Read};
 pub use request::{
     Candidate, HvpMode, Layout, Method, Mode, NonFinite, NonSmooth, Options, Plan, Product, Request,
 };

@@ -114,6 +114,36 @@ pub fn colors_reason(mode: Mode, forced: bool, colors: [u32; 2], [n, m]: [u64; 2
     format!("{name}: {asked}{what}; {sweeps} instead of {plain}")
 }
 
+/// "mixed: across a waist of 5 values between 500 inputs and 800 outputs; 5 forward and 5 reverse sweeps instead of
+/// 500".
+pub fn crossed_reason(
+    forced: bool,
+    waists: &[u64],
+    [forward, reverse]: [u64; 2],
+    [n, m]: [u64; 2],
+) -> String {
+    let waist = match waists {
+        [only] => format!("a waist of {}", count(*only, "value")),
+        [first @ .., last] => {
+            let first: Vec<String> = first.iter().map(u64::to_string).collect();
+            let first = first.join(", ");
+            format!("waists of {first} and {}", count(*last, "value"))
+        }
+        [] => "no waist".into(),
+    };
+    let asked = if forced {
+        "asked for by the request; "
+    } else {
+        ""
+    };
+    let (inputs, outputs) = (count(n, "input"), count(m, "output"));
+    let reverse = count(reverse, "reverse sweep");
+    format!(
+        "mixed: {asked}across {waist} between {inputs} and {outputs}; {forward} forward and {reverse} instead of {}",
+        n.min(m)
+    )
+}
+
 /// "forward over reverse: 3 colours (star) of 100000 columns; 3 sweeps instead of 100000".
 pub fn hessian_reason(mode: Option<HvpMode>, kind: &str, colors: u32, n: u64) -> String {
     let name = match mode {

@@ -1,5 +1,6 @@
 use super::{Compiled, Lanes, Program};
 use crate::error::Error;
+use crate::execute::crossed;
 use crate::graph::Graph;
 use crate::op::ValueId;
 use crate::plan::{Mode, Parts, Plan, Request, across, derive};
@@ -93,10 +94,12 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
             roots.push(source.value);
             (source.group, roots.len() - 1, source.reads.clone())
         });
+        let compressed = compressed.collect();
         products.push(Compiled {
             group: product.group,
-            compressed: compressed.collect(),
+            compressed,
             subtractions: product.subtractions.clone(),
+            crossed: (product.chain.as_ref()).map(|c| crossed::Product::new(c, &mut roots)),
             types: (blocks.iter())
                 .map(|(block, _)| (block.ty.dtype, block.ty.bytes() as usize))
                 .collect(),
@@ -117,7 +120,12 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
         sections,
         &watched,
     )?;
-    let operations = operations(&tape, &groups, points_in_lanes);
+    let crossed = products.iter().filter_map(|p| p.crossed.as_ref());
+    let products_of_factors = crossed.map(crossed::Product::operations);
+    let operations = products_of_factors.fold(
+        operations(&tape, &groups, points_in_lanes),
+        u64::saturating_add,
+    );
     let mut program = Program {
         tape,
         library: library.finish(),

@@ -2,6 +2,7 @@
 
 use super::Program;
 use crate::execute::control::repeated;
+use crate::execute::crossed;
 use crate::tensor::TensorType;
 
 /// Lanes that run together: enough for the widest vectors several times over, few enough for the cache.
@@ -18,8 +19,12 @@ impl Program {
 
     /// The same with so many lanes at once.
     fn bytes_with(&self, width: u64, batch: u64) -> u64 {
+        let crossed = self.products.iter().filter_map(|p| p.crossed.as_ref());
+        let crossed = crossed.map(crossed::Product::bytes).sum::<u64>();
+        let at_once = if self.points_in_lanes { width } else { 1 };
         self.tape
             .scratch_bytes(width)
+            .saturating_add(crossed.saturating_mul(at_once))
             .saturating_add(self.tape.bodies_bytes(&self.library, width))
             .saturating_add(self.ends_bytes().saturating_mul(batch.max(1)))
     }

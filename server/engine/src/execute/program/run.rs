@@ -1,5 +1,7 @@
-use super::{Arguments, Lanes, Program};
+use super::{Arguments, Compiled, Lanes, Program};
+use crate::error::Error;
 use crate::execute::assemble::{Blocks, Window, colored, load, store, store_points, unit};
+use crate::execute::crossed::{self, Factors};
 use crate::execute::interpret::{Halt, section};
 use crate::execute::memory::Memory;
 use crate::execute::stop::Ticker;
@@ -46,6 +48,7 @@ impl Run<'_> {
                 self.store(p, point, &Window { first: 0, lanes: 1 });
             }
         }
+        let mut factors = self.factors(1);
         for (g, group) in program.groups.iter().enumerate() {
             let mut first = 0;
             while first < group.lanes {
@@ -54,10 +57,54 @@ impl Run<'_> {
                 section(&program.tape, g + 1, self.memory, &mut self.ticker)?;
                 self.store(group.product, point, &Window { first, lanes });
                 self.read(g, point, first, lanes);
+                let own = crossed::Lanes::Directions(first, lanes);
+                self.read_factors(&mut factors, g, &[own]);
                 first += lanes as u64;
             }
         }
         self.subtract(point);
+        self.multiply(factors, point)?;
+        Ok(())
+    }
+
+    /// For each product that crosses waists, the factors at so many points.
+    fn factors(&self, points: usize) -> Vec<Vec<Factors>> {
+        let of = |product: &Compiled| match &product.crossed {
+            None => vec![],
+            Some(crossed) => (0..points).map(|_| crossed.factors()).collect(),
+        };
+        self.program.products.iter().map(of).collect()
+    }
+
+    /// Factors whose lanes are in memory, for each point.
+    fn read_factors(&self, factors: &mut [Vec<Factors>], group: usize, lanes: &[crossed::Lanes]) {
+        let places = &self.program.tape.roots;
+        for (product, factors) in self.program.products.iter().zip(factors) {
+            let Some(crossed) = &product.crossed else {
+                continue;
+            };
+            for (factors, &lanes) in factors.iter_mut().zip(lanes) {
+                crossed.read(factors, group, self.memory, places, lanes);
+            }
+        }
+    }
+
+    /// Multiplies what is at points from `first` on.
+    fn multiply(&mut self, factors: Vec<Vec<Factors>>, first: u64) -> Result<(), Error> {
+        for (p, factors) in factors.into_iter().enumerate() {
+            let product = &self.program.products[p];
+            let Some(crossed) = &product.crossed else {
+                continue;
+            };
+            let mut blocks = Blocks {
+                types: &product.types,
+                raw: &mut self.raw[p],
+            };
+            for (i, factors) in factors.into_iter().enumerate() {
+                let (point, ticker) = (first as usize + i, &mut self.ticker);
+                crossed.write(factors, &product.blocks, &mut blocks, point, ticker)?;
+            }
+        }
         Ok(())
     }
 
@@ -202,6 +249,13 @@ impl Run<'_> {
                 // Lanes beyond the last point hold what was there before.
                 (halt, (first + lane).min(batch - 1))
             })?;
+            let mut factors = self.factors(lanes);
+            let own: Vec<crossed::Lanes> = (0..lanes).map(crossed::Lanes::Point).collect();
+            for g in 0..program.groups.len() {
+                self.read_factors(&mut factors, g, &own);
+            }
+            self.multiply(factors, first)
+                .map_err(|error| (Halt::Error(error), first))?;
             for (p, product) in program.products.iter().enumerate() {
                 for (b, (source, root)) in product.blocks.iter().enumerate() {
                     let Some(root) = *root else { continue };

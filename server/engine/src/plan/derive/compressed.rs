@@ -1,5 +1,6 @@
 //! Jacobians and Hessians of known structure: several columns (or rows) a sweep, answers dense or sparse.
 
+use super::crossed::Crossed;
 use super::structure::{Key, Structure, full};
 use super::{
     BlockSource, Compressed, DerivedProduct, Deriver, Entry, Group, Live, Seed, SeedSource, Way,
@@ -33,7 +34,8 @@ impl Deriver<'_> {
         self.compresses && (asked || forced || n.min(m) >= WORTH)
     }
 
-    /// `None`: colours do not help, and nobody asks for a sparse answer. Then `written` may be the forward way.
+    /// By colours, or across waists where that is cheaper. `None`: colours do not help, and nobody asks for a sparse
+    /// answer. Then `written` may be the forward way.
     pub(super) fn compressed_jacobian(
         &mut self,
         outputs: &[u32],
@@ -41,6 +43,7 @@ impl Deriver<'_> {
         live: &Live,
         layout: Layout,
         written: &mut Option<Way>,
+        crossed: &mut Option<Crossed>,
     ) -> Result<Option<DerivedProduct>, Error> {
         let ys: Vec<ValueId> = outputs.iter().map(|&o| self.output(o)).collect();
         let (n, m) = (live.elements, self.elements(&ys));
@@ -50,10 +53,9 @@ impl Deriver<'_> {
         let sizes = ys.iter().map(|&y| self.elements(&[y]));
         let roots: Vec<_> = forward.values.iter().copied().zip(sizes).collect();
         let found = self.structure_of(Key::Jacobian { outputs, wrt }, &seeds, &roots);
-        let must = layout == Layout::Sparse || forced == Some(Mode::Mixed);
         let structure = match found {
             Some(structure) => structure,
-            None if must => full(m, n)?,
+            None if layout == Layout::Sparse => full(m, n)?,
             None => {
                 *written = Some(forward);
                 return Ok(None);
@@ -80,14 +82,17 @@ impl Deriver<'_> {
             Some(Mode::Reverse) => m,
             _ => n.min(m),
         };
-        if !sparse && !must && cover.is_none() && u64::from(fewest) >= plain {
+        let mixed = forced == Some(Mode::Mixed);
+        if mixed && cover.is_none() && crossed.is_none() && n > 0 && m > 0 {
+            return Err(self.cannot_mix(n, m));
+        }
+        if !sparse && cover.is_none() && (mixed || u64::from(fewest) >= plain) {
             *written = Some(forward);
             return Ok(None);
         }
         let large = self.is_large();
         let (by_columns, by_rows) = match forced {
-            Some(Mode::Mixed) if cover.is_some() => (false, false),
-            Some(Mode::Mixed) => (true, true),
+            Some(Mode::Mixed) if n > 0 && m > 0 => (false, false),
             _ => worth_pricing(forced, columns.count.into(), rows.count.into(), large),
         };
         // Of a large graph the fewest sweeps decide; else what they cost.
@@ -121,11 +126,23 @@ impl Deriver<'_> {
         }
         // Stable: ties go to forward.
         candidates.sort_by_key(|(c, _)| c.operations);
+        let cheaper = |crossed: &Crossed| {
+            let best = candidates.first();
+            best.is_none_or(|(best, _)| crossed.candidate.operations < best.operations)
+        };
+        if crossed.as_ref().is_some_and(cheaper)
+            && let Some(crossed) = crossed.take()
+        {
+            let others = candidates.into_iter().map(|(c, _)| c).collect();
+            let (of, by) = (self.outputs_side(outputs), self.inputs_side(wrt, live));
+            let sparse = sparse.then_some(&*structure);
+            return Ok(Some(self.cross(crossed, &of, &by, sparse, others)));
+        }
         let Some((best, [columns, rows])) = candidates.first().cloned() else {
             return Ok(None);
         };
         let (of, by) = (self.outputs_side(outputs), self.inputs_side(wrt, live));
-        let mut place = Places::new(&of, &by, &structure, sparse);
+        let mut place = Places::new(&of, &by, sparse.then_some(&*structure));
         for (block, o, w) in place.named(&of, &by) {
             (block.output, block.wrt) = (Some(o), Some(w));
         }
@@ -166,6 +183,7 @@ impl Deriver<'_> {
             blocks: place.blocks,
             compressed,
             subtractions: vec![],
+            chain: None,
             plan,
         }))
     }
@@ -216,7 +234,7 @@ impl Deriver<'_> {
             return Ok(None);
         }
         let by = self.inputs_side(wrt, live);
-        let mut place = Places::new(&by, &by, &structure, sparse);
+        let mut place = Places::new(&by, &by, sparse.then_some(&*structure));
         for (block, w, v) in place.named(&by, &by) {
             (block.output, block.wrt, block.wrt_second) = (Some(output), Some(w), Some(v));
         }
@@ -253,6 +271,7 @@ impl Deriver<'_> {
             blocks: place.blocks,
             compressed,
             subtractions: subtractions.collect(),
+            chain: None,
             plan,
         }))
     }
@@ -281,7 +300,7 @@ impl Deriver<'_> {
         self.derivation.groups.len() - 1
     }
 
-    fn outputs_side(&self, outputs: &[u32]) -> Vec<Side> {
+    pub(super) fn outputs_side(&self, outputs: &[u32]) -> Vec<Side> {
         let mut end = 0;
         let side = |&position: &u32| {
             let ty = self.ty(self.output(position));
@@ -296,7 +315,7 @@ impl Deriver<'_> {
         outputs.iter().map(side).collect()
     }
 
-    fn inputs_side(&self, wrt: &[u32], live: &Live) -> Vec<Side> {
+    pub(super) fn inputs_side(&self, wrt: &[u32], live: &Live) -> Vec<Side> {
         let inputs = wrt.iter().zip(&live.places);
         let side = |(&position, place): (&u32, &Option<super::LivePlace>)| {
             let ty = self.ty(self.input(position));
@@ -327,11 +346,32 @@ impl Way {
 }
 
 /// An output or input as rows or columns of a matrix.
-struct Side {
+pub(super) struct Side {
     position: u32,
     ty: TensorType,
     /// Its rows or columns; `None` if it does not matter.
     range: Option<[u32; 2]>,
+}
+
+impl Side {
+    /// Its first row or column.
+    pub(super) fn start(&self) -> Option<u64> {
+        self.range.map(|[start, _]| start.into())
+    }
+
+    /// The first row or column after it.
+    pub(super) fn end(&self) -> Option<u64> {
+        self.range.map(|[_, end]| end.into())
+    }
+}
+
+/// Blocks of `of` (rows) differentiated by `by` (columns), dense or of that pattern.
+pub(super) fn blocks_of(of: &[Side], by: &[Side], sparse: Option<&Structure>) -> Vec<BlockSource> {
+    let mut places = Places::new(of, by, sparse);
+    for (block, o, b) in places.named(of, by) {
+        (block.output, block.wrt) = (Some(o), Some(b));
+    }
+    places.blocks
 }
 
 /// Reads from the values of a way, whose elements are numbered one value after the other.
@@ -386,12 +426,12 @@ struct Places {
 
 impl Places {
     /// Blocks of `of` (rows) differentiated by `by` (columns).
-    fn new(of: &[Side], by: &[Side], structure: &Structure, sparse: bool) -> Self {
+    fn new(of: &[Side], by: &[Side], sparse: Option<&Structure>) -> Self {
         let ranges = [of, by].map(|sides| sides.iter().map(|side| side.range).collect());
         let mut places = Self {
             blocks: vec![],
             ranges,
-            sparse,
+            sparse: sparse.is_some(),
         };
         let mut coordinates: Vec<Coordinates> = Vec::new();
         for (o, b) in of.iter().flat_map(|o| by.iter().map(move |b| (o, b))) {
@@ -401,7 +441,7 @@ impl Places {
                 columns: vec![],
             });
         }
-        if sparse {
+        if let Some(structure) = sparse {
             places.locate(structure, |_, block, [i, j]| {
                 coordinates[block].rows.push(i.into());
                 coordinates[block].columns.push(j.into());
@@ -409,7 +449,7 @@ impl Places {
         }
         let pairs = of.iter().flat_map(|o| by.iter().map(move |b| (o, b)));
         let blocks = pairs.zip(coordinates).map(|((o, b), coordinates)| {
-            BlockSource::filled(&o.ty, &b.ty, sparse.then(|| Arc::new(coordinates)))
+            BlockSource::filled(&o.ty, &b.ty, sparse.map(|_| Arc::new(coordinates)))
         });
         places.blocks = blocks.collect();
         places

@@ -1,5 +1,6 @@
 //! Gradients and Jacobians: forward or reverse, whichever is cheaper.
 
+use super::crossed::Crossed;
 use super::{BlockSource, DerivedProduct, Deriver, Way};
 use crate::error::Error;
 use crate::op::ValueId;
@@ -19,15 +20,23 @@ impl Deriver<'_> {
         let (n, m) = (live.elements, self.elements(&ys));
         let nothing = n == 0 || m == 0;
         let mut written = None;
+        let mut crossed = match layout {
+            Some(_) => self.crossed(&ys, &live.values)?,
+            None => None,
+        };
         if self.is_compressible(layout, n, m) {
             let layout = layout.unwrap_or_default();
             if let Some(product) =
-                self.compressed_jacobian(outputs, wrt, &live, layout, &mut written)?
+                self.compressed_jacobian(outputs, wrt, &live, layout, &mut written, &mut crossed)?
             {
                 return Ok(product);
             }
         }
-        let (forward, reverse) = match nothing {
+        let mixed = layout.is_some() && self.compresses && self.options.mode == Some(Mode::Mixed);
+        if mixed && crossed.is_none() && !nothing {
+            return Err(self.cannot_mix(n, m));
+        }
+        let (forward, reverse) = match nothing || mixed {
             true => (None, None),
             false => {
                 let (forward, reverse) = worth_pricing(self.options.mode, n, m, self.is_large());
@@ -44,6 +53,16 @@ impl Deriver<'_> {
         };
         let candidate = |way: &Option<Way>| way.as_ref().map(|w| w.candidate.clone());
         let candidates = choose(candidate(&forward), candidate(&reverse));
+        let cheaper = |crossed: &Crossed| {
+            let best = candidates.first();
+            best.is_none_or(|best| crossed.candidate.operations < best.operations)
+        };
+        if crossed.as_ref().is_some_and(cheaper)
+            && let Some(crossed) = crossed.take()
+        {
+            let (of, by) = (self.outputs_side(outputs), self.inputs_side(wrt, &live));
+            return Ok(self.cross(crossed, &of, &by, None, candidates));
+        }
         // A gradient takes one sweep; there is nothing to mix.
         let forced = matches!(self.options.mode, Some(Mode::Forward | Mode::Reverse));
         let why = reason(&candidates, forced, n, m);
@@ -81,6 +100,7 @@ impl Deriver<'_> {
             blocks,
             compressed: vec![],
             subtractions: vec![],
+            chain: None,
             plan: plan(candidates, why, n, m, 0),
         })
     }

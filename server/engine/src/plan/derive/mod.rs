@@ -1,4 +1,5 @@
 mod compressed;
+mod crossed;
 mod jacobian;
 mod second_order;
 mod structure;
@@ -6,7 +7,7 @@ mod structure;
 pub use structure::structure;
 
 use super::mode::{plan, price, sweeps};
-use super::{BlockSource, Compressed, Entry};
+use super::{BlockSource, Chain, Compressed, Entry};
 use super::{Candidate, HvpMode, Layout, Mode, NonFinite, Options, Plan, Product};
 use crate::error::Error;
 use crate::graph::Graph;
@@ -71,6 +72,8 @@ pub struct DerivedProduct {
     pub compressed: Vec<Compressed>,
     /// To do in order when all is read: from the first entry take the second.
     pub subtractions: Vec<(Entry, Entry)>,
+    /// What fills all blocks as a product of factors.
+    pub chain: Option<Chain>,
     /// How it was planned.
     pub plan: Plan,
 }
@@ -393,6 +396,7 @@ impl Deriver<'_> {
             blocks,
             compressed: vec![],
             subtractions: vec![],
+            chain: None,
             plan: plan(vec![], "no derivative asked for".into(), 0, m, cost),
         }
     }
@@ -440,6 +444,7 @@ impl Deriver<'_> {
             blocks,
             compressed: vec![],
             subtractions: vec![],
+            chain: None,
             plan: plan(vec![way.candidate], why.into(), n, m, 0),
         })
     }

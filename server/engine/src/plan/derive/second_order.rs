@@ -107,6 +107,7 @@ impl Deriver<'_> {
             blocks,
             compressed: vec![],
             subtractions: vec![],
+            chain: None,
             plan,
         })
     }
@@ -153,6 +154,7 @@ impl Deriver<'_> {
             blocks,
             compressed: vec![],
             subtractions: vec![],
+            chain: None,
             plan,
         })
     }

@@ -65,10 +65,12 @@ impl Structure {
         self.cover.get_or_init(cover).as_ref()
     }
 
-    /// Both, whether or not that pays.
+    /// Both, whether or not that pays; of one side alone there is nothing to mix.
     pub fn forced_cover(&self) -> Option<Bidirectional> {
         let found = self.cover().cloned();
-        found.or_else(|| coloring::bidirectional(&self.pattern, self.turned(), u32::MAX))
+        let found =
+            found.or_else(|| coloring::bidirectional(&self.pattern, self.turned(), u32::MAX));
+        found.filter(|cover| cover.rows.count > 0 && cover.columns.count > 0)
     }
 
     /// Colours of a symmetric pattern from which entries are read directly. Where to find them takes too long they
