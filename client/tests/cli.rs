@@ -296,6 +296,34 @@ fn a_graph_goes_through_files_pipes_and_derivatives() {
 }
 
 #[test]
+fn functions_are_evaluated_shown_and_derived() {
+    let power = "fn power(x, n) = if n > 0 then x*power(x, n - 1) else 1; power(x, 3)";
+    let answer = json(&["eval", power, "x=2", "-p", "value,gradient,hessian"]);
+    assert_eq!(values(&answer), [8.0, 12.0, 12.0]);
+    let shown = stdout(&["show", power, "--graph"]);
+    for part in [
+        "function=\"power\"",
+        "function \"power\" (%0: f64, %1: f64)",
+        "branches=[\"else\", \"then\"]",
+    ] {
+        assert!(shown.contains(part), "{part:?} in {shown}");
+    }
+    // The derivative as a file, which is a graph like any other.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("gradient.json");
+    let path = path.to_str().unwrap();
+    fs::write(path, stdout(&["derive", power, "--json"])).unwrap();
+    assert_eq!(values(&json(&["eval", path, "x=2", "-p", "value"])), [12.0]);
+    let output = run(&["eval", "fn f(x) = k*x; f(y)", "y=2"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("`k` is no parameter of this function"),
+        "{said}"
+    );
+}
+
+#[test]
 fn plan_and_ops_tell_without_computing() {
     let plan = json(&["plan", "sum(x^2)", "x:[1000]"]);
     assert_eq!(plan["plans"][0]["product"], "gradient");

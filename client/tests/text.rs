@@ -125,6 +125,91 @@ const CASES: &[Case] = &[
         30.0,
         &[8.0],
     ),
+    (
+        "fn f(x, y) = x*y^2; f(x, 3) + f(2, y)",
+        &[("x", 1.0), ("y", 2.0)],
+        17.0,
+        &[9.0, 8.0],
+    ),
+    (
+        "fn two(x) { t = sin(x); return t, x*t }\na, b = two(x*pi)\nreturn b",
+        &[("x", 0.5)],
+        0.5 * PI,
+        &[PI],
+    ),
+    (
+        "if x > y then x*y else x/y",
+        &[("x", 2.0), ("y", 4.0)],
+        0.5,
+        &[0.25, -0.125],
+    ),
+    (
+        "k = 3; if x > 0 then x^k else x/k",
+        &[("x", 2.0)],
+        8.0,
+        &[12.0],
+    ),
+    (
+        "fn f(x) = if x > 0 then if x > 1 then x^2 else x else 0\nf(x)",
+        &[("x", 3.0)],
+        9.0,
+        &[6.0],
+    ),
+    (
+        "fn power(x, n) = if n > 0 then x*power(x, n - 1) else 1\npower(x, 5)",
+        &[("x", 2.0)],
+        32.0,
+        &[80.0],
+    ),
+    (
+        "fn far(x, d, a) = d > 1e-15\nfn step(x, d, a) { y = (x + a/x)/2; return y, abs(y - x) }\n\
+         root_of_a, d = while(far, step, a, 1, a); return root_of_a",
+        &[("a", 2.0)],
+        std::f64::consts::SQRT_2,
+        &[0.5 * std::f64::consts::FRAC_1_SQRT_2],
+    ),
+    (
+        "fn horner(sum, c, x) = sum*x + c; scan(horner, 0, [3, 2, 1], x)",
+        &[("x", 2.0)],
+        17.0,
+        &[14.0],
+    ),
+    (
+        "fn grow(x, a) = x*a; scan(grow, 1, a, length=3)",
+        &[("a", 2.0)],
+        8.0,
+        &[12.0],
+    ),
+    (
+        "fn f(c, x) = exp(c*x); sum(map(f, [0, 1, 2], x))",
+        &[("x", 0.0)],
+        3.0,
+        &[3.0],
+    ),
+    (
+        "fn loss(w, x) = (w*x - 1)^2; w - 0.1*grad(loss, w, x)",
+        &[("w", 1.0), ("x", 2.0)],
+        0.6,
+        &[0.2, -0.6],
+    ),
+    (
+        "fn f(x, a) = a*x^3; hessian(f, x, a)",
+        &[("x", 2.0), ("a", 3.0)],
+        36.0,
+        &[18.0, 12.0],
+    ),
+    (
+        "fn g(y, a) = y^2 - a; root(g, 1, a)",
+        &[("a", 4.0)],
+        2.0,
+        &[0.25],
+    ),
+    (
+        "fn A(v, x) = v*x; linear_solve(A, 4, x)",
+        &[("x", 2.0)],
+        2.0,
+        &[-1.0],
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! The syntax tree: an arena in which operands stand before their users, so that nobody recurses over it.
 
+use super::definition::Runner;
 use super::error::Span;
 use super::function::Function;
 
@@ -23,6 +24,24 @@ pub(super) enum Node {
     Index(ExprId, Vec<Subscript>),
     /// `[a, b, …]`: the elements stacked along a new first axis.
     Stack(Vec<ExprId>),
+    /// Runs functions of the text, by position.
+    Run {
+        runner: Runner,
+        functions: Vec<usize>,
+        arguments: Vec<ExprId>,
+        /// Of a scan.
+        length: Option<ExprId>,
+        /// How many results are taken.
+        taken: usize,
+    },
+    /// One result of several.
+    Result(ExprId, usize),
+    /// The arms are trees of their own; beside each, which argument each of its inputs is.
+    If {
+        condition: ExprId,
+        arguments: Vec<ExprId>,
+        arms: Box<[(Ast, Vec<usize>); 2]>,
+    },
 }
 
 /// What stands between two operands.

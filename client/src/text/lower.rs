@@ -1,20 +1,36 @@
 //! Syntax tree to expressions: one pass over the arena, operands first.
 
 use super::ast::{Ast, ExprId, Node, Operator};
+use super::definition::Definition;
 use super::error::{Fault, Span};
-use crate::expr::{Expr, GraphBuilder};
+use super::run::{self, Run};
+use crate::expr::{self, Expr, GraphBuilder};
 use crate::tensor::{Array, Dtype, Tensor};
 
 /// Adds the outputs to a builder, with these expressions for the inputs, in the tree's order of them.
 pub(super) fn lower(
     ast: &Ast,
+    definitions: &[Definition],
     builder: &GraphBuilder,
     inputs: &[Expr],
+) -> Result<Vec<Expr>, Fault> {
+    let functions = run::functions(definitions, builder)?;
+    let functions: Vec<_> = functions.into_iter().map(Some).collect();
+    lower_tree(ast, builder, inputs, &functions)
+}
+
+/// The outputs of one tree.
+pub(super) fn lower_tree(
+    ast: &Ast,
+    builder: &GraphBuilder,
+    inputs: &[Expr],
+    functions: &[Option<expr::Function>],
 ) -> Result<Vec<Expr>, Fault> {
     let mut lowering = Lowering {
         ast,
         builder,
         inputs,
+        functions,
         values: Vec::with_capacity(ast.nodes.len()),
     };
     // A mistake made before is not one of this text.
@@ -40,12 +56,16 @@ pub(super) enum Value {
     /// Known here: usable as axis, index or exponent.
     Constant(Array),
     Expr(Expr),
+    /// What a call gives; only [`Node::Result`] takes them apart.
+    Several(Vec<Expr>),
 }
 
 pub(super) struct Lowering<'a> {
     ast: &'a Ast,
     pub builder: &'a GraphBuilder,
     inputs: &'a [Expr],
+    /// Of the text, by position, as far as they are made.
+    pub functions: &'a [Option<expr::Function>],
     values: Vec<Value>,
 }
 
@@ -67,6 +87,31 @@ impl Lowering<'_> {
             } => self.call(*function, arguments, *axis, span)?,
             Node::Index(base, subscripts) => self.index(*base, subscripts, span)?,
             Node::Stack(elements) => return self.stack(elements, span),
+            Node::Run {
+                runner,
+                functions,
+                arguments,
+                length,
+                taken,
+            } => {
+                let run = Run {
+                    runner: *runner,
+                    functions,
+                    arguments,
+                    length: *length,
+                    taken: *taken,
+                };
+                return Ok(Value::Several(self.run(&run, span)?));
+            }
+            Node::Result(call, i) => match self.value(*call) {
+                Value::Several(all) => all[*i].clone(),
+                _ => self.expr(*call),
+            },
+            Node::If {
+                condition,
+                arguments,
+                arms,
+            } => self.branches(*condition, arguments, arms, span)?,
         };
         Ok(Value::Expr(expr))
     }
@@ -194,7 +239,7 @@ impl Lowering<'_> {
     pub fn constant(&self, id: ExprId) -> Option<&Array> {
         match self.value(id) {
             Value::Constant(array) => Some(array),
-            Value::Expr(_) => None,
+            Value::Expr(_) | Value::Several(_) => None,
         }
     }
 
@@ -207,7 +252,7 @@ impl Lowering<'_> {
     fn shape(&self, id: ExprId) -> Vec<usize> {
         match self.value(id) {
             Value::Constant(array) => array.shape().to_vec(),
-            Value::Expr(expr) => expr.shape(),
+            Value::Expr(_) | Value::Several(_) => self.expr(id).shape(),
         }
     }
 
@@ -216,6 +261,7 @@ impl Lowering<'_> {
         match self.value(id) {
             Value::Constant(array) => self.builder.constant(array),
             Value::Expr(expr) => expr.clone(),
+            Value::Several(all) => all[0].clone(),
         }
     }
 
@@ -246,11 +292,11 @@ impl Lowering<'_> {
     /// Two operands of one element type; a constant takes that of the other one.
     pub fn numeric_pair(&self, a: ExprId, b: ExprId, span: &Span) -> Result<[Expr; 2], Fault> {
         let pair = match (self.value(a), self.value(b)) {
-            (Value::Constant(array), Value::Expr(_)) => {
+            (Value::Constant(array), Value::Expr(_) | Value::Several(_)) => {
                 let b = self.numeric(b)?;
                 [self.constant_as(array, b.dtype(), a)?, b]
             }
-            (Value::Expr(_), Value::Constant(array)) => {
+            (Value::Expr(_) | Value::Several(_), Value::Constant(array)) => {
                 let a = self.numeric(a)?;
                 let b = self.constant_as(array, a.dtype(), b)?;
                 [a, b]
@@ -268,7 +314,7 @@ impl Lowering<'_> {
         .help("give the inputs one type"))
     }
 
-    fn constant_as(&self, array: &Array, dtype: Dtype, id: ExprId) -> Result<Expr, Fault> {
+    pub fn constant_as(&self, array: &Array, dtype: Dtype, id: ExprId) -> Result<Expr, Fault> {
         match Tensor::from(array).cast(dtype) {
             Some(tensor) => Ok(self.builder.constant(tensor)),
             None => Err(Fault::new(

@@ -1,0 +1,421 @@
+//! Functions and branches in texts.
+
+use super::*;
+
+fn graph(source: &str) -> Result<Graph, Error> {
+    let program = parse(source)?;
+    let types = HashMap::from([("v".to_owned(), Type::new(Dtype::F64, [3]))]);
+    program.graph("test", &types)
+}
+
+fn shown(source: &str) -> String {
+    let graph = graph(source).unwrap_or_else(|error| panic!("{error}"));
+    // What the message says must be understood as well.
+    let again = Graph::from_proto(graph.proto().clone());
+    assert_eq!(again.outputs(), graph.outputs(), "{source}");
+    graph.to_string()
+}
+
+#[test]
+fn texts_become_functions_and_nodes_that_run_them() {
+    let cases: &[(&str, &[&str])] = &[
+        (
+            "fn f(x, y) = x*y; f(a, 2)",
+            &[
+                "graph \"test\" (a: f64)",
+                "call(a, %1, function=\"f\") : f64",
+                "function \"f\" (%0: f64, %1: f64)",
+            ],
+        ),
+        (
+            "y = f(x)\nfn f(t) = sin(t)\n",
+            &["%1 = call(x, function=\"f\") : f64  # y", "return y = %1"],
+        ),
+        (
+            "fn two(v: f64[3], a) { t = v*a; return sum(t), t }\ns, t = two(v, x); s + t",
+            &["%2, %3 = call(v, x, function=\"two\") : f64, f64[3]"],
+        ),
+        (
+            "fn f(x) {\n  # a comment\n  t = x^2\n  t + 1\n}\nf(x)",
+            &["add(%1, %2) : f64"],
+        ),
+        (
+            "if x > 0 then x*y else x/y",
+            &[
+                "cond(%3, x, y, branches=[\"else\", \"then\"]) : f64",
+                "multiply(%0, %1)",
+            ],
+        ),
+        (
+            "if a > 0 then 1 else if b > 0 then 2 else c",
+            &[
+                "branches=[\"else\", \"then\"]",
+                "branches=[\"else 2\", \"then 2\"]",
+            ],
+        ),
+        (
+            "k = 3; if x > 0 then x^k else sum(v, axis=0)*pi",
+            &["square(%0)", "multiply(%"],
+        ),
+        (
+            "fn power(x, n) = if n > 0 then x*power(x, n - 1) else 1\npower(2, x)",
+            &[
+                "call(%2, x, function=\"power\") : f64",
+                "function \"power\"",
+            ],
+        ),
+        (
+            "fn even(n) -> f64 = if n > 0 then odd(n - 1) else 1\nfn odd(n) -> f64 = if n > 0 then even(n - 1) else 0\neven(x)",
+            &["function=\"odd\"", "function=\"even\""],
+        ),
+        (
+            "fn far(x, a) = abs(x*x - a) > 1e-9; fn step(x, a) = (x + a/x)/2; while(far, step, a, a)",
+            &["while(a, a, condition=\"far\", body=\"step\") : f64"],
+        ),
+        (
+            "fn s(t, c: f64, x) { t = t*x + c; return t, t }\n".trim_end_matches('\n'),
+            &[],
+        ),
+        (
+            "fn s(t, c, x) { u = t*x + c; return u, u }\nlast, all = scan(s, 0, v, x); return all",
+            &["scan(%2, v, x, function=\"s\", length=3, carries=1, sequences=1) : f64, f64[3]"],
+        ),
+        (
+            "fn s(t, x) = t*x; scan(s, 1, x, length=10)",
+            &["function=\"s\", length=10, carries=1, sequences=0"],
+        ),
+        (
+            "fn s(t, x) = t*x; map(s, v, x)",
+            &["map(v, x, function=\"s\", length=3, sequences=1) : f64[3]"],
+        ),
+        (
+            "fn f(w: f64[3], x) = sum(w^2)*x; grad(f, v, x) + jacobian(f, v, x)",
+            &["gradient(0, wrt=0)", "jacobian(all, wrt=0)"],
+        ),
+        (
+            "fn g(y, a) = y^2 - a; root(g, 1, x) + fixed_point(g, 1, x) + linear_solve(g, 1, x)",
+            &["implicit_root(", "fixed_point(", "linear_solve("],
+        ),
+    ];
+    for (source, parts) in cases {
+        if parts.is_empty() {
+            let error = graph(source).expect_err(source).to_string();
+            assert!(error.contains("`t` is a parameter"), "{error}");
+            continue;
+        }
+        let text = shown(source);
+        for part in *parts {
+            assert!(text.contains(part), "{source}: {part} is not in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn parameters_are_no_inputs() {
+    let program = parse("fn f(x, y) = x*y\nb + f(c, if d > 0 then e2 else b)").unwrap();
+    assert_eq!(program.inputs().collect::<Vec<_>>(), ["b", "c", "d", "e2"]);
+}
+
+/// Text, problem, what the carets mark, help.
+const MISTAKES: &[(&str, &str, &str, &str)] = &[
+    (
+        "fn f(x) = k*x; f(2)",
+        "`k` is no parameter of this function",
+        "k",
+        "add it",
+    ),
+    (
+        "fn f(x, x) = x; f(1, 2)",
+        "two parameters are called `x`",
+        "x",
+        "",
+    ),
+    ("fn f(x = 1) = x", "`=` within brackets", "=", ""),
+    (
+        "fn f(x: f16) = x",
+        "a type is missing here",
+        "f16",
+        "f64[2, 3]",
+    ),
+    ("fn f(x: f64[n]) = x", "a size is a whole number", "n", ""),
+    (
+        "fn f(x)",
+        "the body of `f` is missing",
+        "",
+        "fn f(…) = expression",
+    ),
+    (
+        "fn f(x) { t = x }; f(1)",
+        "`f` has no result",
+        "f",
+        "end with an expression",
+    ),
+    ("fn f(x) { x", "`{` is never closed", "{", ""),
+    (
+        "fn f(x) = x; fn f(x) = x",
+        "function `f` is defined already",
+        "f",
+        "another name",
+    ),
+    ("fn sin(x) = x", "`sin` is taken", "sin", "another name"),
+    ("fn map(x) = x", "`map` is taken", "map", "another name"),
+    (
+        "fn f(x) { fn g(y) = y; x }",
+        "a function within a function",
+        "fn",
+        "outside of all others",
+    ),
+    ("fn f = 2", "`f` has no parameters", "f", "write fn f(x, y)"),
+    ("fn f(x) = x; f = 2", "`f` is taken", "f", "another name"),
+    ("fn f(x) = x; f + 2", "`f` is a function", "f", "call it"),
+    (
+        "fn foo(x) = x; fo(2)",
+        "unknown function `fo`",
+        "fo",
+        "did you mean `foo`?",
+    ),
+    (
+        "fn f(x, y) = x*y; 1 + f(x)",
+        "function \"f\" takes 2 arguments, 1 given",
+        "f(x)",
+        "",
+    ),
+    (
+        "fn f(x: f64[3]) = x; 1 + f(x)",
+        "argument 0 is f64, parameter 0 of function \"f\" is f64[3]",
+        "f(x)",
+        "",
+    ),
+    (
+        "fn f(x) { return x, 2*x }; 1 + f(x)",
+        "this gives 2 results, 1 taken",
+        "f(x)",
+        "write a, b = …",
+    ),
+    (
+        "fn f(x) = x; a, b = f(x); a + b",
+        "this gives 1 result, 2 taken",
+        "f(x)",
+        "write a = …",
+    ),
+    (
+        "a, b = x*y; a + b",
+        "2 names for one value",
+        "x*y",
+        "a call of a function",
+    ),
+    (
+        "if x > 0 then x",
+        "this `if` has no `else`",
+        "if",
+        "if condition then a else b",
+    ),
+    (
+        "if x > 0",
+        "this `if` has no `then`",
+        "if",
+        "if condition then a else b",
+    ),
+    (
+        "if x then 1 else 2",
+        "this is a number, where true or false is needed",
+        "x",
+        "compare it",
+    ),
+    (
+        "if v > 0 then 1 else 2",
+        "the condition of `if` has shape [3]",
+        "v > 0",
+        "where(condition, a, b)",
+    ),
+    (
+        "2*if x > 0 then v else x",
+        "the branches give f64[3] and f64",
+        "if x > 0 then v else x",
+        "values of one type",
+    ),
+    (
+        "if x > 0 then v @ x else x",
+        "a matrix product needs vectors or matrices",
+        "v @ x",
+        "write *",
+    ),
+    ("then + 1", "`then` does not fit here", "then", ""),
+    (
+        "fn f(x) = x; while(f, g, x)",
+        "the text defines no function `g`",
+        "g",
+        "fn g(x)",
+    ),
+    (
+        "fn foo(x) = x; map(fo, x)",
+        "the text defines no function `fo`",
+        "fo",
+        "`foo`",
+    ),
+    (
+        "map(3, x)",
+        "`map` takes the name of a function here",
+        "3",
+        "write map(f",
+    ),
+    (
+        "fn f(x) = x; map(f x)",
+        "`map` takes a function, then its arguments",
+        "x",
+        "write map",
+    ),
+    (
+        "fn f(x) = x; map(f, x)",
+        "the first operand is no sequence",
+        "map(f, x)",
+        "",
+    ),
+    (
+        "fn f(x) = x; scan(f, x)",
+        "a scan without a sequence",
+        "scan(f, x)",
+        "length=10",
+    ),
+    (
+        "fn f(x) = x; scan(f, v)",
+        "a scan that carries nothing",
+        "scan(f, v)",
+        "or write map",
+    ),
+    (
+        "fn f(x) = x; while(f, f, x)",
+        "function \"f\" gives (f64); a condition gives one bool scalar",
+        "while(f, f, x)",
+        "",
+    ),
+    (
+        "fn f(v: f64[3]) = if v[0] > 0 then f(v - 1) else v; f(v)",
+        "the branches give f64 and f64[3]",
+        "if v[0] > 0 then f(v - 1) else v",
+        "",
+    ),
+    (
+        "fn f(x) -> f64[2] = if x > 0 then f(x - 1) else [x, x]; fn g(x) -> f64[3] = [x, x]; g(1)",
+        "\"g\" is declared to give (f64[3]), but gives (f64[2])",
+        "g",
+        "state the types",
+    ),
+    (
+        "fn f(x) = grad(h, x); fn h(x) = [x, x]; f(x)",
+        "result 0 is f64[2]",
+        "grad(h, x)",
+        "",
+    ),
+];
+
+#[test]
+fn every_mistake_is_found_at_its_place() {
+    for &(source, problem, marked, help) in MISTAKES {
+        let error = graph(source).map(|_| ()).expect_err(source);
+        let message = error.to_string();
+        assert!(error.problem().contains(problem), "{source}\n{message}");
+        let lines: Vec<&str> = message.lines().collect();
+        let carets = lines[2].strip_prefix("  | ").unwrap_or_default();
+        let start = carets.chars().take_while(|&c| c == ' ').count();
+        let length = carets.chars().count() - start;
+        let excerpt: Vec<char> = lines[1].chars().skip(4).collect();
+        let end = (start + length).min(excerpt.len());
+        let found: String = excerpt[start.min(end)..end].iter().collect();
+        assert_eq!(found, marked, "{source}\n{message}");
+        let found = lines.get(3).copied().unwrap_or_default();
+        assert!(found.contains(help), "{source}\n{message}");
+    }
+}
+
+#[test]
+fn several_texts_share_a_builder() {
+    let builder = GraphBuilder::new("both");
+    let x = HashMap::from([("x".to_owned(), builder.input("x", []))]);
+    let mut outputs = vec![];
+    for (i, text) in [
+        "fn f(t) = t^2; f(x)",
+        "fn f(t) = if t > 0 then t else 0; f(x)",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let built = parse(text).unwrap().build(&builder, &x).unwrap();
+        outputs.push((i.to_string(), built[0].1.clone()));
+    }
+    let graph = builder.finish(outputs).unwrap();
+    let names: Vec<&str> = graph
+        .proto()
+        .functions
+        .iter()
+        .map(|f| f.name.as_str())
+        .collect();
+    assert_eq!(names, ["f", "then", "else", "f 2"]);
+}
+
+#[test]
+fn depth_of_branches_is_bounded() {
+    for deep in ["if x > 0 then ", "if x > 0 then 1 else ", "if "] {
+        let error = parse(&deep.repeat(100_000)).unwrap_err();
+        assert!(error.problem().contains("levels deep"), "{error}");
+    }
+    let deep = format!("{}x", "if x > 0 then 1 else ".repeat(150));
+    assert_eq!(graph(&deep).unwrap().proto().functions.len(), 300);
+}
+
+/// Whatever a text is cut or garbled into, the answer is a result.
+#[test]
+fn no_text_panics() {
+    let alphabet = [
+        "x",
+        "v",
+        "f",
+        "1",
+        "(",
+        ")",
+        "{",
+        "}",
+        "+",
+        ",",
+        ":",
+        ";",
+        "\n",
+        "=",
+        "<",
+        "if",
+        "then",
+        "else",
+        "fn f(x)",
+        "fn",
+        "->",
+        "f64",
+        "return",
+        "while(",
+        "scan(f,",
+        "map(f,",
+        "grad(f,",
+        "root(f,",
+        "length=",
+        "= x;",
+        "fn g(v: f64[3]) {",
+        "f(",
+        "a, b =",
+        " ",
+        "pi",
+    ];
+    let mut state = 7u64;
+    for _ in 0..40_000 {
+        let mut source = String::new();
+        for _ in 0..12 {
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            source.push_str(alphabet[(state >> 33) as usize % alphabet.len()]);
+            source.push(' ');
+        }
+        match graph(&source) {
+            Ok(graph) => assert!(!graph.outputs().is_empty()),
+            Err(error) => assert!(error.to_string().contains('^'), "{error}"),
+        }
+    }
+}
