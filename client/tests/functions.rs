@@ -292,7 +292,7 @@ async fn problems(client: &Client, case: &Case) -> Result<Vec<String>, Error> {
     let registered = client.register(&graph).await?;
     let back = client.get_graph(&registered.graph_id, true, false).await?;
     assert_eq!(
-        back.graph.as_ref().map(|g| &g.functions.len() > &0),
+        back.graph.as_ref().map(|g| !g.functions.is_empty()),
         Some(true)
     );
     let back = Graph::from_proto(back.graph.unwrap());

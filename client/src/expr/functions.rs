@@ -241,15 +241,6 @@ impl GraphBuilder {
         function
     }
 
-    /// A name that no function has yet: this one, or with a number behind it.
-    pub(crate) fn free_name(&self, name: &str) -> String {
-        let table = self.functions().lock();
-        let mut names =
-            std::iter::once(name.to_owned()).chain((2..).map(|n| format!("{name} {n}")));
-        let free = names.find(|name| table.signatures.get(name).is_err());
-        free.expect("there is always another number")
-    }
-
     /// A function that is defined later, with [`GraphBuilder::define`]: those that run themselves or one another are
     /// declared first. It needs a path that does not run it again.
     #[track_caller]

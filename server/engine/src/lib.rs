@@ -61,7 +61,7 @@ pub use op::{
     ViolationKind, WindowDimensions, list_ops,
 };
 pub use plan::{
-    Candidate, HvpMode, Layout, Method, Mode, NonFinite, NonSmooth, Options, Plan, Product,
-    Request, differentiate,
+    Candidate, Coordinates, HvpMode, Layout, Method, Mode, NonFinite, NonSmooth, Options, Plan,
+    Product, Request, differentiate,
 };
 pub use tensor::{DType, Shape, Tensor, TensorError, TensorRef, TensorType};

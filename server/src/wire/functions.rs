@@ -11,7 +11,7 @@ use crate::{
 };
 use gradient_engine::{
     Attributes, Control, ControlKind, Derivative, Function, FunctionId, FunctionSource, Implicit,
-    ImplicitKind, Layout, NodeSource, Product, ValueId,
+    ImplicitKind, Layout, NodeSource, Op, Product, ValueId,
 };
 use gradient_proto::v1 as pb;
 use pb::node::Attributes as Wire;
@@ -323,7 +323,7 @@ pub fn encode_bodies(attributes: &Attributes, functions: &[Function]) -> Option<
                 body: name(control.functions[1]),
                 max_iterations,
             })),
-            ControlKind::Scan { length, .. } if control.carries == 0 && !is_reverse(control) => {
+            ControlKind::Scan { length, .. } if control.op() == Op::Map => {
                 Wire::Map(Box::new(pb::Map {
                     function: name(control.functions[0]),
                     length,
@@ -356,10 +356,6 @@ pub fn encode_bodies(attributes: &Attributes, functions: &[Function]) -> Option<
         }
         _ => return None,
     })
-}
-
-fn is_reverse(control: &Control) -> bool {
-    matches!(control.kind, ControlKind::Scan { reverse: true, .. })
 }
 
 fn encode_product(derivative: &Derivative) -> pb::Product {

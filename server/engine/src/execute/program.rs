@@ -1,4 +1,4 @@
-use super::assemble::{Window, load, store, store_points, unit};
+use super::assemble::{Blocks, Window, colored, load, store, store_points, unit};
 use super::control::{Machine, repeated};
 use super::explain;
 use super::interpret::{Caught, Halt, section};
@@ -7,9 +7,10 @@ use super::stop::{Stop, Ticker};
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::op::ValueId;
-use crate::plan::{BlockSource, Plan, Request, SeedSource, derive};
+use crate::plan::{BlockSource, Coordinates, Entry, Plan, Read, Request, SeedSource, derive};
 use crate::tape::{Class, Library, Tape, lower};
-use crate::tensor::{Tensor, TensorRef, TensorType};
+use crate::tensor::{DType, Tensor, TensorRef, TensorType};
+use std::sync::Arc;
 
 /// Lanes that run together: enough for the widest vectors several times over, few enough for the cache.
 const BLOCK: u64 = 32;
@@ -48,6 +49,12 @@ struct Compiled {
     group: Option<usize>,
     /// Each with its position among the tape's roots.
     blocks: Vec<(BlockSource, Option<usize>)>,
+    /// Element type and bytes of each block at one point.
+    types: Vec<(DType, usize)>,
+    /// What fills blocks entry by entry: group, position among the tape's roots, reads by lane.
+    compressed: Vec<(usize, usize, Vec<Read>)>,
+    /// See [`crate::plan::DerivedProduct`].
+    subtractions: Vec<(Entry, Entry)>,
 }
 
 /// Directions of a product.
@@ -80,6 +87,8 @@ pub struct Block {
     pub wrt_second: Option<u32>,
     /// The numbers, with a leading axis B with a batch.
     pub tensor: Tensor,
+    /// Of a sparse block, whose numbers are its entries (shape `[B ++] [entries]`): where they stand.
+    pub coordinates: Option<Arc<Coordinates>>,
 }
 
 /// Derives, plans and lowers.
@@ -100,7 +109,7 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
         for seed in &group.seeds {
             seeds.push((
                 parameters.len(),
-                seed.source,
+                seed.source.clone(),
                 arena.ty(seed.parameter).clone(),
             ));
             parameters.push((seed.parameter, class));
@@ -123,8 +132,17 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
             });
             blocks.push((block.clone(), root));
         }
+        let compressed = product.compressed.iter().map(|source| {
+            roots.push(source.value);
+            (source.group, roots.len() - 1, source.reads.clone())
+        });
         products.push(Compiled {
             group: product.group,
+            compressed: compressed.collect(),
+            subtractions: product.subtractions.clone(),
+            types: (blocks.iter())
+                .map(|(block, _)| (block.ty.dtype, block.ty.bytes() as usize))
+                .collect(),
             blocks,
         });
         plans.push(product.plan.clone());
@@ -243,8 +261,16 @@ impl Program {
 
     /// Bytes the program itself holds.
     pub fn code_bytes(&self) -> u64 {
+        let entries = self.products.iter().map(|product| {
+            let reads: usize = product
+                .compressed
+                .iter()
+                .map(|(_, _, reads)| reads.len())
+                .sum();
+            reads * size_of::<Read>() + product.subtractions.len() * size_of::<(Entry, Entry)>()
+        });
         let bodies = self.library.iter().map(Tape::code_bytes);
-        self.tape.code_bytes() + bodies.sum::<u64>()
+        self.tape.code_bytes() + bodies.sum::<u64>() + entries.sum::<usize>() as u64
     }
 
     /// The tape as text.
@@ -343,6 +369,7 @@ impl Program {
                 wrt: source.wrt,
                 wrt_second: source.wrt_second,
                 tensor: Tensor::from_raw(ty, raw).expect("blocks are allocated by their types"),
+                coordinates: source.coordinates.clone(),
             }
         };
         let products = self.products.iter().zip(raw);
@@ -404,10 +431,41 @@ impl Run<'_> {
                 self.seed(group, point, first, lanes);
                 section(&program.tape, g + 1, self.memory, &mut self.ticker)?;
                 self.store(group.product, point, &Window { first, lanes });
+                self.read(g, point, first, lanes);
                 first += lanes as u64;
             }
         }
+        self.subtract(point);
         Ok(())
+    }
+
+    /// Entries whose lanes are in memory.
+    fn read(&mut self, group: usize, point: u64, first: u64, lanes: usize) {
+        let program = self.program;
+        let p = program.groups[group].product;
+        let product = &program.products[p];
+        let mut blocks = Blocks {
+            types: &product.types,
+            raw: &mut self.raw[p],
+        };
+        for (_, root, reads) in product.compressed.iter().filter(|(g, _, _)| *g == group) {
+            let place = program.tape.roots[*root];
+            let end = first + lanes as u64;
+            let [begin, end] =
+                [first, end].map(|lane| reads.partition_point(|read| u64::from(read.lane) < lane));
+            let reads = &reads[begin..end];
+            blocks.read(self.memory, place, reads, Some(first), point as usize, 1);
+        }
+    }
+
+    fn subtract(&mut self, point: u64) {
+        for (product, raw) in self.program.products.iter().zip(self.raw.iter_mut()) {
+            let mut blocks = Blocks {
+                types: &product.types,
+                raw,
+            };
+            blocks.subtract(&product.subtractions, point as usize);
+        }
     }
 
     fn seed(&self, group: &Lanes, point: u64, first: u64, lanes: usize) {
@@ -415,10 +473,14 @@ impl Run<'_> {
             let Some(place) = self.program.tape.parameters[*parameter] else {
                 continue;
             };
-            match *source {
-                SeedSource::Unit { offset } => unit(self.memory, place, first, lanes, offset),
+            match source {
+                SeedSource::Unit { offset } => unit(self.memory, place, first, lanes, *offset),
+                SeedSource::Colored { colors, offset } => {
+                    let own = &colors[*offset as usize..];
+                    colored(self.memory, place, first, lanes, own);
+                }
                 SeedSource::Given { index } => {
-                    let tensor = &self.arguments.seeds[group.product][index];
+                    let tensor = &self.arguments.seeds[group.product][*index];
                     let begin = (point * group.lanes + first) * ty.bytes();
                     load(
                         self.memory,
@@ -483,14 +545,26 @@ impl Run<'_> {
                     let Some(place) = program.tape.parameters[*parameter] else {
                         continue;
                     };
-                    match *source {
+                    match source {
                         // One lane in all, so one element in all: 1 at every point.
                         SeedSource::Unit { .. } => {
                             let one = Tensor::scalar(place.dtype, 1.0);
                             load(self.memory, place, one.raw(), lanes, 0);
                         }
+                        // One colour in all: 1 in the elements that have it, at every point.
+                        SeedSource::Colored { colors, offset } => {
+                            let own = colors[*offset as usize..].iter();
+                            let own = own.take(place.elements as usize);
+                            let raw: Vec<u8> = own
+                                .flat_map(|&color| {
+                                    let one = f64::from(color == 0);
+                                    Tensor::scalar(place.dtype, one).into_raw()
+                                })
+                                .collect();
+                            load(self.memory, place, &raw, lanes, 0);
+                        }
                         SeedSource::Given { index } => {
-                            let raw = self.arguments.seeds[group.product][index].raw();
+                            let raw = self.arguments.seeds[group.product][*index].raw();
                             let raw = &raw[(first * ty.bytes()) as usize..];
                             load(self.memory, place, raw, lanes, ty.elements() as usize);
                         }
@@ -512,6 +586,16 @@ impl Run<'_> {
                     let block = &mut self.raw[p][b][first as usize * bytes..][..lanes * bytes];
                     store_points(self.memory, program.tape.roots[root], lanes, block);
                 }
+                let mut blocks = Blocks {
+                    types: &product.types,
+                    raw: &mut self.raw[p],
+                };
+                for (_, root, reads) in &product.compressed {
+                    let place = program.tape.roots[*root];
+                    blocks.read(self.memory, place, reads, None, first as usize, lanes);
+                }
+                let points = first as usize..first as usize + lanes;
+                points.for_each(|point| blocks.subtract(&product.subtractions, point));
             }
             first += lanes as u64;
         }

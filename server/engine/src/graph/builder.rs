@@ -279,6 +279,11 @@ impl GraphBuilder {
         label: &str,
     ) -> Result<ValueId, Violation> {
         let node = self.arena.node_count();
+        // A scan without carries is a map.
+        let op = match &attributes {
+            Attributes::Control(control) if op == Op::Scan => control.op(),
+            _ => op,
+        };
         check_count(
             At::Nodes,
             "max_nodes",

@@ -1,6 +1,7 @@
 //! Types of nodes with bodies.
 
 use super::{Function, FunctionSource, NodeSource, Signature};
+use crate::op::deeper;
 use crate::op::{
     Attributes, Control, ControlKind, Derivative, FunctionId, Implicit, Infer, Problem, Product,
 };
@@ -506,7 +507,9 @@ impl Costs<'_> {
         let mut sum = 0u64;
         for node in arena.nodes() {
             let cost = match node.attributes {
-                Attributes::Control(control) => control_cost(control, |f| self.function(f.index())),
+                Attributes::Control(control) => {
+                    control_cost(control, |f| deeper(|| self.function(f.index())))
+                }
                 _ => arena.cost(node),
             };
             sum = sum.saturating_add(cost);

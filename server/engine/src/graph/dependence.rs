@@ -80,16 +80,13 @@ impl Dependence {
                     .iter()
                     .for_each(|v| whole.add(&any[v.index()]));
                 for (k, result) in node.results().enumerate() {
-                    let collect = |of: &Bits, values: &[Bits]| {
-                        let mut all = Bits::default();
-                        for (i, v) in node.operands.iter().enumerate() {
-                            if of.has(i) {
-                                all.add(&values[v.index()]);
-                            }
+                    let mut found = Bits::default();
+                    for (i, v) in node.operands.iter().enumerate() {
+                        if through.smooth[k].has(i) {
+                            found.add(&smooth[v.index()]);
                         }
-                        all
-                    };
-                    smooth[result.index()] = collect(&through.smooth[k], &smooth);
+                    }
+                    smooth[result.index()] = found;
                     any[result.index()] = whole.clone();
                 }
                 continue;

@@ -2,6 +2,7 @@
 
 use super::control::{complete_derivative, result_count};
 use super::{Graph, GraphBuilder, Limits, Violation};
+use crate::op::deeper;
 use crate::op::{Attributes, FunctionId, Infer, Op, ValueId, infer_elementwise};
 use crate::tensor::TensorType;
 
@@ -254,7 +255,7 @@ impl<'a> Typing<'a> {
         let mut types: Vec<Option<TensorType>> =
             source.parameters.iter().cloned().map(Some).collect();
         for node in &source.nodes {
-            match self.node(node, &types) {
+            match deeper(|| self.node(node, &types)) {
                 Some(results) => types.extend(results.into_iter().map(Some)),
                 // What is numbered after it can only be found if the number of results is known.
                 None => match result_count(node, self.sources) {

@@ -9,6 +9,7 @@ mod dependence;
 mod function;
 mod interner;
 mod listing;
+mod memo;
 mod statistics;
 
 pub use arena::{Arena, NodeId, NodeRef, TypeId};
@@ -18,6 +19,7 @@ pub use control::{control_cost, stacked};
 pub use dependence::{Bits, Dependence};
 pub use function::{Function, FunctionSource, NodeSource, Signature};
 pub use interner::{Interner, node_hash};
+pub use memo::Memo;
 pub use statistics::Statistics;
 
 use crate::op::ValueId;
@@ -54,6 +56,7 @@ pub struct Graph {
     outputs: Vec<Output>,
     labels: HashMap<NodeId, Box<str>>,
     functions: Arc<Vec<Function>>,
+    memo: Memo,
 }
 
 impl Graph {
@@ -72,6 +75,7 @@ impl Graph {
             outputs,
             labels,
             functions: Arc::default(),
+            memo: Memo::default(),
         }
     }
 
@@ -143,8 +147,14 @@ impl Graph {
     pub(crate) fn with_outputs(&self, outputs: Vec<Output>) -> Self {
         Self {
             outputs,
+            memo: Memo::default(),
             ..self.clone()
         }
+    }
+
+    /// What was found out about it.
+    pub fn memo(&self) -> &Memo {
+        &self.memo
     }
 
     /// Bytes of memory it holds.

@@ -140,7 +140,7 @@ impl Control {
             ControlKind::Call => Op::Call,
             ControlKind::Cond => Op::Cond,
             ControlKind::While { .. } => Op::While,
-            ControlKind::Scan { .. } if self.carries == 0 => Op::Map,
+            ControlKind::Scan { reverse: false, .. } if self.carries == 0 => Op::Map,
             ControlKind::Scan { .. } => Op::Scan,
         }
     }

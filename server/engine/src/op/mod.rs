@@ -12,6 +12,7 @@ mod control;
 mod convert;
 mod convolution;
 mod cumulative;
+mod depth;
 mod diagonal;
 mod dot;
 mod doubling;
@@ -62,6 +63,7 @@ pub use attributes::{
     WindowDimensions,
 };
 pub use control::{Control, ControlKind, FunctionId, Parts, Sweep, picked};
+pub(crate) use depth::deeper;
 pub use dot::DotPlan;
 pub use emit::{E, Emit, Partial, ValueId};
 pub use gather::WindowPlan;

@@ -1,6 +1,8 @@
 //! The derivative as a graph of its own, which can be registered, evaluated and differentiated again.
 
-use super::{BlockSource, Derivation, Group, Options, Plan, Product, SeedSource, derive};
+use super::{
+    BlockSource, Derivation, Group, Options, Plan, Product, SeedSource, derive::derive_written,
+};
 use crate::error::Error;
 use crate::graph::{Arena, Graph, Input, NodeId, Output};
 use crate::op::{Attributes, Emit, Op, ValueId};
@@ -27,7 +29,7 @@ pub fn differentiate(
     product: &Product,
     options: &Options,
 ) -> Result<(Graph, Plan), Error> {
-    let mut derivation = derive(graph, std::slice::from_ref(product), options)?;
+    let mut derivation = derive_written(graph, product, options)?;
     let derived = derivation.products.remove(0);
     let group = derived.group.map(|g| derivation.groups[g].clone());
     let lanes = group.as_ref().map_or(1, |g| g.lanes);
@@ -156,8 +158,8 @@ impl Writer {
             let mut replaced = HashMap::new();
             for (seed, input) in group.seeds.iter().zip(&seeds) {
                 let ty = self.cx().arena().ty(seed.parameter).clone();
-                let value = match (seed.source, input) {
-                    (SeedSource::Unit { offset }, _) => self.unit(&ty, lane.checked_sub(offset)),
+                let value = match (&seed.source, input) {
+                    (SeedSource::Unit { offset }, _) => self.unit(&ty, lane.checked_sub(*offset)),
                     (_, Some(input)) if stacked => self.lane_of(*input, &ty, lane),
                     (_, Some(input)) => *input,
                     (_, None) => seed.parameter,
@@ -180,9 +182,9 @@ impl Writer {
     /// Refuses a graph that would be too large, before the first direction is written.
     fn admit(&self, group: &Group, nodes: u64) -> Result<(), Error> {
         let arena = self.derivation.workspace.arena();
-        let units = group.seeds.iter().map(|seed| match seed.source {
+        let units = group.seeds.iter().map(|seed| match &seed.source {
             SeedSource::Unit { .. } => arena.ty(seed.parameter).bytes(),
-            SeedSource::Given { .. } => 0,
+            SeedSource::Given { .. } | SeedSource::Colored { .. } => 0,
         });
         let lane = units.fold(nodes * BYTES_PER_NODE, u64::saturating_add);
         let asked = lane.saturating_mul(group.lanes);
@@ -205,7 +207,7 @@ impl Writer {
         names: &[String],
         stacked: bool,
     ) -> Option<ValueId> {
-        let SeedSource::Given { index } = seed.source else {
+        let SeedSource::Given { index } = seed.source.clone() else {
             return None;
         };
         let ty = self.cx().arena().ty(seed.parameter).clone();

@@ -29,8 +29,8 @@ pub struct Options {
     /// Bits of the absolute step of numerical differences, as `f64::to_bits`, so that it can be a key. 0: chosen
     /// for each input element.
     pub step_bits: u64,
-    /// Bytes of working memory that an evaluation may take; 0: [`DEFAULT_BUDGET`]. States of loops that do not fit
-    /// are calculated again.
+    /// Bytes of working memory that an evaluation may take; 0: 1 GiB. States of loops that do not fit are calculated
+    /// again.
     pub memory_budget: u64,
 }
 

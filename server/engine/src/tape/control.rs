@@ -3,6 +3,7 @@
 
 use super::{Class, Place, Tape, lower};
 use crate::error::Error;
+use crate::op::deeper;
 use crate::op::{Control, ControlKind, FunctionId, Sweep};
 use crate::tensor::DType;
 use crate::transform::FunctionTable;
@@ -158,15 +159,17 @@ impl Library {
             .filter(|(_, w)| **w)
             .map(|(&r, _)| r)
             .collect();
-        let mut tape = lower(
-            &body.arena,
-            table,
-            self,
-            &parameters,
-            &roots,
-            1,
-            &body.watched,
-        )?;
+        let mut tape = deeper(|| {
+            lower(
+                &body.arena,
+                table,
+                self,
+                &parameters,
+                &roots,
+                1,
+                &body.watched,
+            )
+        })?;
         tape.function = body.origin;
         self.tapes[id as usize] = Some(tape);
         Ok(id)

@@ -3,6 +3,7 @@
 use super::{Workspace, jvp, vjp};
 use crate::error::Error;
 use crate::graph::{Arena, Dependence, Function};
+use crate::op::deeper;
 use crate::op::{Attributes, Control, Emit, FunctionId, Implicit, NonSmooth, ValueId, picked};
 use crate::tensor::TensorType;
 use crate::transform::Watched;
@@ -136,14 +137,16 @@ impl FunctionTable {
         let table = std::mem::take(self);
         let finite = table.finite;
         let policy = table.policy;
-        let (cx, parameters, results) = Workspace::copy(
-            graph.arena(),
-            &inputs,
-            &outputs,
-            (policy, finite),
-            table,
-            None,
-        );
+        let (cx, parameters, results) = deeper(|| {
+            Workspace::copy(
+                graph.arena(),
+                &inputs,
+                &outputs,
+                (policy, finite),
+                table,
+                None,
+            )
+        });
         let body = self.close(cx, parameters, results, Some(f.0))?;
         self.bodies[f.index()] = Some(body.clone());
         Ok(body)
@@ -222,7 +225,7 @@ impl FunctionTable {
             origins: None,
             origin,
         };
-        let written = write(&mut cx, &open);
+        let written = deeper(|| write(&mut cx, &open));
         let (parameters, results) = match written {
             Ok(written) => written,
             Err(error) => {
@@ -237,7 +240,9 @@ impl FunctionTable {
         Ok(f)
     }
 
-    /// See [`Derived::Jvp`].
+    /// Results and their tangents: within each group of parameters (carries, sequences, the rest) the parameters, then
+    /// the tangents of the active ones; within each group of results (carries, the rest) the results, then the
+    /// tangents of the seen ones.
     pub fn jvp(
         &mut self,
         of: FunctionId,
@@ -274,7 +279,7 @@ impl FunctionTable {
         )
     }
 
-    /// See [`Derived::Widened`].
+    /// The function's results from the parameters that [`FunctionTable::jvp`] takes.
     pub fn widened(
         &mut self,
         of: FunctionId,
@@ -298,7 +303,7 @@ impl FunctionTable {
         )
     }
 
-    /// See [`Derived::Pull`].
+    /// From parameters and cotangents of the seen results the cotangents of the active parameters.
     pub fn pull(
         &mut self,
         of: FunctionId,

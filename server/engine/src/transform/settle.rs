@@ -4,6 +4,7 @@ use super::control::{Source, push_as_apply, unfolded};
 use super::functions::FunctionTable;
 use crate::error::Error;
 use crate::graph::{Arena, Function, Graph, Input, Output};
+use crate::op::deeper;
 use crate::op::{
     Attributes, Control, ControlKind, Derivative, Emit, FunctionId, Op, Product, Sweep, ValueId,
 };
@@ -232,7 +233,8 @@ impl Settler<'_> {
         self.numbers.insert(f, number);
         self.functions.push(None);
         let body = self.table.body(f)?;
-        let (arena, inputs, outputs) = self.part(&body.arena, &body.parameters, &body.results)?;
+        let part = deeper(|| self.part(&body.arena, &body.parameters, &body.results));
+        let (arena, inputs, outputs) = part?;
         let (custom_jvp, custom_vjp) = self.table.custom(f).unwrap_or_default();
         let custom_jvp = custom_jvp.map(|f| self.function(f)).transpose()?;
         let custom_vjp = custom_vjp.map(|f| self.function(f)).transpose()?;

@@ -36,14 +36,16 @@ impl Workspace {
 
     /// The live part of a graph, simplified. Gives the values of its inputs and outputs.
     pub fn of(graph: &Graph) -> (Self, Vec<ValueId>, Vec<ValueId>) {
-        Self::checked(graph, NonSmooth::Standard, false)
+        Self::checked(graph, NonSmooth::Standard, false, false)
     }
 
-    /// The same with a choice of derivatives where there are none, and watching for infinities and NaN.
+    /// The same with a choice of derivatives where there are none, watching for infinities and NaN, and, if it
+    /// `rolls`, with repeated blocks as loops: what depends on what is not seen through these element by element.
     pub fn checked(
         graph: &Graph,
         policy: NonSmooth,
         finite: bool,
+        rolls: bool,
     ) -> (Self, Vec<ValueId>, Vec<ValueId>) {
         let inputs: Vec<ValueId> = graph.inputs().iter().map(|i| i.value).collect();
         let outputs: Vec<ValueId> = graph.outputs().iter().map(|o| o.value).collect();
@@ -56,10 +58,10 @@ impl Workspace {
             table,
             None,
         );
-        match cx.watch {
-            // Who looks at nodes wants the client's.
-            Some(_) => (cx, inputs, outputs),
-            None => rolled(cx, inputs, outputs),
+        // Who looks at nodes wants the client's.
+        match rolls && cx.watch.is_none() {
+            true => rolled(cx, inputs, outputs),
+            false => (cx, inputs, outputs),
         }
     }
 

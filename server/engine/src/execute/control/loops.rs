@@ -111,11 +111,12 @@ impl<'a, 't> Runner<'a, 't> {
         } else {
             self.operands.len()
         };
-        for i in carries..end {
-            let Some(place) = parameters[i] else { continue };
+        let all = self.operands.iter().zip(parameters).enumerate();
+        for (i, (operand, place)) in all.take(end).skip(carries) {
+            let Some(place) = *place else { continue };
             match i < sequences {
-                true => self.operands[i].store_step(index, memory, place),
-                false => self.operands[i].store(memory, place),
+                true => operand.store_step(index, memory, place),
+                false => operand.store(memory, place),
             }
         }
     }
@@ -259,6 +260,9 @@ fn fill(
     }
 }
 
+/// States that are kept of a loop that might never end.
+const MAX_UNKNOWN: u64 = 1 << 16;
+
 /// Which states of a loop are kept for its pull-back as it runs.
 #[derive(Debug)]
 pub(super) struct Keeping {
@@ -283,12 +287,12 @@ impl Keeping {
                 states.reserve(state, looped.length.div_ceil(stride));
                 (room, stride)
             }
-            // Nobody knows how many there will be.
-            Some(_) => (room, 1),
+            // Nobody knows how many there will be; so many are enough to run few steps again.
+            Some(_) => (room.min(MAX_UNKNOWN), 1),
         };
         let granted = match looped.condition {
             None => (each * room).min(machine.budget),
-            Some(_) => available,
+            Some(_) => (each * room).min(available),
         };
         machine.budget -= granted;
         Self {
@@ -301,14 +305,14 @@ impl Keeping {
 
     /// Whether the state before a step is to be kept.
     fn wants(&mut self, step: u64) -> bool {
-        if step % self.stride != 0 {
+        if !step.is_multiple_of(self.stride) {
             return false;
         }
         if self.states.len() as u64 == self.room {
             self.states.thin();
             self.stride *= 2;
         }
-        step % self.stride == 0
+        step.is_multiple_of(self.stride)
     }
 
     /// Keeps a state, or not.

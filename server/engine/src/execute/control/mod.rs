@@ -13,12 +13,13 @@ use super::interpret::{Halt, section};
 use super::memory::{Memory, Scratch};
 use super::stop::Ticker;
 use crate::error::Error;
+use crate::op::deeper;
 use crate::tape::{Argument, BodyId, ControlStep, Place, Run, Tape};
 use column::Column;
 pub(super) use states::repeated;
 
 /// Frames that stand on one another at most.
-const MAX_DEPTH: u32 = 512;
+const MAX_DEPTH: u32 = 2000;
 
 /// What a loop leaves for its pull-back.
 #[derive(Debug)]
@@ -98,12 +99,12 @@ pub(super) fn run(
         memory,
         lanes: if step.varying { lanes } else { 1 },
     };
-    match &step.run {
-        Run::Call { body } => call(&node, *body, &operands, ticker)?,
-        Run::Cond { branches } => cond(&node, branches, &operands, ticker)?,
-        Run::Loop(looped) => loops::run(&node, looped, operands, ticker)?,
-        Run::Pull(pull) => pull::run(&node, pull, operands, ticker)?,
-    }
+    deeper(|| match &step.run {
+        Run::Call { body } => call(&node, *body, &operands, ticker),
+        Run::Cond { branches } => cond(&node, branches, &operands, ticker),
+        Run::Loop(looped) => loops::run(&node, looped, operands, ticker),
+        Run::Pull(pull) => pull::run(&node, pull, operands, ticker),
+    })?;
     ticker.machine.depth -= 1;
     Ok(())
 }

@@ -32,7 +32,6 @@ pub(super) fn run(
     let mut back = Back::open(node, pull, own, cotangents, ticker);
     let states = &record.keeping.states;
     let mut end = record.steps;
-    let budget = ticker.machine.budget;
     for i in (0..states.len()).rev() {
         if end - states.step(i) == 1 && states.is_whole(i) {
             back.kept(&runner, states, i, ticker)?;
@@ -48,7 +47,6 @@ pub(super) fn run(
         }
 
         end = states.step(i);
-        ticker.machine.budget = budget;
     }
     back.finish(ticker);
     runner.close(ticker);
@@ -173,12 +171,12 @@ impl<'a, 't> Back<'a, 't> {
         let zeros = |like: &Column| Column::zeros(like.elements, like.dtype(), varying);
         let mut given = cotangents.iter();
         let mut carries = Vec::new();
-        for k in 0..count {
+        for (k, carry) in own.iter().enumerate().take(count) {
             let own_cotangent = if pull.seen[k] { given.next() } else { None };
             if pull.carried[k] {
                 carries.push(match own_cotangent {
                     Some(c) => wide(c.clone()),
-                    None => zeros(&own[k]),
+                    None => zeros(carry),
                 });
             }
         }
@@ -268,16 +266,25 @@ impl<'a, 't> Back<'a, 't> {
     }
 
     fn finish(self, ticker: &mut Ticker<'_>) {
+        let varying = self.node.step.varying.then_some(self.node.lanes);
         let mut carries = self.carries.iter();
-        let of_carries = (0..self.pull.forward.carries).filter_map(|k| {
+        let mut of_carries = Vec::new();
+        for (k, own) in self.own[..self.pull.forward.carries].iter().enumerate() {
             let carry = if self.pull.carried[k] {
-                carries.next()
+                carries.next().cloned()
             } else {
                 None
             };
-            carry.filter(|_| self.pull.active[k])
-        });
-        let all = of_carries.chain(&self.sequences).chain(&self.constants);
+            // What nothing seen comes from has a cotangent of zero.
+            let zeros = || Column::zeros(own.elements, own.dtype(), varying);
+            if self.pull.active[k] {
+                of_carries.push(carry.unwrap_or_else(zeros));
+            }
+        }
+        let all = of_carries
+            .iter()
+            .chain(&self.sequences)
+            .chain(&self.constants);
         let places = self.node.step.results.iter();
         for (column, place) in all.zip(places) {
             if let Some(place) = place {

@@ -474,3 +474,72 @@ fn unrolled_repetition_is_rolled() {
         assert!((b[i + 1] - want).abs() <= bound, "{} {want}", b[i + 1]);
     }
 }
+
+#[test]
+fn what_never_ends_ends_with_an_error() {
+    let evaluate = |graph: &Graph, stop: &Stop| {
+        let request = Request {
+            products: vec![Product::Gradient {
+                output: 0,
+                wrt: vec![0],
+            }],
+            options: Options::default(),
+            batched: None,
+        };
+        let x = Tensor::scalar(DType::F64, 1.0);
+        let arguments = Arguments {
+            inputs: vec![x.as_ref()],
+            seeds: vec![vec![]],
+            batch: 1,
+        };
+        let program = compile(graph, &request).unwrap();
+        program
+            .evaluate(&arguments, &mut Scratch::default(), stop)
+            .unwrap_err()
+    };
+    // f(x) = x > 0 ? f(x + 1) : x, for which x > 0.
+    let compare = Attributes::Compare {
+        direction: Direction::Gt,
+    };
+    let above = |compare| vec![number(0.0), node(Op::Compare, &[0, 1], compare)];
+    let again = Attributes::Control(Control::cond(vec![FunctionId(1), FunctionId(2)]).into());
+    let mut nodes = above(compare.clone());
+    nodes.push(node(Op::Cond, &[2, 0], again));
+    let f = function("f", &[scalar()], nodes, &[3]);
+    let stay = function("stay", &[scalar()], vec![], &[0]);
+    let call = || Attributes::Control(Control::call(FunctionId(0)).into());
+    let more = function(
+        "more",
+        &[scalar()],
+        vec![
+            number(1.0),
+            plain(Op::Add, &[0, 1]),
+            node(Op::Call, &[2], call()),
+        ],
+        &[3],
+    );
+    let endless = graph(
+        vec![f, stay, more.clone()],
+        1,
+        vec![node(Op::Call, &[0], call())],
+    );
+    match evaluate(&endless, &Stop::default()) {
+        crate::error::Error::Limit { name, .. } => assert_eq!(name, "max_depth"),
+        other => panic!("{other:?}"),
+    }
+    // while x > 0: x + 1.
+    let condition = function("above", &[scalar()], above(compare), &[2]);
+    let body = function("more", &[scalar()], more.nodes[..2].to_vec(), &[2]);
+    for (bound, name) in [(1000, "max_iterations"), (0, "")] {
+        let control = Control::while_loop(FunctionId(0), FunctionId(1), bound);
+        let control = Attributes::Control(control.into());
+        let functions = vec![condition.clone(), body.clone()];
+        let endless = graph(functions, 1, vec![node(Op::While, &[0], control)]);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_millis(50);
+        match evaluate(&endless, &Stop::new(Some(deadline))) {
+            crate::error::Error::Limit { name: limit, .. } => assert_eq!(limit, name),
+            crate::error::Error::Stopped(_) => assert_eq!(bound, 0),
+            other => panic!("{other:?}"),
+        }
+    }
+}
