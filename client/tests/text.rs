@@ -156,7 +156,7 @@ const CASES: &[Case] = &[
         &[6.0],
     ),
     (
-        "fn power(x, n) = if n > 0 then x*power(x, n - 1) else 1\npower(x, 5)",
+        "fn times(x, n) = if n > 0 then x*times(x, n - 1) else 1\ntimes(x, 5)",
         &[("x", 2.0)],
         32.0,
         &[80.0],
@@ -169,7 +169,7 @@ const CASES: &[Case] = &[
         &[0.5 * std::f64::consts::FRAC_1_SQRT_2],
     ),
     (
-        "fn horner(sum, c, x) = sum*x + c; scan(horner, 0, [3, 2, 1], x)",
+        "fn horner(s, c, x) = s*x + c; scan(horner, 0, [3, 2, 1], x)",
         &[("x", 2.0)],
         17.0,
         &[14.0],

@@ -58,10 +58,10 @@ fn texts_become_functions_and_nodes_that_run_them() {
             &["square(%0)", "multiply(%"],
         ),
         (
-            "fn power(x, n) = if n > 0 then x*power(x, n - 1) else 1\npower(2, x)",
+            "fn times(x, n) = if n > 0 then x*times(x, n - 1) else 1\ntimes(2, x)",
             &[
-                "call(%2, x, function=\"power\") : f64",
-                "function \"power\"",
+                "call(%1, x, function=\"times\") : f64",
+                "function \"times\"",
             ],
         ),
         (
@@ -77,7 +77,7 @@ fn texts_become_functions_and_nodes_that_run_them() {
             &[],
         ),
         (
-            "fn s(t, c, x) { u = t*x + c; return u, u }\nlast, all = scan(s, 0, v, x); return all",
+            "fn s(t, c, x) { u = t*x + c; return u, u }\nlast, sums = scan(s, 0, v, x); return sums",
             &["scan(%2, v, x, function=\"s\", length=3, carries=1, sequences=1) : f64, f64[3]"],
         ),
         (

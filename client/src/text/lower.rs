@@ -101,10 +101,14 @@ impl Lowering<'_> {
                     length: *length,
                     taken: *taken,
                 };
-                return Ok(Value::Several(self.run(&run, span)?));
+                let results = self.run(&run, span)?;
+                return Ok(match <[Expr; 1]>::try_from(results) {
+                    Ok([only]) => Value::Expr(only),
+                    Err(results) => Value::Several(results),
+                });
             }
             Node::Result(call, i) => match self.value(*call) {
-                Value::Several(all) => all[*i].clone(),
+                Value::Several(all) if *i < all.len() => all[*i].clone(),
                 _ => self.expr(*call),
             },
             Node::If {

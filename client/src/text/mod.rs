@@ -66,7 +66,7 @@
 //! **Own functions.** `fn area(r, h: f64[3]) = …` or `fn area(…) { t = …; return t, h }`, anywhere in the text; a
 //! parameter without a type is an `f64` scalar. A body reads its parameters and nothing else. A function may run itself
 //! if a branch ends it; it states the types of its results after `->` unless it gives one `f64` scalar:
-//! `fn power(x, n) = if n > 0 then x*power(x, n - 1) else 1`. One that gives several is called by `a, b = f(x)`.
+//! `fn times(x, n) = if n > 0 then x*times(x, n - 1) else 1`. One that gives several is called by `a, b = f(x)`.
 //!
 //! `if condition then a else b` takes one condition and runs one branch; `where` chooses element by element, and
 //! computes both. These run functions of the text:

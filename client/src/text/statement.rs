@@ -49,9 +49,9 @@ impl Parser<'_> {
         let assigned = self.lexemes[self.position..]
             .get(1)
             .is_some_and(|next| next.token == Token::Assign);
-        if name.is_some() && self.is_function_definition() {
+        if let Some(name) = name.as_ref().filter(|_| self.is_function_definition()) {
             return Err(Fault::new(span, "a function is defined with `fn`")
-                .help("write fn name(x) = expression"));
+                .help(format!("write fn {name}(x) = expression")));
         }
         if let Some(names) = self.several_names() {
             for (name, span) in &names {

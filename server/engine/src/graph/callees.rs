@@ -1,8 +1,9 @@
 //! What functions compute, as far as a graph's identity is concerned: equal ones are one, whatever their names.
 
 use super::canonical::{put, put_attributes, put_bodies, put_type};
+use super::function::callees;
 use super::{Arena, Function, Graph};
-use crate::op::{FunctionId, ValueId, callees, is_commutative};
+use crate::op::{FunctionId, ValueId, is_commutative};
 use std::collections::{HashMap, HashSet};
 
 /// BLAKE3-256.
