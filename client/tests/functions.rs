@@ -182,6 +182,18 @@ fn cases() -> Vec<Case> {
             ],
         ),
         case(
+            "blocks in order of position",
+            |g, x, a| {
+                // x²a: 2xa and x², however they are asked for.
+                let f = g.function("f", scalars(), |_, [x, a]| x.square() * a);
+                let (u, v): (Expr, Expr) = g.gradient(&f, 0, [1, 0], [x, a]);
+                u + 10.0 * v
+            },
+            [3.0, 0.5],
+            93.0,
+            [61.0, 6.0],
+        ),
+        case(
             "own derivative",
             |g, x, a| {
                 // Sine, whose derivative is said to be 7.
