@@ -305,9 +305,22 @@ fn functions_are_evaluated_shown_and_derived() {
         "function=\"times\"",
         "function \"times\" (%0: f64, %1: f64)",
         "branches=[\"else\", \"then\"]",
+        "; 3 functions of 8 nodes",
+        "times     (f64, f64) -> (f64)  3",
     ] {
         assert!(shown.contains(part), "{part:?} in {shown}");
     }
+    let shown = json(&["show", source]);
+    assert_eq!(
+        (&shown["functions"][0], &shown["function_nodes"]),
+        (
+            &serde_json::json!({
+                "name": "times", "parameters": ["f64", "f64"], "results": ["f64"], "nodes": 3
+            }),
+            &8.into()
+        )
+    );
+    assert_eq!(json(&["register", source])["functions"], 3);
     // The derivative as a file, which is a graph like any other.
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("gradient.json");

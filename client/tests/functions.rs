@@ -2,7 +2,7 @@
 //! graphs that come back as they went.
 
 use gradient_client::{
-    ALL, Client, Dtype, Error, Expr, Graph, GraphBuilder, Mode, Scan, Tensor, Type, Until,
+    ALL, Client, Dtype, Error, Expr, Graph, GraphBuilder, Mode, Scan, Tensor, Type, Until, proto,
 };
 use tokio::net::TcpListener;
 
@@ -306,6 +306,29 @@ async fn problems(client: &Client, case: &Case) -> Result<Vec<String>, Error> {
     assert_eq!(
         back.graph.as_ref().map(|g| !g.functions.is_empty()),
         Some(true)
+    );
+    // What it says of the functions is what went.
+    let sent = &graph.proto().functions;
+    let told = |f: &proto::FunctionSignature| (f.name.clone(), f.parameters.clone(), f.nodes);
+    let want = |f: &proto::Function| (f.name.clone(), f.parameters.clone(), f.nodes.len() as u64);
+    assert!(
+        back.functions.iter().map(told).eq(sent.iter().map(want)),
+        "{}: {:?}",
+        case.name,
+        back.functions
+    );
+    for (told, sent) in back.functions.iter().zip(sent) {
+        assert_eq!(told.results.len(), sent.results.len(), "{}", case.name);
+    }
+    let statistics = back.statistics.as_ref().unwrap();
+    assert_eq!(
+        (statistics.functions, statistics.function_nodes),
+        (
+            sent.len() as u64,
+            sent.iter().map(|f| f.nodes.len() as u64).sum()
+        ),
+        "{}",
+        case.name
     );
     let back = Graph::from_proto(back.graph.unwrap());
     assert_eq!(back.outputs(), graph.outputs(), "{}", case.name);

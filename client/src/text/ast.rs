@@ -1,8 +1,8 @@
 //! The syntax tree: an arena in which operands stand before their users, so that nobody recurses over it.
 
-use super::definition::Runner;
 use super::error::Span;
 use super::function::Function;
+use super::runner::Runner;
 
 /// Index into [`Ast::nodes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +29,8 @@ pub(super) enum Node {
         runner: Runner,
         functions: Vec<usize>,
         arguments: Vec<ExprId>,
-        /// Of a scan.
-        length: Option<ExprId>,
+        /// The length of a scan, the limit of a while.
+        bound: Option<ExprId>,
         /// How many results are taken.
         taken: usize,
     },

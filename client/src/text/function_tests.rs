@@ -73,6 +73,10 @@ fn texts_become_functions_and_nodes_that_run_them() {
             &["while(a, a, condition=\"far\", body=\"step\") : f64"],
         ),
         (
+            "fn far(x) = x > 1; fn step(x) = x/2; while(far, step, a, limit=100)",
+            &["body=\"step\", max_iterations=100"],
+        ),
+        (
             "fn s(t, c: f64, x) { t = t*x + c; return t, t }\n".trim_end_matches('\n'),
             &[],
         ),
@@ -176,15 +180,15 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "fn f(x, y) = x*y; 1 + f(x)",
-        "function \"f\" takes 2 arguments, 1 given",
+        "`f` takes 2 arguments, 1 given",
         "f(x)",
-        "",
+        "write f(x, y)",
     ),
     (
         "fn f(x: f64[3]) = x; 1 + f(x)",
-        "argument 0 is f64, parameter 0 of function \"f\" is f64[3]",
-        "f(x)",
-        "",
+        "this is f64, parameter `x` of `f` is f64[3]",
+        "x",
+        "declare x: f64 in fn f(…)",
     ),
     (
         "fn f(x) { return x, 2*x }; 1 + f(x)",
@@ -240,7 +244,12 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "v @ x",
         "write *",
     ),
-    ("then + 1", "`then` does not fit here", "then", ""),
+    (
+        "then + 1",
+        "`then` does not fit here",
+        "then",
+        "if condition then a else b",
+    ),
     (
         "fn f(x) = x; while(f, g, x)",
         "the text defines no function `g`",
@@ -267,9 +276,9 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "fn f(x) = x; map(f, x)",
-        "the first operand is no sequence",
+        "a map without a sequence",
         "map(f, x)",
-        "",
+        "map(f, [1, 2, 3], a)",
     ),
     (
         "fn f(x) = x; scan(f, x)",
@@ -285,21 +294,105 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "fn f(x) = x; while(f, f, x)",
-        "function \"f\" gives (f64); a condition gives one bool scalar",
+        "`f` gives f64; a condition gives one bool",
         "while(f, f, x)",
-        "",
+        "compare in it",
     ),
     (
         "fn f(v: f64[3]) = if v[0] > 0 then f(v - 1) else v; f(v)",
         "the branches give f64 and f64[3]",
         "if v[0] > 0 then f(v - 1) else v",
-        "",
+        "`f` runs itself: unless it gives one f64, it states what it gives, as fn f(…) -> f64[3]",
     ),
     (
         "fn f(x) -> f64[2] = if x > 0 then f(x - 1) else [x, x]; fn g(x) -> f64[3] = [x, x]; g(1)",
         "\"g\" is declared to give (f64[3]), but gives (f64[2])",
         "g",
-        "state the types",
+        "state the types that the body gives",
+    ),
+    (
+        "nonesuch(x, 2)",
+        "unknown function `nonesuch`",
+        "nonesuch",
+        "fn nonesuch(x) = expression",
+    ),
+    (
+        "fn f(x, y) = x*y; grad(f, x)",
+        "`f` takes 2 arguments, 1 given",
+        "grad(f, x)",
+        "write grad(f, x, y)",
+    ),
+    (
+        "fn f(x) = x; map(f, [x, x], 2)",
+        "`f` takes 1 argument, 2 given",
+        "map(f, [x, x], 2)",
+        "write map(f, x)",
+    ),
+    (
+        "fn c(x) = x > 0; fn s(x, a) = x*a; while(c, s, x, a)",
+        "`c` takes 1 argument, 2 given",
+        "while(c, s, x, a)",
+        "write while(c, s, x)",
+    ),
+    (
+        "fn f(t, u: f64[2]) = t; scan(f, 1, [[1, 2, 3], [4, 5, 6]])",
+        "elements of this are f64[3], parameter `u` of `f` is f64[2]",
+        "[[1, 2, 3], [4, 5, 6]]",
+        "declare u: f64[3] in fn f(…)",
+    ),
+    (
+        "fn f(x, y) = x*y; sum(map(f, x, v))",
+        "this is f64, not a sequence",
+        "x",
+        "what stays stands behind the sequences",
+    ),
+    (
+        "fn f(t, x) = t*x; scan(f, 1, x, length=n)",
+        "a whole number is needed here",
+        "n",
+        "write them as numbers",
+    ),
+    (
+        "fn f(t, x) = t*x; scan(f, 1, x, length=[1, 2])",
+        "a length is one number",
+        "[1, 2]",
+        "length=10",
+    ),
+    (
+        "fn c(x) = x > 1; fn s(x) = x/2; while(c, s, x, limit=0)",
+        "a limit is one number, at least 1",
+        "0",
+        "that of the server",
+    ),
+    (
+        "fn c(x) = x > 1; fn s(x) = x/2; while(c, s, x, limit=n)",
+        "a whole number is needed here",
+        "n",
+        "write them as numbers",
+    ),
+    (
+        "fn c(x) = x > 1; fn s(x) = [x, x]; while(c, s, x)",
+        "a carry keeps its type",
+        "while(c, s, x)",
+        "",
+    ),
+    (
+        "fn f() = 1; root(f)",
+        "something to begin with is missing",
+        "root(f)",
+        "root(g, start, a)",
+    ),
+    (
+        "fn f(x) = if x > 0 then f(x - 1) else [x, x]; sum(f(3))",
+        "the branches give f64 and f64[2]",
+        "if x > 0 then f(x - 1) else [x, x]",
+        "fn f(…) -> f64[3]",
+    ),
+    (
+        "fn f(x) { a, b = f(x - 1); return a, b }; a, b = f(2); a",
+        "this gives 1 result, 2 taken",
+        "f(x - 1)",
+        "`f` runs itself",
     ),
     (
         "fn f(x) = grad(h, x); fn h(x) = [x, x]; f(x)",
@@ -309,23 +402,44 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
+/// What the carets of a message stand below.
+fn marked(message: &str) -> String {
+    let lines: Vec<&str> = message.lines().collect();
+    let carets = lines[2].strip_prefix("  | ").unwrap_or_default();
+    let start = carets.chars().take_while(|&c| c == ' ').count();
+    let length = carets.chars().count() - start;
+    lines[1].chars().skip(4 + start).take(length).collect()
+}
+
 #[test]
 fn every_mistake_is_found_at_its_place() {
-    for &(source, problem, marked, help) in MISTAKES {
+    let mut wrong = vec![];
+    for &(source, problem, place, help) in MISTAKES {
         let error = graph(source).map(|_| ()).expect_err(source);
         let message = error.to_string();
-        assert!(error.problem().contains(problem), "{source}\n{message}");
-        let lines: Vec<&str> = message.lines().collect();
-        let carets = lines[2].strip_prefix("  | ").unwrap_or_default();
-        let start = carets.chars().take_while(|&c| c == ' ').count();
-        let length = carets.chars().count() - start;
-        let excerpt: Vec<char> = lines[1].chars().skip(4).collect();
-        let end = (start + length).min(excerpt.len());
-        let found: String = excerpt[start.min(end)..end].iter().collect();
-        assert_eq!(found, marked, "{source}\n{message}");
-        let found = lines.get(3).copied().unwrap_or_default();
-        assert!(found.contains(help), "{source}\n{message}");
+        let repaired = error.help().is_some() || error.problem().contains("; ");
+        let fits = error.problem().contains(problem)
+            && marked(&message) == place
+            && error.help().unwrap_or_default().contains(help)
+            && repaired;
+        if !fits {
+            wrong.push(format!("{source}: repaired: {repaired}\n{message}"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn mistakes_in_bodies_name_line_and_column() {
+    let error = graph("fn f(x) {\n  t = x^2\n  t*f2(x)\n}\ny = f(x)").unwrap_err();
+    assert_eq!((error.line(), error.column()), (3, 5), "{error}");
+    let error =
+        graph("fn f(x) = x\nfn g(x, y) {\n  t = x^2\n  return t, 2*f(x, y)\n}\na, b = g(x, 1)");
+    let message = "`f` takes 1 argument, 2 given (line 4, column 15)
+  |   return t, 2*f(x, y)
+  |               ^^^^^^^
+help: write f(x)";
+    assert_eq!(error.unwrap_err().to_string(), message);
 }
 
 #[test]

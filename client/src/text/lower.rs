@@ -3,8 +3,8 @@
 use super::ast::{Ast, ExprId, Node, Operator};
 use super::definition::Definition;
 use super::error::{Fault, Span};
-use super::run::{self, Run};
-use crate::expr::{self, Expr, GraphBuilder};
+use super::run::{self, Known, Run};
+use crate::expr::{Expr, GraphBuilder};
 use crate::tensor::{Array, Dtype, Tensor};
 
 /// Adds the outputs to a builder, with these expressions for the inputs, in the tree's order of them.
@@ -15,7 +15,6 @@ pub(super) fn lower(
     inputs: &[Expr],
 ) -> Result<Vec<Expr>, Fault> {
     let functions = run::functions(definitions, builder)?;
-    let functions: Vec<_> = functions.into_iter().map(Some).collect();
     lower_tree(ast, builder, inputs, &functions)
 }
 
@@ -24,7 +23,7 @@ pub(super) fn lower_tree(
     ast: &Ast,
     builder: &GraphBuilder,
     inputs: &[Expr],
-    functions: &[Option<expr::Function>],
+    functions: &[Known<'_>],
 ) -> Result<Vec<Expr>, Fault> {
     let mut lowering = Lowering {
         ast,
@@ -64,8 +63,8 @@ pub(super) struct Lowering<'a> {
     ast: &'a Ast,
     pub builder: &'a GraphBuilder,
     inputs: &'a [Expr],
-    /// Of the text, by position, as far as they are made.
-    pub functions: &'a [Option<expr::Function>],
+    /// Of the text, by position.
+    pub functions: &'a [Known<'a>],
     values: Vec<Value>,
 }
 
@@ -91,14 +90,14 @@ impl Lowering<'_> {
                 runner,
                 functions,
                 arguments,
-                length,
+                bound,
                 taken,
             } => {
                 let run = Run {
                     runner: *runner,
                     functions,
                     arguments,
-                    length: *length,
+                    bound: *bound,
                     taken: *taken,
                 };
                 let results = self.run(&run, span)?;

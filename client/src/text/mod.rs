@@ -26,7 +26,7 @@
 //! operand    = { "-" | "+" | "not" } primary { "[" subscript { "," subscript } "]" }
 //! primary    = number | name | call | "(" expression ")" | "[" expression { "," expression } "]"
 //! call       = function "(" arguments ")" | function "[" arguments "]"
-//!            | runner "(" name [ "," name ] { "," expression } [ "," "length" "=" expression ] ")"
+//!            | runner "(" name [ "," name ] { "," expression } [ "," ( "length" | "limit" ) "=" expression ] ")"
 //! arguments  = [ expression { "," expression } ] [ "," "axis" "=" expression ]
 //! subscript  = expression | [ expression ] ":" [ expression ] [ ":" expression ]
 //! ```
@@ -72,7 +72,7 @@
 //! computes both. These run functions of the text:
 //!
 //! - `while(condition, step, x, a)`: repeats step while condition holds. Both take what is carried, then what stays;
-//!   step gives what is carried, however many that are.
+//!   step gives what is carried, however many that are. `while(condition, step, x, a, limit=100)` fails beyond 100 steps.
 //! - `scan(step, x, sequence, a)`: step takes what is carried, an element (along the first axis) of each sequence, what
 //!   stays, and gives what is carried, then outputs, which are stacked. `scan(step, x, a, length=10)` without sequences.
 //! - `map(f, sequence, a)`: of every element along the first axis, stacked.
@@ -97,6 +97,8 @@ mod lower;
 mod names;
 mod parser;
 mod run;
+mod runner;
+mod scope;
 mod statement;
 mod subscript;
 #[cfg(test)]

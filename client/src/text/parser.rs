@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use super::ast::{Ast, ExprId, Input, Node, Operator, Subscript};
-use super::definition::{Body, Definition, Frame};
+use super::definition::Definition;
 use super::error::{Fault, Span};
 use super::function::{Function, nearest, nearest_function};
 use super::lexer::{Lexeme, Token, tokenize};
+use super::scope::{Body, Frame};
 
 /// Brackets, powers and signs nested deeper than this are refused: the parser recurses over them.
 const MAX_DEPTH: usize = 200;
@@ -242,7 +243,12 @@ impl Parser<'_> {
         let span = self.span();
         let name = self.text().to_owned();
         if KEYWORDS.contains(&name.as_str()) {
-            return Err(Fault::new(span, format!("`{name}` does not fit here")));
+            let fault = Fault::new(span, format!("`{name}` does not fit here"));
+            return Err(match name.as_str() {
+                "then" | "else" => fault.help("write if condition then a else b"),
+                "fn" => fault.help("define it in a statement of its own: fn f(x) = expression"),
+                _ => fault,
+            });
         }
         self.position += 1;
         if let Some(function) = Function::named(&name) {
@@ -261,7 +267,9 @@ impl Parser<'_> {
                 let own = self.functions.keys().map(String::as_str);
                 match nearest(&name, own).or_else(|| nearest_function(&name)) {
                     Some(nearest) => fault.help(format!("did you mean `{nearest}`?")),
-                    None => fault.help(format!("to multiply, write {name}*(…)")),
+                    None => fault.help(format!(
+                        "to multiply, write {name}*(…); to define it, fn {name}(x) = expression"
+                    )),
                 }
             });
         }

@@ -1,11 +1,11 @@
 //! Statements, and what of them is a result.
 
 use super::ast::{ExprId, Output};
-use super::definition::Body;
 use super::error::{Fault, Span};
 use super::function::Function;
 use super::lexer::Token;
 use super::parser::{KEYWORDS, Meaning, Parser, binding};
+use super::scope::Body;
 
 /// The output's name when the text gives none.
 const UNNAMED_OUTPUT: &str = "f";
@@ -209,10 +209,10 @@ impl Parser<'_> {
             _ => Token::End,
         };
         if self.peek() != end && self.peek() != Token::End {
-            return Err(Fault::new(
-                self.span(),
-                "nothing can follow the return statement",
-            ));
+            return Err(
+                Fault::new(self.span(), "nothing can follow the return statement")
+                    .help("put it before, or remove it"),
+            );
         }
         if self.body == Body::Function {
             let items = items.into_iter().enumerate();
