@@ -2,7 +2,7 @@
 //! graphs that come back as they went.
 
 use gradient_client::{
-    ALL, Client, Dtype, Error, Expr, Graph, GraphBuilder, Mode, Scan, Tensor, Type, Until,
+    ALL, Client, Dtype, Error, Expr, Graph, GraphBuilder, Mode, Scan, Tensor, Type, Until, proto,
 };
 use tokio::net::TcpListener;
 
@@ -182,6 +182,18 @@ fn cases() -> Vec<Case> {
             ],
         ),
         case(
+            "blocks in order of position",
+            |g, x, a| {
+                // x²a: 2xa and x², however they are asked for.
+                let f = g.function("f", scalars(), |_, [x, a]| x.square() * a);
+                let (u, v): (Expr, Expr) = g.gradient(&f, 0, [1, 0], [x, a]);
+                u + 10.0 * v
+            },
+            [3.0, 0.5],
+            93.0,
+            [61.0, 6.0],
+        ),
+        case(
             "own derivative",
             |g, x, a| {
                 // Sine, whose derivative is said to be 7.
@@ -294,6 +306,29 @@ async fn problems(client: &Client, case: &Case) -> Result<Vec<String>, Error> {
     assert_eq!(
         back.graph.as_ref().map(|g| !g.functions.is_empty()),
         Some(true)
+    );
+    // What it says of the functions is what went.
+    let sent = &graph.proto().functions;
+    let told = |f: &proto::FunctionSignature| (f.name.clone(), f.parameters.clone(), f.nodes);
+    let want = |f: &proto::Function| (f.name.clone(), f.parameters.clone(), f.nodes.len() as u64);
+    assert!(
+        back.functions.iter().map(told).eq(sent.iter().map(want)),
+        "{}: {:?}",
+        case.name,
+        back.functions
+    );
+    for (told, sent) in back.functions.iter().zip(sent) {
+        assert_eq!(told.results.len(), sent.results.len(), "{}", case.name);
+    }
+    let statistics = back.statistics.as_ref().unwrap();
+    assert_eq!(
+        (statistics.functions, statistics.function_nodes),
+        (
+            sent.len() as u64,
+            sent.iter().map(|f| f.nodes.len() as u64).sum()
+        ),
+        "{}",
+        case.name
     );
     let back = Graph::from_proto(back.graph.unwrap());
     assert_eq!(back.outputs(), graph.outputs(), "{}", case.name);

@@ -141,6 +141,26 @@ fn many(count: usize) -> Call {
     with(all.collect(), Op::Call, &[X], call("0"))
 }
 
+/// The Hessian of a sum of so many numbers, in all of them.
+fn wide(count: usize) -> Call {
+    let last = count as u32;
+    let parameters = vec![f64s(&[]); count];
+    let all = function("wide", &parameters, vec![node(Op::Negate, &[0])], &[last]);
+    let hessian = P::Hessian(pb::Hessian::default());
+    with(
+        vec![all],
+        Op::Derivative,
+        &vec![X; count],
+        derivative("wide", hessian),
+    )
+}
+
+/// A call that gives the same number so many times.
+fn call_of_many(count: usize) -> Call {
+    let many = function("many", &[f64s(&[])], vec![], &vec![0; count]);
+    with(vec![many], Op::Call, &[X], call("many"))
+}
+
 fn custom(jvp: &str) -> Call {
     more(pb::Function {
         custom_jvp: jvp.into(),
@@ -178,6 +198,11 @@ pub fn cases() -> Vec<Case> {
         "which result": ask(Op::Derivative, &[X, X], derivative("both", gradient("", &[]))) => InvalidArgument at "graph.nodes[0].derivative.product.gradient.output", "has 2 results";
         "gradient of a function of vectors": ask(Op::Derivative, &[VECTOR], derivative("vector", gradient("", &[]))) => InvalidArgument at "graph.nodes[0].derivative.product", "not a floating-point scalar";
         "gradient of a bool": ask(Op::Derivative, &[X, X], derivative("less", gradient("", &[]))) => InvalidArgument at "graph.nodes[0].derivative.product", "no derivative";
+        "tangents of a bool": ask(Op::Derivative, &[X, X, X, X], derivative("less", tangents(&["0", "1"]))) => InvalidArgument at "graph.nodes[0].derivative.product", "nothing is left to differentiate";
+        "tangent of a name": ask(Op::Derivative, &[X, X, X], derivative("times", tangents(&["x"]))) => InvalidArgument at "graph.nodes[0].derivative.product.jacobian_vector_product.tangents", "no position";
+        "more blocks than a node has results": wide(300) => InvalidArgument at "graph.nodes[0].derivative.product", "90000 results";
+        "more results than a node has": call_of_many(70_000) => InvalidArgument at "graph.nodes[0]", "70000 results";
+        "parameter named twice": ask(Op::Derivative, &[X, X], derivative("times", gradient("0", &["1", "1"]))) => InvalidArgument at "graph.nodes[0].derivative.product", "named twice";
         "too few tangents": ask(Op::Derivative, &[X, X, X], derivative("times", tangents(&["0", "1"]))) => InvalidArgument at "graph.nodes[0].operands", "takes 4 arguments, 3 given";
         "implicit function of another type": ask(Op::ImplicitRoot, &[X, X], implicit("both", 0.0)) => InvalidArgument at "graph.nodes[0].implicit_root.function", "one result";
         "negative tolerance": ask(Op::ImplicitRoot, &[X, X], implicit("times", -1.0)) => InvalidArgument at "graph.nodes[0].implicit_root.tolerance", "no tolerance";
