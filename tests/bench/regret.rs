@@ -495,7 +495,7 @@ fn system(n: u64) -> Graph {
     let eye = g.constant(tensor(&TensorType::f64([n, n]), &eye));
     let a = g.add(a, eye);
     let b = weights(&mut g, &[n, 1]);
-    let y = g.op(Op::Solve, &[a, b]);
+    let y = g.push(Op::Solve, &[a, b], Attributes::Solve { transpose_a: false });
     g.finish(y)
 }
 

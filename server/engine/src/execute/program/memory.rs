@@ -3,10 +3,8 @@
 use super::Program;
 use crate::execute::control::repeated;
 use crate::execute::crossed;
+use crate::plan::LANES;
 use crate::tensor::TensorType;
-
-/// Lanes that run together: enough for the widest vectors several times over, few enough for the cache.
-const BLOCK: u64 = 32;
 
 /// Lanes' memory is kept below this where fewer lanes can do that.
 const LANES_BYTES: u64 = 64 << 20;
@@ -80,7 +78,7 @@ impl Program {
             false => self.groups.iter().map(|g| g.lanes).max().unwrap_or(1),
         };
         let lane = (self.tape.scratch_bytes(1) - self.tape.scratch_bytes(0)).max(1);
-        let mut width = wanted.min(BLOCK).min(LANES_BYTES / lane).max(1);
+        let mut width = wanted.min(LANES).min(LANES_BYTES / lane).max(1);
         while width > 1 && self.has_budget && self.bytes_with(width, batch) > self.budget {
             width /= 2;
         }

@@ -4,6 +4,7 @@ use super::crossed::Crossed;
 use super::{BlockSource, DerivedProduct, Deriver, Way};
 use crate::error::Error;
 use crate::op::ValueId;
+use crate::plan::cost::Price;
 use crate::plan::mode::{choose, plan, reason, worth_pricing};
 use crate::plan::{Layout, Mode};
 use crate::transform::{jvp, vjp};
@@ -55,7 +56,7 @@ impl Deriver<'_> {
         let candidates = choose(candidate(&forward), candidate(&reverse));
         let cheaper = |crossed: &Crossed| {
             let best = candidates.first();
-            best.is_none_or(|best| crossed.candidate.operations < best.operations)
+            best.is_none_or(|best| crossed.candidate.nanoseconds < best.nanoseconds)
         };
         if crossed.as_ref().is_some_and(cheaper)
             && let Some(crossed) = crossed.take()
@@ -101,7 +102,7 @@ impl Deriver<'_> {
             compressed: vec![],
             subtractions: vec![],
             chain: None,
-            plan: plan(candidates, why, n, m, 0),
+            plan: plan(candidates, why, n, m, Price::default()),
         })
     }
 

@@ -6,7 +6,8 @@ mod structure;
 
 pub use structure::structure;
 
-use super::mode::{plan, price, sweeps};
+use super::cost::Price;
+use super::mode::{plan, sweeps};
 use super::{BlockSource, Chain, Compressed, Entry};
 use super::{Candidate, HvpMode, Layout, Mode, NonFinite, Options, Plan, Product};
 use crate::error::Error;
@@ -207,9 +208,7 @@ struct Way {
     seeds: Vec<Seed>,
     lanes: u64,
     candidate: Candidate,
-    /// Elementary operations that depend on no direction, and those of each sweep.
-    still: u64,
-    moving: u64,
+    price: Price,
 }
 
 impl Deriver<'_> {
@@ -363,7 +362,7 @@ impl Deriver<'_> {
     ) -> Way {
         let parameters: Vec<ValueId> = seeds.iter().map(|s| s.parameter).collect();
         let arena = self.derivation.workspace.arena();
-        let (still, moving) = price(arena, values.iter().copied().flatten(), &parameters);
+        let price = Price::of(arena, values.iter().copied().flatten(), &parameters);
         Way {
             values,
             seeds,
@@ -372,10 +371,10 @@ impl Deriver<'_> {
                 mode,
                 hvp_mode,
                 sweeps: sweeps(lanes),
-                operations: still.saturating_add(moving.saturating_mul(lanes)),
+                operations: price.operations(lanes),
+                nanoseconds: price.nanoseconds(lanes),
             },
-            still,
-            moving,
+            price,
         }
     }
 
@@ -388,7 +387,7 @@ impl Deriver<'_> {
             })
             .collect();
         let values = outputs.iter().map(|&o| self.output(o));
-        let (cost, _) = price(self.derivation.workspace.arena(), values, &[]);
+        let price = Price::of(self.derivation.workspace.arena(), values, &[]);
         let ys: Vec<ValueId> = outputs.iter().map(|&o| self.output(o)).collect();
         let m = self.elements(&ys);
         DerivedProduct {
@@ -397,7 +396,7 @@ impl Deriver<'_> {
             compressed: vec![],
             subtractions: vec![],
             chain: None,
-            plan: plan(vec![], "no derivative asked for".into(), 0, m, cost),
+            plan: plan(vec![], "no derivative asked for".into(), 0, m, price),
         }
     }
 
@@ -445,7 +444,7 @@ impl Deriver<'_> {
             compressed: vec![],
             subtractions: vec![],
             chain: None,
-            plan: plan(vec![way.candidate], why.into(), n, m, 0),
+            plan: plan(vec![way.candidate], why.into(), n, m, Price::default()),
         })
     }
 }
