@@ -1,4 +1,4 @@
-use super::assemble::{Blocks, Window, colored, load, store, store_points, unit};
+use super::assemble::{Blocks, Run as Reads, Window, colored, load, store, store_points, unit};
 use super::control::{Machine, repeated};
 use super::crossed::{self, Factors};
 use super::explain;
@@ -8,7 +8,7 @@ use super::stop::{Stop, Ticker};
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::op::ValueId;
-use crate::plan::{BlockSource, Coordinates, Entry, Plan, Read, Request, SeedSource, derive};
+use crate::plan::{BlockSource, Coordinates, Entry, Plan, Request, SeedSource, derive};
 use crate::tape::{Class, Library, Tape, lower};
 use crate::tensor::{DType, Tensor, TensorRef, TensorType};
 use std::sync::Arc;
@@ -52,8 +52,8 @@ struct Compiled {
     blocks: Vec<(BlockSource, Option<usize>)>,
     /// Element type and bytes of each block at one point.
     types: Vec<(DType, usize)>,
-    /// What fills blocks entry by entry: group, position among the tape's roots, reads by lane.
-    compressed: Vec<(usize, usize, Vec<Read>)>,
+    /// What fills blocks entry by entry: group, position among the tape's roots, reads by lane, whether they add up.
+    compressed: Vec<(usize, usize, Vec<Reads>, bool)>,
     /// See [`crate::plan::DerivedProduct`].
     subtractions: Vec<(Entry, Entry)>,
     /// What fills all blocks as a product of factors.
@@ -137,7 +137,8 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
         }
         let compressed = product.compressed.iter().map(|source| {
             roots.push(source.value);
-            (source.group, roots.len() - 1, source.reads.clone())
+            let reads = Reads::all(&source.reads);
+            (source.group, roots.len() - 1, reads, source.adds)
         });
         let compressed = compressed.collect();
         products.push(Compiled {
@@ -288,8 +289,11 @@ impl Program {
     /// Bytes the program itself holds.
     pub fn code_bytes(&self) -> u64 {
         let entries = self.products.iter().map(|product| {
-            let reads = product.compressed.iter().map(|(_, _, reads)| reads.len());
-            reads.sum::<usize>() * size_of::<Read>()
+            let reads = product
+                .compressed
+                .iter()
+                .map(|(_, _, reads, _)| reads.len());
+            reads.sum::<usize>() * size_of::<Reads>()
                 + product.subtractions.len() * size_of::<(Entry, Entry)>()
         });
         let bodies = self.library.iter().map(Tape::code_bytes);
@@ -516,12 +520,13 @@ impl Run<'_> {
             types: &product.types,
             raw: &mut self.raw[p],
         };
-        for (_, root, reads) in product.compressed.iter().filter(|(g, _, _)| *g == group) {
+        for (_, root, reads, adds) in product.compressed.iter().filter(|c| c.0 == group) {
             let place = program.tape.roots[*root];
             let end = first + lanes as u64;
             let [begin, end] =
                 [first, end].map(|lane| reads.partition_point(|read| u64::from(read.lane) < lane));
             let reads = &reads[begin..end];
+            let reads = (reads, *adds);
             blocks.read(self.memory, place, reads, Some(first), point as usize, 1);
         }
     }
@@ -665,8 +670,9 @@ impl Run<'_> {
                     types: &product.types,
                     raw: &mut self.raw[p],
                 };
-                for (_, root, reads) in &product.compressed {
+                for (_, root, reads, adds) in &product.compressed {
                     let place = program.tape.roots[*root];
+                    let reads = (&reads[..], *adds);
                     blocks.read(self.memory, place, reads, None, first as usize, lanes);
                 }
                 let points = first as usize..first as usize + lanes;
