@@ -1,5 +1,6 @@
 //! What the integration tests share: scenarios as data, and the engine as plain functions.
 
+pub mod bundle;
 pub mod dense;
 pub mod engine;
 pub mod functions;

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bodies;
+mod bundle;
 mod check;
 mod checked;
 mod client_inference;

@@ -126,33 +126,124 @@ impl Blocks<'_> {
         }
     }
 
-    /// Copies entries from a place; lane `first` of the group, or the point, is in lane 0.
+    /// Copies entries from a place, or adds them; lane `first` of the group, or the point, is in lane 0.
     pub fn read(
         &mut self,
         memory: Memory<'_>,
         place: Place,
-        reads: &[Read],
+        (runs, adds): (&[Run], bool),
         first: Option<u64>,
         point: usize,
         points: usize,
     ) {
         let stride = memory.lanes_of(place.slot);
-        let number = |element: u32, lane: usize| {
-            let lane = if stride == 1 { 0 } else { lane };
-            let at = element as usize * stride + lane;
-            match place.dtype {
-                DType::F32 => memory.at::<f32>(place)[at].get().into(),
-                _ => memory.at::<f64>(place)[at].get(),
-            }
-        };
-        for read in reads {
-            match first {
-                Some(first) => {
-                    let lane = (u64::from(read.lane) - first) as usize;
-                    self.set(read.to, point, number(read.element, lane));
+        for run in runs {
+            let range = match first {
+                Some(_) => 0..1,
+                None => 0..points,
+            };
+            for p in range {
+                let lane = first.map_or(p, |first| (u64::from(run.lane) - first) as usize);
+                let lane = if stride == 1 { 0 } else { lane };
+                let from = (
+                    run.element as usize * stride + lane,
+                    run.element_step as usize * stride,
+                );
+                let target = (self.types[run.block as usize].0, adds);
+                let raw = &mut self.raw[run.block as usize];
+                let (dtype, size) = self.types[run.block as usize];
+                let raw = &mut raw[(point + p) * size + run.at as usize * dtype.size_bytes()..];
+                match place.dtype {
+                    DType::F32 => run.copy(memory.at::<f32>(place), from, raw, target),
+                    _ => run.copy(memory.at::<f64>(place), from, raw, target),
                 }
-                None => {
-                    (0..points).for_each(|p| self.set(read.to, point + p, number(read.element, p)))
+            }
+        }
+    }
+}
+
+/// Reads that step evenly: structure repeats itself, and a million entries are a few of these.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    /// Lane of the group.
+    pub lane: u32,
+    block: u32,
+    /// First element of the value, and of the block.
+    element: u32,
+    at: u64,
+    /// Steps of both; they may wrap.
+    element_step: u32,
+    at_step: u64,
+    count: u32,
+}
+
+impl Run {
+    /// All reads in order.
+    pub fn all(reads: &[Read]) -> Vec<Self> {
+        let mut runs: Vec<Self> = Vec::new();
+        for read in reads {
+            if let Some(run) = runs.last_mut()
+                && (run.lane, run.block) == (read.lane, read.to.block)
+                && run.takes(read)
+            {
+                run.count += 1;
+                continue;
+            }
+            runs.push(Self {
+                lane: read.lane,
+                block: read.to.block,
+                element: read.element,
+                at: read.to.at,
+                element_step: 0,
+                at_step: 0,
+                count: 1,
+            });
+        }
+        runs
+    }
+
+    /// Whether a read follows; the second one says how they step.
+    fn takes(&mut self, read: &Read) -> bool {
+        if self.count == 1 {
+            // Backwards steps are rare, and would have to be told from forward ones.
+            if read.element < self.element || read.to.at < self.at {
+                return false;
+            }
+            self.element_step = read.element - self.element;
+            self.at_step = read.to.at - self.at;
+            return true;
+        }
+        let count = u64::from(self.count);
+        u64::from(read.element) == u64::from(self.element) + count * u64::from(self.element_step)
+            && read.to.at == self.at + count * self.at_step
+    }
+
+    fn copy<T: Copy + Into<f64>>(
+        &self,
+        cells: &[std::cell::Cell<T>],
+        (from, step): (usize, usize),
+        raw: &mut [u8],
+        (dtype, adds): (DType, bool),
+    ) {
+        let count = self.count as usize;
+        match dtype {
+            DType::F32 => {
+                let mut at = 0;
+                for k in 0..count {
+                    let cell = &mut raw[at..at + 4];
+                    let x: f64 = cells[from + k * step].get().into();
+                    let before = if adds { f32::read(cell).into() } else { 0.0f64 };
+                    ((if adds { before + x } else { x }) as f32).write(cell);
+                    at += 4 * self.at_step as usize;
+                }
+            }
+            _ => {
+                let mut at = 0;
+                for k in 0..count {
+                    let cell = &mut raw[at..at + 8];
+                    let x: f64 = cells[from + k * step].get().into();
+                    (if adds { f64::read(cell) + x } else { x }).write(cell);
+                    at += 8 * self.at_step as usize;
                 }
             }
         }

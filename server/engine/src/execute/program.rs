@@ -8,6 +8,7 @@ mod tests;
 
 pub use compile::compile;
 
+use super::assemble::Run as Reads;
 use super::control::Machine;
 use super::crossed;
 use super::explain;
@@ -16,7 +17,7 @@ use super::memory::Scratch;
 use super::stop::{Stop, Ticker};
 use crate::error::Error;
 use crate::graph::Graph;
-use crate::plan::{BlockSource, Coordinates, Entry, Plan, Read, SeedSource};
+use crate::plan::{BlockSource, Coordinates, Entry, Plan, SeedSource};
 use crate::tape::Tape;
 use crate::tensor::{DType, Tensor, TensorRef, TensorType};
 use run::Run;
@@ -55,8 +56,8 @@ struct Compiled {
     blocks: Vec<(BlockSource, Option<usize>)>,
     /// Element type and bytes of each block at one point.
     types: Vec<(DType, usize)>,
-    /// What fills blocks entry by entry: group, position among the tape's roots, reads by lane.
-    compressed: Vec<(usize, usize, Vec<Read>)>,
+    /// What fills blocks entry by entry: group, position among the tape's roots, reads by lane, whether they add up.
+    compressed: Vec<(usize, usize, Vec<Reads>, bool)>,
     /// See [`crate::plan::DerivedProduct`].
     subtractions: Vec<(Entry, Entry)>,
     /// What fills all blocks as a product of factors.
@@ -123,8 +124,9 @@ impl Program {
     /// Bytes the program itself holds.
     pub fn code_bytes(&self) -> u64 {
         let entries = self.products.iter().map(|product| {
-            let reads = product.compressed.iter().map(|(_, _, reads)| reads.len());
-            reads.sum::<usize>() * size_of::<Read>()
+            let compressed = product.compressed.iter();
+            let reads = compressed.map(|(_, _, reads, _)| reads.len());
+            reads.sum::<usize>() * size_of::<Reads>()
                 + product.subtractions.len() * size_of::<(Entry, Entry)>()
         });
         let bodies = self.library.iter().map(Tape::code_bytes);

@@ -68,6 +68,8 @@ pub struct Compressed {
     pub value: ValueId,
     /// By lane.
     pub reads: Vec<Read>,
+    /// Whether they add up in their entries.
+    pub adds: bool,
 }
 
 /// A Jacobian as the product of factors, the inputs' side first.

@@ -134,6 +134,22 @@ pub fn crossed_reason(
     )
 }
 
+/// "reverse: 2 colours of 100000 rows, back to what the inputs are gathered into; 2 sweeps instead of 30540".
+pub fn gathered_reason(forced: bool, colors: u32, [n, m]: [u64; 2]) -> String {
+    let asked = if forced {
+        "asked for by the request; "
+    } else {
+        ""
+    };
+    let colors = u64::from(colors);
+    let (what, rows) = (count(colors, "colour"), count(m, "row"));
+    let sweeps = count(colors, "sweep");
+    format!(
+        "reverse: {asked}{what} of {rows}, back to what the inputs are gathered into; {sweeps} instead of {}",
+        n.min(m)
+    )
+}
+
 /// "forward over reverse: 3 colours (star) of 100000 columns; 3 sweeps instead of 100000".
 pub fn hessian_reason(mode: Option<HvpMode>, kind: &str, colors: u32, n: u64) -> String {
     let name = match mode {

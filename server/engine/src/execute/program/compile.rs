@@ -1,4 +1,4 @@
-use super::{Compiled, Lanes, Program};
+use super::{Compiled, Lanes, Program, Reads};
 use crate::error::Error;
 use crate::execute::crossed;
 use crate::graph::Graph;
@@ -92,7 +92,8 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
         }
         let compressed = product.compressed.iter().map(|source| {
             roots.push(source.value);
-            (source.group, roots.len() - 1, source.reads.clone())
+            let reads = Reads::all(&source.reads);
+            (source.group, roots.len() - 1, reads, source.adds)
         });
         let compressed = compressed.collect();
         products.push(Compiled {

@@ -117,12 +117,13 @@ impl Run<'_> {
             types: &product.types,
             raw: &mut self.raw[p],
         };
-        for (_, root, reads) in product.compressed.iter().filter(|(g, _, _)| *g == group) {
+        for (_, root, reads, adds) in product.compressed.iter().filter(|c| c.0 == group) {
             let place = program.tape.roots[*root];
             let end = first + lanes as u64;
             let [begin, end] =
                 [first, end].map(|lane| reads.partition_point(|read| u64::from(read.lane) < lane));
             let reads = &reads[begin..end];
+            let reads = (reads, *adds);
             blocks.read(self.memory, place, reads, Some(first), point as usize, 1);
         }
     }
@@ -267,8 +268,9 @@ impl Run<'_> {
                     types: &product.types,
                     raw: &mut self.raw[p],
                 };
-                for (_, root, reads) in &product.compressed {
+                for (_, root, reads, adds) in &product.compressed {
                     let place = program.tape.roots[*root];
+                    let reads = (&reads[..], *adds);
                     blocks.read(self.memory, place, reads, None, first as usize, lanes);
                 }
                 let points = first as usize..first as usize + lanes;

@@ -83,11 +83,14 @@ impl Deriver<'_> {
             Some(Mode::Reverse) => m,
             _ => n.min(m),
         };
+        let key = Key::Jacobian { outputs, wrt };
+        let gathered = self.gathered(key, &ys, live, &structure, fewest)?;
         let mixed = forced == Some(Mode::Mixed);
         if mixed && cover.is_none() && crossed.is_none() && n > 0 && m > 0 {
             return Err(self.cannot_mix(n, m));
         }
-        if !sparse && cover.is_none() && (mixed || u64::from(fewest) >= plain) {
+        if !sparse && cover.is_none() && gathered.is_none() && (mixed || u64::from(fewest) >= plain)
+        {
             *written = Some(forward);
             return Ok(None);
         }
@@ -128,13 +131,24 @@ impl Deriver<'_> {
         }
         // Stable: ties go to forward.
         candidates.sort_by_key(|(c, _)| c.nanoseconds);
-        let cheaper = |crossed: &Crossed| {
+        let cheaper = |rival: &Candidate| {
             let best = candidates.first();
-            best.is_none_or(|(best, _)| crossed.candidate.nanoseconds < best.nanoseconds)
+            best.is_none_or(|(best, _)| rival.nanoseconds < best.nanoseconds)
         };
-        if crossed.as_ref().is_some_and(cheaper)
-            && let Some(crossed) = crossed.take()
+        let is_rival = crossed.as_ref().is_some_and(|c| cheaper(&c.candidate));
+        if let Some(gathered) = gathered
+            && cheaper(&gathered.candidate)
+            && !(is_rival
+                && crossed
+                    .as_ref()
+                    .is_some_and(|c| c.candidate.nanoseconds < gathered.candidate.nanoseconds))
         {
+            let others = candidates.into_iter().map(|(c, _)| c).collect();
+            let (of, by) = (self.outputs_side(outputs), self.inputs_side(wrt, live));
+            let product = self.looked_up(gathered, &of, &by, &structure, sparse, others);
+            return Ok(Some(product));
+        }
+        if is_rival && let Some(crossed) = crossed.take() {
             let others = candidates.into_iter().map(|(c, _)| c).collect();
             let (of, by) = (self.outputs_side(outputs), self.inputs_side(wrt, live));
             let sparse = sparse.then_some(&*structure);
@@ -144,10 +158,7 @@ impl Deriver<'_> {
             return Ok(None);
         };
         let (of, by) = (self.outputs_side(outputs), self.inputs_side(wrt, live));
-        let mut place = Places::new(&of, &by, sparse.then_some(&*structure));
-        for (block, o, w) in place.named(&of, &by) {
-            (block.output, block.wrt) = (Some(o), Some(w));
-        }
+        let place = Places::named_new(&of, &by, sparse.then_some(&*structure));
         let by_row = |i: u32, j: u32| match best.mode {
             Mode::Mixed => cover.as_ref().is_some_and(|c| c.is_reverse(i, j)),
             mode => mode == Mode::Reverse,
@@ -279,7 +290,7 @@ impl Deriver<'_> {
     }
 
     /// Sweeps of a way by colours.
-    fn colored_group(&mut self, way: &Way, coloring: &Coloring) -> usize {
+    pub(super) fn colored_group(&mut self, way: &Way, coloring: &Coloring) -> usize {
         let colors: Arc<[u32]> = coloring.of.as_slice().into();
         let mut before = 0;
         let mut seeds = Vec::with_capacity(way.seeds.len());
@@ -337,7 +348,7 @@ impl Deriver<'_> {
 
 impl Way {
     /// Its price by colours.
-    fn colored(&self, count: u32) -> Candidate {
+    pub(super) fn colored(&self, count: u32) -> Candidate {
         let lanes = u64::from(count);
         Candidate {
             sweeps: sweeps(lanes),
@@ -368,36 +379,34 @@ impl Side {
     }
 }
 
-/// Blocks of `of` (rows) differentiated by `by` (columns), dense or of that pattern.
-pub(super) fn blocks_of(of: &[Side], by: &[Side], sparse: Option<&Structure>) -> Vec<BlockSource> {
-    let mut places = Places::new(of, by, sparse);
-    for (block, o, b) in places.named(of, by) {
-        (block.output, block.wrt) = (Some(o), Some(b));
-    }
-    places.blocks
-}
-
 /// Reads from the values of a way, whose elements are numbered one value after the other.
-struct Sources {
+pub(super) struct Sources {
     group: usize,
     values: Vec<Option<ValueId>>,
     ends: Vec<u64>,
     reads: Vec<Vec<Read>>,
+    /// Whether reads add up in their entries.
+    pub(super) adds: bool,
 }
 
 impl Sources {
     /// From a way with a value for each of what matters.
     fn new(way: &Way, group: usize, of: &[Side]) -> Self {
-        let ends = of.iter().filter_map(|side| Some(u64::from(side.range?[1])));
+        Self::of(way, group, of.iter().filter_map(Side::end).collect())
+    }
+
+    /// From a way whose values' elements end there, numbered one value after the other.
+    pub(super) fn of(way: &Way, group: usize, ends: Vec<u64>) -> Self {
         Self {
             group,
             values: way.values.clone(),
-            ends: ends.collect(),
+            ends,
             reads: vec![vec![]; way.values.len()],
+            adds: false,
         }
     }
 
-    fn push(&mut self, at: u32, lane: u32, to: Entry) {
+    pub(super) fn push(&mut self, at: u32, lane: u32, to: Entry) {
         let at = u64::from(at);
         let k = self.ends.partition_point(|&end| end <= at);
         let before = k.checked_sub(1).map_or(0, |k| self.ends[k]);
@@ -405,8 +414,8 @@ impl Sources {
         self.reads[k].push(Read { lane, element, to });
     }
 
-    fn finish(self) -> impl Iterator<Item = Compressed> {
-        let group = self.group;
+    pub(super) fn finish(self) -> impl Iterator<Item = Compressed> {
+        let (group, adds) = (self.group, self.adds);
         let values = self.values.into_iter().zip(self.reads);
         values.filter_map(move |(value, mut reads)| {
             reads.sort_by_key(|read| read.lane);
@@ -414,14 +423,15 @@ impl Sources {
                 group,
                 value: value.filter(|_| !reads.is_empty())?,
                 reads,
+                adds,
             })
         })
     }
 }
 
 /// The blocks of a matrix, and where its entries stand in them.
-struct Places {
-    blocks: Vec<BlockSource>,
+pub(super) struct Places {
+    pub(super) blocks: Vec<BlockSource>,
     /// Rows and columns of blocks, as ranges of rows and columns.
     ranges: [Vec<Option<[u32; 2]>>; 2],
     sparse: bool,
@@ -455,6 +465,15 @@ impl Places {
             BlockSource::filled(&o.ty, &b.ty, sparse.map(|_| Arc::new(coordinates)))
         });
         places.blocks = blocks.collect();
+        places
+    }
+
+    /// Likewise, with the positions of outputs and inputs.
+    pub(super) fn named_new(of: &[Side], by: &[Side], sparse: Option<&Structure>) -> Self {
+        let mut places = Self::new(of, by, sparse);
+        for (block, o, b) in places.named(of, by) {
+            (block.output, block.wrt) = (Some(o), Some(b));
+        }
         places
     }
 
@@ -494,7 +513,11 @@ impl Places {
     }
 
     /// Calls `f(entry, row, column, where it stands)` for the pattern's entries in order.
-    fn for_each(&self, structure: &Structure, mut f: impl FnMut(usize, u32, u32, Entry)) {
+    pub(super) fn for_each(
+        &self,
+        structure: &Structure,
+        mut f: impl FnMut(usize, u32, u32, Entry),
+    ) {
         let mut counts = vec![0u64; self.blocks.len()];
         let [rows, columns] = &self.ranges;
         let begin = |ranges: &[Option<[u32; 2]>], k: usize| ranges[k].map_or(0, |[begin, _]| begin);

@@ -1,6 +1,6 @@
 //! Cross-country Jacobians: the product of factors from waist to waist, each swept from its narrower side.
 
-use super::compressed::{Side, blocks_of};
+use super::compressed::{Places, Side};
 use super::structure::Structure;
 use super::{DerivedProduct, Deriver, Seed, SeedSource, Way};
 use crate::error::Error;
@@ -208,7 +208,7 @@ impl Deriver<'_> {
             .flat_map(|o| by.iter().map(move |b| Some([o.start()?, b.start()?])));
         DerivedProduct {
             group: None,
-            blocks: blocks_of(of, by, sparse),
+            blocks: Places::named_new(of, by, sparse).blocks,
             compressed: vec![],
             subtractions: vec![],
             chain: Some(Chain {

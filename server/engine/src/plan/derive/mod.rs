@@ -1,5 +1,6 @@
 mod compressed;
 mod crossed;
+mod gathered;
 mod jacobian;
 mod second_order;
 mod structure;

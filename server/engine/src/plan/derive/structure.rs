@@ -26,7 +26,7 @@ pub struct Structure {
 }
 
 impl Structure {
-    fn new(pattern: Pattern) -> Self {
+    pub(super) fn new(pattern: Pattern) -> Self {
         Self {
             pattern,
             turned: OnceLock::new(),
@@ -143,7 +143,7 @@ pub(super) enum Key<'a> {
 
 impl Key<'_> {
     /// As a key of the graph's memo. Where derivatives are not unique the choice may change what depends on what.
-    fn numbers(self, options: &Options) -> Vec<u32> {
+    pub(super) fn numbers(self, options: &Options) -> Vec<u32> {
         let policy = options.non_smooth as u32;
         match self {
             Key::Jacobian { outputs, wrt } => {

@@ -430,7 +430,7 @@ fn each_window(plan: &WindowPlan, mut f: impl FnMut(usize, usize)) {
 
 /// Calls `f(element of the operand, element among the windows)` for windows at known indices; those that are dropped
 /// are left out.
-fn windows(plan: &WindowPlan, indices: &[i64], mut f: impl FnMut(usize, usize)) {
+pub(super) fn windows(plan: &WindowPlan, indices: &[i64], mut f: impl FnMut(usize, usize)) {
     let mut origins = Vec::with_capacity(plan.origins.len());
     plan.origins.for_each(|_, at| origins.push(at));
     let mut inside = Vec::with_capacity(plan.inside_windows.len());
@@ -451,7 +451,7 @@ fn windows(plan: &WindowPlan, indices: &[i64], mut f: impl FnMut(usize, usize)) 
 }
 
 /// The numbers in an i64 constant.
-fn constant_indices(arena: &Arena, value: ValueId) -> Option<Vec<i64>> {
+pub(super) fn constant_indices(arena: &Arena, value: ValueId) -> Option<Vec<i64>> {
     match arena.producer(value)?.attributes {
         Attributes::Constant(tensor) => {
             let numbers = tensor.raw().chunks_exact(8);

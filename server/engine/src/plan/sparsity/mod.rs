@@ -7,9 +7,11 @@
 
 mod edges;
 mod propagate;
+mod select;
 mod sets;
 
 pub use propagate::dependencies;
+pub use select::{NOTHING, Selected, selected};
 
 /// Positions that may differ from zero in a matrix, row by row (CSR).
 #[derive(Clone, PartialEq, Eq, Debug)]
