@@ -4,6 +4,7 @@ mod architecture;
 mod check;
 mod checked;
 mod client_inference;
+mod completeness;
 mod identity;
 mod linear_algebra;
 mod malformed;

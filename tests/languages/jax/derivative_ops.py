@@ -195,6 +195,7 @@ def _beta_density(a, b, x):
 
 _orders("igamma_grad_x", lambda k, a, x: nth(_gamma_density, k)(a, x), 1, A, X)
 _register("betainc_grad_x", _beta_density, AB, AB, UNIT)
+_register("betainc_kernel", lambda a, b, x: _beta_density(a, b, x) * (a + b) / (a * b), AB, AB, UNIT)
 _register("betainc_grad_a", nth(betainc, 1, 0), (*AB, "stop"), (*AB, "stop"), UNIT)
 _register("betainc_grad_b", nth(betainc, 1, 1), (*AB, "stop"), (*AB, "stop"), UNIT)
 # Of the second order the service has no derivatives in a and b.
