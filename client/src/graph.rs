@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use gradient_proto::v1 as proto;
 
-use crate::{expr::infer_types, tensor::Type};
+use crate::{
+    expr::{Signatures, infer_types},
+    tensor::Type,
+};
 
 /// A function from named inputs to named outputs. Cloning it copies a pointer.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +19,8 @@ pub struct Graph {
 impl Graph {
     /// A graph that comes from elsewhere, such as a file. The server checks it.
     pub fn from_proto(message: proto::Graph) -> Self {
-        let types = infer_types(&message.inputs, &message.nodes);
+        let functions = Signatures::of(&message.functions);
+        let types = infer_types(&message.inputs, &message.nodes, &functions);
         let of = |output: &proto::Output| types.of(output.value).cloned();
         let output_types = message.outputs.iter().map(of).collect();
         Self::new(message, output_types)
@@ -58,8 +62,7 @@ impl Graph {
             .collect()
     }
 
-    /// Name and type of each output, in order. The type is `None` where a graph from elsewhere is malformed, or
-    /// calls functions, whose results only the server knows.
+    /// Name and type of each output, in order. The type is `None` where a graph from elsewhere is malformed.
     pub fn outputs(&self) -> Vec<(&str, Option<Type>)> {
         let outputs = self.message.outputs.iter().zip(self.output_types.iter());
         outputs

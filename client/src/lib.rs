@@ -57,8 +57,8 @@ pub use client::{Client, ConnectOptions, Registered, Stub};
 pub use closed_form::{ClosedForm, TooLarge};
 pub use error::{Error, RpcError, Violation};
 pub use expr::{
-    BuildError, Convolution, Expr, GraphBuilder, Interpolation, Norm, Operand, Pool, Triangular,
-    Variance,
+    BuildError, Convolution, Expr, Exprs, Function, GraphBuilder, Interpolation, Norm, Operand,
+    Parameters, Pool, Scan, Triangular, Until, Variance,
 };
 pub use graph::Graph;
 pub use session::{

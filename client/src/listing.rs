@@ -1,11 +1,11 @@
 //! Graphs as text that a person can read.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
-use gradient_proto::v1::{self as proto, node::Attributes};
+use gradient_proto::v1::{self as proto, node::Attributes, product::Product};
 
 use crate::{
-    expr::{Inferred, infer_types, op_name},
+    expr::{Inferred, Signatures, infer_types, op_name},
     graph::Graph,
     tensor::{Tensor, Type},
 };
@@ -27,7 +27,8 @@ const SHOWN: usize = 8;
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let graph = self.proto();
-        let types = infer_types(&graph.inputs, &graph.nodes);
+        let functions = Signatures::of(&graph.functions);
+        let types = infer_types(&graph.inputs, &graph.nodes, &functions);
         let inputs: Vec<String> = graph
             .inputs
             .iter()
@@ -55,11 +56,15 @@ impl fmt::Display for Graph {
         graph
             .functions
             .iter()
-            .try_for_each(|function| body(f, function))
+            .try_for_each(|function| body(f, function, &functions))
     }
 }
 
-fn body(f: &mut fmt::Formatter<'_>, function: &proto::Function) -> fmt::Result {
+fn body(
+    f: &mut fmt::Formatter<'_>,
+    function: &proto::Function,
+    functions: &Signatures,
+) -> fmt::Result {
     let as_inputs: Vec<proto::Input> = function
         .parameters
         .iter()
@@ -68,7 +73,7 @@ fn body(f: &mut fmt::Formatter<'_>, function: &proto::Function) -> fmt::Result {
             r#type: Some(parameter.clone()),
         })
         .collect();
-    let types = infer_types(&as_inputs, &function.nodes);
+    let types = infer_types(&as_inputs, &function.nodes, functions);
     let parameters = function
         .parameters
         .iter()
@@ -79,12 +84,18 @@ fn body(f: &mut fmt::Formatter<'_>, function: &proto::Function) -> fmt::Result {
                 Type::from_proto(parameter).map_or("?".into(), |t| t.to_string())
             )
         });
-    writeln!(
+    write!(
         f,
         "\nfunction {:?} ({})",
         function.name,
         parameters.collect::<Vec<_>>().join(", ")
     )?;
+    for (rule, name) in [("jvp", &function.custom_jvp), ("vjp", &function.custom_vjp)] {
+        if !name.is_empty() {
+            write!(f, "  # its {rule}: {name:?}")?;
+        }
+    }
+    writeln!(f)?;
     let name = |id: &u32| format!("%{id}");
     nodes(f, &function.nodes, &types, &name)?;
     writeln!(
@@ -112,7 +123,7 @@ fn nodes(
                 let ids: Vec<String> = ids.clone().map(|id| format!("%{id}")).collect();
                 write!(f, "  {} = ", ids.join(", "))?;
             }
-            // After a call of a function, how many results came before is for the server to know.
+            // After a malformed node, how many results came before is for the server to know.
             None => write!(f, "  node {i}: ")?,
         }
         let mut arguments: Vec<String> = node.operands.iter().map(name).collect();
@@ -311,10 +322,60 @@ pub(crate) fn describe(attributes: &Attributes) -> String {
         }
         Attributes::Derivative(derivative) => {
             field("function", &derivative.function, false);
-            field("product", &derivative.product, false);
+            if let Some(product) = derivative.product.as_ref().and_then(|p| p.product.as_ref()) {
+                text.push(describe_product(product));
+            }
+        }
+        Attributes::ImplicitRoot(implicit)
+        | Attributes::FixedPoint(implicit)
+        | Attributes::LinearSolve(implicit) => {
+            field("function", &implicit.function, false);
+            let bound = implicit.max_iterations;
+            field("max_iterations", &bound, bound == 0);
+            field("tolerance", &implicit.tolerance, implicit.tolerance == 0.0);
         }
     }
     text.join(", ")
+}
+
+/// `gradient(0, wrt=0 1)`, positions being those of parameters and results.
+fn describe_product(product: &Product) -> String {
+    let list = |names: &[String]| match names.is_empty() {
+        true => "all".to_owned(),
+        false => names.join(" "),
+    };
+    let keys = |map: &HashMap<String, proto::Tensor>| {
+        let mut names: Vec<String> = map.keys().cloned().collect();
+        names.sort_by_key(|name| (name.len(), name.clone()));
+        list(&names)
+    };
+    let times = |directions: u32| match directions {
+        0 => String::new(),
+        k => format!(", directions={k}"),
+    };
+    match product {
+        Product::Value(p) => format!("value({})", list(&p.outputs)),
+        Product::Gradient(p) => format!("gradient({}, wrt={})", p.output, list(&p.wrt)),
+        Product::Jacobian(p) => format!("jacobian({}, wrt={})", list(&p.outputs), list(&p.wrt)),
+        Product::JacobianVectorProduct(p) => {
+            format!("jvp(tangents={}{})", keys(&p.tangents), times(p.directions))
+        }
+        Product::VectorJacobianProduct(p) => {
+            format!(
+                "vjp(cotangents={}{})",
+                keys(&p.cotangents),
+                times(p.directions)
+            )
+        }
+        Product::Hessian(p) => format!("hessian({}, wrt={})", p.output, list(&p.wrt)),
+        Product::HessianVectorProduct(p) => format!(
+            "hvp({}, wrt={}, vectors={}{})",
+            p.output,
+            list(&p.wrt),
+            keys(&p.vectors),
+            times(p.directions)
+        ),
+    }
 }
 
 fn describe_tensor(message: &proto::Tensor) -> String {

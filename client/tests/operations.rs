@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use gradient_client::{
     ALL, BlockData, Client, Convolution, Dtype, Error, Expr, Graph, GraphBuilder, Interpolation,
-    InterpolationKind, Norm, NormKind, Pool, Tensor, Triangular, Type, Variance,
+    InterpolationKind, Norm, NormKind, Pool, Scan, Tensor, Triangular, Type, Until, Variance,
     proto::{self, Op},
 };
 use tokio::net::TcpListener;
@@ -407,6 +407,66 @@ const CASES: &[(&str, Build)] = &[
         let knots = i.g.constant([0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
         vec![i.x.bspline(&knots, &i.v, 2)]
     }),
+    ("calls and branches", |i| {
+        let [sine, cosine] = [
+            i.g.function("sine", [i.v.tensor_type()], |_, [v]| v.sin()),
+            i.g.function("cosine", [i.v.tensor_type()], |_, [v]| v.cos()),
+        ];
+        let all = i.v.lt(&i.s).all();
+        vec![
+            i.g.call(&sine, [&i.v]),
+            i.g.if_else(&all, &sine, &cosine, [&i.v]),
+            i.g.cond(&i.k.at([1]), [&sine, &cosine, &sine], [&i.v]),
+        ]
+    }),
+    ("loops", |i| {
+        let s = i.s.tensor_type();
+        let low = i.g.function("low", [s.clone()], |_, [s]| s.lt(3.0));
+        let double = i.g.function("double", [s.clone()], |_, [s]| s * 2.0);
+        let grow =
+            i.g.function("grow", [s.clone(), s.clone()], |_, [s, x]| (&s * &x, s + x));
+        let square =
+            i.g.function("square", [s.clone(), s], |_, [x, c]| x.square() * c);
+        let scan = Scan {
+            length: 3,
+            carries: vec![i.s.clone()],
+            sequences: vec![i.v.clone()],
+            reverse: true,
+            ..Scan::default()
+        };
+        let (last, sums) = i.g.scan(&grow, scan);
+        vec![
+            i.g.while_loop(&low, &double, [&i.s]),
+            last,
+            sums,
+            i.g.map(&square, [&i.v], [&i.s]),
+        ]
+    }),
+    ("derivatives", |i| {
+        let types = [i.v.tensor_type(), i.s.tensor_type()];
+        let f =
+            i.g.function("f", types, |_, [v, s]| (v.sin() * s).square().sum());
+        let at = [&i.v, &i.s];
+        let mut all: Vec<Expr> = i.g.gradient(&f, 0, [], at);
+        all.extend(i.g.jacobian::<Vec<Expr>, _>(&f, [0], [1], at));
+        all.extend(i.g.hessian::<Vec<Expr>, _>(&f, 0, [], at));
+        all.extend(i.g.jvp::<Vec<Expr>, _>(&f, at, [(0, &i.v)]));
+        all.extend(i.g.vjp::<Vec<Expr>, _>(&f, at, [(0, &i.s)]));
+        all.extend(i.g.hvp::<Vec<Expr>, _>(&f, 0, [0], at, [(0, &i.v)]));
+        all
+    }),
+    ("implicit values", |i| {
+        let types = || [i.v.tensor_type(), i.s.tensor_type()];
+        let root = i.g.function("root", types(), |_, [x, s]| x.square() - s);
+        let point = i.g.function("point", types(), |_, [x, s]| x.cos() * s);
+        let operator = i.g.function("operator", types(), |_, [x, s]| x * (s + 1.0));
+        let until = Until::default();
+        vec![
+            i.g.implicit_root(&root, &i.v, [&i.s], until),
+            i.g.fixed_point(&point, &i.v, [&i.s], until),
+            i.g.linear_solve(&operator, &i.v, [&i.s], until),
+        ]
+    }),
 ];
 
 /// The expressions as outputs, and the sum of all floating-point ones as `total`.
@@ -427,9 +487,9 @@ fn is_of_derivatives(number: i32) -> bool {
     matches!(number, 23..=25 | 64 | 65 | 76 | 245..=259 | 295..=309)
 }
 
-/// The operations of the contract that have a builder: not those on functions.
+/// The operations of the contract that have a builder.
 fn contract() -> BTreeSet<i32> {
-    let numbers = (1..1000).filter(|&n| !(200..220).contains(&n) && !is_of_derivatives(n));
+    let numbers = (1..1000).filter(|&n| !is_of_derivatives(n));
     numbers.filter(|&n| Op::try_from(n).is_ok()).collect()
 }
 

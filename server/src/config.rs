@@ -38,6 +38,10 @@ pub struct Config {
     #[arg(long, env = "GRADIENT_MAX_NODES", default_value_t = 4_000_000)]
     pub max_nodes: u64,
 
+    /// The most functions of a graph.
+    #[arg(long, env = "GRADIENT_MAX_FUNCTIONS", default_value_t = 256, value_parser = clap::value_parser!(u64).range(..=1024))]
+    pub max_functions: u64,
+
     /// The most elements of one tensor in a graph.
     #[arg(long, env = "GRADIENT_MAX_ELEMENTS", default_value_t = 1 << 28)]
     pub max_elements: u64,
@@ -80,6 +84,7 @@ impl Default for Config {
             tensor_bytes: GIB,
             max_memory_bytes: 4 * GIB,
             max_nodes: 4_000_000,
+            max_functions: 256,
             max_elements: 1 << 28,
             threads: 0,
             queue: 1024,

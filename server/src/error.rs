@@ -177,13 +177,16 @@ fn option_path(name: &str) -> Option<&'static str> {
 }
 
 fn refused(reason: &'static str, message: String, culprit: Culprit) -> Error {
-    let metadata = vec![
+    let mut metadata = vec![
         ("node", culprit.node.to_string()),
         ("label", culprit.label),
         ("op", culprit.op.name().to_owned()),
         ("operands", culprit.operands.join(", ")),
         ("value", culprit.value),
     ];
+    if !culprit.function.is_empty() {
+        metadata.push(("function", culprit.function));
+    }
     Error::Refused {
         reason,
         message,
@@ -263,6 +266,7 @@ mod tests {
             "{option}"
         );
         let culprit = Culprit {
+            function: String::new(),
             node: 3,
             label: "the log".into(),
             op: engine::Op::Log,

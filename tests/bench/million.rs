@@ -16,7 +16,8 @@ use std::time::Instant;
 use tonic::transport::Channel;
 
 const INPUTS: usize = 10;
-const SIZES: [usize; 3] = [10_000, 100_000, 1_000_000];
+/// 40,000 nodes are 10,000 steps.
+const SIZES: [usize; 4] = [10_000, 40_000, 100_000, 1_000_000];
 /// Each size this often, each time on a new server; medians are printed.
 const RUNS: usize = 5;
 const SERVE: &str = "GRADIENT_BENCH_SERVE";
@@ -52,9 +53,9 @@ fn main() -> Result<(), Failure> {
     }
     println!(
         "time per node at {} nodes : at {} nodes = {:.2}",
-        SIZES[2],
+        SIZES[3],
         SIZES[0],
-        per_node[2] / per_node[0]
+        per_node[3] / per_node[0]
     );
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 pub mod dense;
 pub mod engine;
+pub mod functions;
 pub mod references;
 pub mod scenarios;
 pub mod server;

@@ -119,8 +119,7 @@ impl Case {
                     g.0.input(&format!("x{k}"), ty).expect("input")
                 })
                 .collect();
-            let pushed =
-                g.0.push(self.op, &operands, self.attributes.clone(), "");
+            let pushed = g.0.push(self.op, &operands, self.attributes.clone(), "");
             let first = pushed.unwrap_or_else(|refused| panic!("{}: {refused}", self.name()));
             for k in 0..results {
                 let result = gradient_engine::ValueId(first.0 + k);
@@ -212,16 +211,20 @@ fn by(mode: Option<Mode>, method: Method) -> Options {
 fn undeclared(case: &Case, spoil: impl Fn(f64) -> f64) -> Vec<String> {
     let (graph, [point, _]) = (case.graph(), case.points());
     let mut wrong = Vec::new();
-    let mut check = |what: &str, product: &Product, options: Options, want: &[f64]| {
-        match evaluate(&graph, product.clone(), options, &point, &[]) {
-            Ok(blocks) => {
-                let got: Vec<f64> = numbers(&blocks).into_iter().map(&spoil).collect();
-                if !agree(&got, want) {
-                    wrong.push(format!("{}: {what} {got:?}, not {want:?}", case.name()));
-                }
+    let mut check = |what: &str, product: &Product, options: Options, want: &[f64]| match evaluate(
+        &graph,
+        product.clone(),
+        options,
+        &point,
+        &[],
+    ) {
+        Ok(blocks) => {
+            let got: Vec<f64> = numbers(&blocks).into_iter().map(&spoil).collect();
+            if !agree(&got, want) {
+                wrong.push(format!("{}: {what} {got:?}, not {want:?}", case.name()));
             }
-            Err(error) => wrong.push(format!("{}: {what}: {error}", case.name())),
         }
+        Err(error) => wrong.push(format!("{}: {what}: {error}", case.name())),
     };
     let exact = Method::Exact;
     check("value", &all_values(&graph), by(None, exact), &case.value);
@@ -312,9 +315,8 @@ fn against_dual_numbers(case: &Case) -> Vec<String> {
         match (of(Method::Exact), of(Method::Dual)) {
             (Ok(exact), Ok(dual)) => {
                 let (got, want) = (numbers(&exact), numbers(&dual));
-                let near = |(g, w): (&f64, &f64)| {
-                    is(*g, *w) || (g - w).abs() <= 1e-12 * w.abs().max(1.0)
-                };
+                let near =
+                    |(g, w): (&f64, &f64)| is(*g, *w) || (g - w).abs() <= 1e-12 * w.abs().max(1.0);
                 if got.len() != want.len() || !got.iter().zip(&want).all(near) {
                     let name = case.name();
                     wrong.push(format!(

@@ -1,6 +1,7 @@
 //! One integration binary.
 
 mod architecture;
+mod bodies;
 mod check;
 mod checked;
 mod client_inference;

@@ -2,6 +2,7 @@
 
 use gradient_engine::{Attributes, DType, Graph, Mode, Op, Tensor, TensorType, ValueId};
 use gradient_tests::engine::{Random, jacobian, numbers, tensor, value};
+use gradient_tests::functions::sources;
 use gradient_tests::scenarios::{Draft, Scenario, all};
 
 /// Of the largest number: a few dozen roundings of f32.
@@ -25,32 +26,44 @@ fn single_tensor(t: &Tensor) -> Tensor {
     tensor(&single(t.ty()), &all)
 }
 
+/// A node's attributes on f32.
+fn narrow(attributes: &Attributes) -> Attributes {
+    let dtype = |dtype: &DType| single(&TensorType::new(*dtype, [])).dtype;
+    match attributes {
+        Attributes::Constant(t) => Attributes::Constant(single_tensor(t).into()),
+        Attributes::Iota { ty, dimension } => Attributes::Iota {
+            ty: single(ty),
+            dimension: *dimension,
+        },
+        Attributes::Convert { dtype: to } => Attributes::Convert { dtype: dtype(to) },
+        Attributes::OneHot { depth, dtype: to } => Attributes::OneHot {
+            depth: *depth,
+            dtype: dtype(to),
+        },
+        other => other.clone(),
+    }
+}
+
 /// The same graph on f32.
 fn narrowed(graph: &Graph) -> Graph {
     let mut g = Draft::new("single");
+    let mut functions = sources(graph);
+    for function in &mut functions {
+        function
+            .parameters
+            .iter_mut()
+            .for_each(|ty| *ty = single(ty));
+        let nodes = function.nodes.iter_mut();
+        nodes.for_each(|node| node.attributes = narrow(&node.attributes));
+    }
+    g.functions(functions);
     let inputs = graph.inputs().iter();
     let mut map: Vec<ValueId> = inputs
         .map(|input| g.0.input(&input.name, single(&input.ty)).expect("input"))
         .collect();
     for node in graph.nodes() {
         let operands: Vec<_> = node.operands.iter().map(|v| map[v.index()]).collect();
-        let narrow = |dtype: &DType| single(&TensorType::new(*dtype, [])).dtype;
-        let attributes = match node.attributes {
-            Attributes::Constant(t) => Attributes::Constant(single_tensor(t).into()),
-            Attributes::Iota { ty, dimension } => Attributes::Iota {
-                ty: single(ty),
-                dimension: *dimension,
-            },
-            Attributes::Convert { dtype } => Attributes::Convert {
-                dtype: narrow(dtype),
-            },
-            Attributes::OneHot { depth, dtype } => Attributes::OneHot {
-                depth: *depth,
-                dtype: narrow(dtype),
-            },
-            other => other.clone(),
-        };
-        let first = g.push(node.op, &operands, attributes);
+        let first = g.push(node.op, &operands, narrow(node.attributes));
         map.extend((0..u32::from(node.result_count)).map(|i| ValueId(first.0 + i)));
     }
     g.finish(map[graph.outputs()[0].value.index()])

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use gradient_proto::v1::{self as proto, Op, node::Attributes};
 
-use super::{BuildError, Expr, error::op_name, infer::infer};
+use super::{BuildError, Expr, error::op_name, functions::Functions, infer::infer};
 use crate::{
     graph::Graph,
     tensor::{Tensor, Type},
@@ -71,9 +71,10 @@ impl fmt::Display for Value {
 pub struct SharedArena(Arc<Mutex<Arena>>);
 
 impl SharedArena {
-    pub(super) fn new(name: String) -> Self {
+    pub(super) fn new(name: String, functions: Functions) -> Self {
         Self(Arc::new(Mutex::new(Arena {
             name,
+            functions,
             ..Arena::default()
         })))
     }
@@ -86,39 +87,51 @@ impl SharedArena {
     /// Appends a node of one result. After a mistake, gives what stands for it.
     #[track_caller]
     pub(super) fn apply(&self, op: Op, operands: &[&Expr], attributes: Option<Attributes>) -> Expr {
-        let value = self.append(op, operands, attributes, 1, Location::caller());
-        self.expr(value.unwrap_or_else(|instead| instead))
+        let value = self.append(op, operands, attributes, Some(1), Location::caller());
+        self.expr(value.map_or_else(|instead| instead, |(first, _)| first))
     }
 
-    /// Appends a node of several results, as many as the operation gives.
+    /// Appends a node of several results, as many as the operation gives; `None`: however many these are.
     #[track_caller]
     pub(super) fn apply_all(
         &self,
         op: Op,
         operands: &[&Expr],
         attributes: Option<Attributes>,
-        results: usize,
+        results: Option<usize>,
     ) -> Vec<Expr> {
-        let first = self.append(op, operands, attributes, results, Location::caller());
-        // After a mistake one value stands for all of them.
-        let value = |i| first.map_or_else(|instead| instead, |first| first.next(i));
-        (0..results).map(|i| self.expr(value(i))).collect()
+        match self.append(op, operands, attributes, results, Location::caller()) {
+            Ok((first, count)) => (0..count).map(|i| self.expr(first.next(i))).collect(),
+            // After a mistake one value stands for all of them.
+            Err(instead) => vec![self.expr(instead); results.unwrap_or(1)],
+        }
     }
 
-    /// The first result, or after a mistake what stands for it.
+    /// What stands for so many results after a mistake.
+    pub(super) fn placeholders(&self, count: usize) -> Vec<Expr> {
+        let value = self.lock().placeholder();
+        vec![self.expr(value); count]
+    }
+
+    /// The first result and how many there are, or after a mistake what stands for them.
     fn append(
         &self,
         op: Op,
         operands: &[&Expr],
         attributes: Option<Attributes>,
-        results: usize,
+        results: Option<usize>,
         location: &'static Location<'static>,
-    ) -> Result<Value, Value> {
+    ) -> Result<(Value, usize), Value> {
+        let foreign = operands.iter().find(|operand| !self.is(&operand.arena));
+        // Asked before this one is locked.
+        let related = foreign.map(|operand| operand.arena.lock().functions.clone());
         let mut arena = self.lock();
-        if operands.iter().any(|operand| !self.is(&operand.arena)) {
-            let message =
-                "operands come from different graphs; take them all from one GraphBuilder".into();
-            arena.fail(op, message, location);
+        if let Some(other) = related {
+            let message = match other.is(&arena.functions) {
+                true => "an operand is no value of this function; pass it as an argument",
+                false => "operands come from different graphs; take them all from one GraphBuilder",
+            };
+            arena.fail(op, message.into(), location);
             let own = operands.iter().find(|operand| self.is(&operand.arena));
             return Err(own.map_or_else(|| arena.placeholder(), |operand| operand.value));
         }
@@ -147,6 +160,8 @@ impl SharedArena {
 #[derive(Default)]
 pub(super) struct Arena {
     name: String,
+    /// Those that nodes may run; a graph and its bodies share them.
+    functions: Functions,
     inputs: Vec<(String, Type)>,
     input_names: HashSet<String>,
     /// Operands are encoded [`Value`]s until `finish` numbers them.
@@ -194,6 +209,7 @@ impl Arena {
     pub(super) fn fail(&mut self, op: Op, message: String, location: &'static Location<'static>) {
         let node = Some(self.nodes());
         self.error.get_or_insert_with(|| BuildError {
+            function: None,
             node,
             op: op_name(op),
             message,
@@ -201,13 +217,28 @@ impl Arena {
         });
     }
 
-    fn fail_at(&mut self, place: &str, message: String, location: &'static Location<'static>) {
-        self.error.get_or_insert_with(|| BuildError {
+    pub(super) fn fail_at(
+        &mut self,
+        place: &str,
+        message: String,
+        location: &'static Location<'static>,
+    ) {
+        self.keep(BuildError {
+            function: None,
             node: None,
             op: place.into(),
             message,
             location,
         });
+    }
+
+    /// Keeps the mistake if it is the first.
+    pub(super) fn keep(&mut self, error: BuildError) {
+        self.error.get_or_insert(error);
+    }
+
+    pub(super) fn functions(&self) -> &Functions {
+        &self.functions
     }
 
     pub(super) fn input(
@@ -235,7 +266,8 @@ impl Arena {
         Value::input(self.inputs.len() - 1)
     }
 
-    /// Appends a node and gives the first of its results.
+    /// Appends a node and gives the first of its results, and how many there are: as many as the caller takes, if he
+    /// says so.
     ///
     /// # Errors
     /// After a mistake, what stands for them: the first operand.
@@ -244,15 +276,21 @@ impl Arena {
         op: Op,
         operands: Vec<Value>,
         attributes: Option<Attributes>,
-        results: usize,
+        results: Option<usize>,
         location: &'static Location<'static>,
-    ) -> Result<Value, Value> {
-        let inferred = match *operands.as_slice() {
-            [a] => infer(op, attributes.as_ref(), &[self.type_of(a)]),
-            [a, b] => infer(op, attributes.as_ref(), &[self.type_of(a), self.type_of(b)]),
-            _ => {
-                let types: Vec<&Type> = operands.iter().map(|&value| self.type_of(value)).collect();
-                infer(op, attributes.as_ref(), &types)
+    ) -> Result<(Value, usize), Value> {
+        let inferred = {
+            let table = self.functions.lock();
+            let infer = |types: &[&Type]| infer(op, attributes.as_ref(), types, &table.signatures);
+            match *operands.as_slice() {
+                [a] => infer(&[self.type_of(a)]),
+                [a, b] => infer(&[self.type_of(a), self.type_of(b)]),
+                _ => infer(
+                    &operands
+                        .iter()
+                        .map(|&v| self.type_of(v))
+                        .collect::<Vec<_>>(),
+                ),
             }
         };
         match inferred.and_then(|types| self.admit(types, results)) {
@@ -265,8 +303,9 @@ impl Arena {
                     attributes,
                 });
                 self.first_results.push(first as u32);
+                let count = types.len();
                 self.types.extend(types);
-                Ok(Value::result(first))
+                Ok((Value::result(first), count))
             }
             Err(message) => {
                 self.fail(op, message, location);
@@ -277,14 +316,16 @@ impl Arena {
     }
 
     /// The types, if there are as many as the caller takes and there is room for them.
-    fn admit(&self, types: Vec<Type>, results: usize) -> Result<Vec<Type>, String> {
-        if types.len() != results {
-            return Err(format!("{} results, {results} taken", types.len()));
+    fn admit(&self, types: Vec<Type>, results: Option<usize>) -> Result<Vec<Type>, String> {
+        if let Some(taken) = results
+            && types.len() != taken
+        {
+            return Err(format!("{} results, {taken} taken", types.len()));
         }
         if let Some(large) = types.iter().find(|result| result.bytes().is_none()) {
             return Err(format!("the result, {large}, is too large to be addressed"));
         }
-        match self.types.len() + results > INPUT as usize {
+        match self.types.len() + types.len() > INPUT as usize {
             true => Err("the graph has more than 2^31 values".into()),
             false => Ok(types),
         }
@@ -306,8 +347,14 @@ impl Arena {
             }
             .into(),
         );
-        match self.push(Op::Constant, Vec::new(), Some(attributes), 1, location) {
-            Ok(value) => {
+        match self.push(
+            Op::Constant,
+            Vec::new(),
+            Some(attributes),
+            Some(1),
+            location,
+        ) {
+            Ok((value, _)) => {
                 self.constants.insert(key, value);
                 value
             }
@@ -361,13 +408,15 @@ impl Arena {
                 location,
             );
         }
+        let functions = self.functions.lock().take();
+        let functions = functions.unwrap_or_else(|problem| {
+            self.fail_at("function", problem, location);
+            Vec::new()
+        });
         if let Some(error) = self.error.take() {
             return Err(error);
         }
-        let mut nodes = std::mem::take(&mut self.nodes);
-        for operand in nodes.iter_mut().flat_map(|node| &mut node.operands) {
-            *operand = Value(*operand).id(inputs);
-        }
+        let nodes = self.take_nodes();
         let inputs = self.inputs.iter().map(|(name, tensor_type)| proto::Input {
             name: name.clone(),
             r#type: Some(tensor_type.to_proto()),
@@ -377,13 +426,56 @@ impl Arena {
             inputs: inputs.collect(),
             nodes,
             outputs: numbered,
-            functions: Vec::new(),
+            functions,
         };
         Ok(Graph::new(message, output_types))
     }
+
+    /// The nodes, their operands by value ids.
+    fn take_nodes(&mut self) -> Vec<proto::Node> {
+        let inputs = self.inputs.len();
+        let mut nodes = std::mem::take(&mut self.nodes);
+        for operand in nodes.iter_mut().flat_map(|node| &mut node.operands) {
+            *operand = Value(*operand).id(inputs);
+        }
+        nodes
+    }
+
+    /// Types of the results and the body of a function of so many parameters, or the first mistake.
+    pub(super) fn finish_body(
+        &mut self,
+        parameters: usize,
+        results: Vec<Option<Value>>,
+        location: &'static Location<'static>,
+    ) -> Result<(Vec<Type>, proto::Function), BuildError> {
+        let inputs = self.inputs.len();
+        if inputs > parameters {
+            let problem = "a function has no inputs beside its parameters; add one of these".into();
+            self.fail_at("input", problem, location);
+        }
+        if results.is_empty() {
+            let problem = "there is none; give at least one expression".into();
+            self.fail_at("result", problem, location);
+        }
+        if results.contains(&None) {
+            let problem = "a result is no value of this function; pass it as an argument".into();
+            self.fail_at("result", problem, location);
+        }
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        let results: Vec<Value> = results.into_iter().flatten().collect();
+        let types = results.iter().map(|&v| self.type_of(v).clone()).collect();
+        let message = proto::Function {
+            nodes: self.take_nodes(),
+            results: results.iter().map(|v| v.id(inputs)).collect(),
+            ..Default::default()
+        };
+        Ok((types, message))
+    }
 }
 
-fn check_name(name: &str) -> Result<(), String> {
+pub(super) fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() {
         Err("the name is empty".into())
     } else if name.starts_with('#') {

@@ -4,7 +4,9 @@ use std::{borrow::Borrow, panic::Location};
 
 use gradient_proto::v1::{self as proto, Op, node::Attributes};
 
-use super::{BuildError, Expr, arena::SharedArena, structural::wire};
+use super::{
+    BuildError, Expr, Exprs, Function, arena::SharedArena, functions::Functions, structural::wire,
+};
 use crate::{
     graph::Graph,
     tensor::{Dtype, Tensor, Type},
@@ -16,14 +18,74 @@ use crate::{
 /// other threads.
 pub struct GraphBuilder {
     arena: SharedArena,
+    functions: Functions,
 }
 
 impl GraphBuilder {
     /// An empty graph. The name is for people and does not count for the graph's identity.
     pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            arena: SharedArena::new(name.into()),
+        Self::of(SharedArena::new(name.into(), Functions::default()))
+    }
+
+    pub(super) fn of(arena: SharedArena) -> Self {
+        let functions = arena.lock().functions().clone();
+        Self { arena, functions }
+    }
+
+    pub(super) fn functions(&self) -> &Functions {
+        &self.functions
+    }
+
+    /// Name of a function, which belongs to this graph.
+    #[track_caller]
+    pub(super) fn name_of(&self, function: &Function) -> String {
+        if !function.is_of(&self.functions) {
+            let problem = format!(
+                "{:?} comes from another graph; define it with this builder",
+                function.name()
+            );
+            self.fail_at("function", problem, Location::caller());
         }
+        function.name().into()
+    }
+
+    /// Appends a node of as many results as the caller takes.
+    #[track_caller]
+    pub(super) fn run<R: Exprs, E: Borrow<Expr>>(
+        &self,
+        op: Op,
+        operands: impl IntoIterator<Item = E>,
+        attributes: Attributes,
+    ) -> R {
+        let operands: Vec<E> = operands.into_iter().collect();
+        let operands: Vec<&Expr> = operands.iter().map(Borrow::borrow).collect();
+        R::from_list(
+            self.arena
+                .apply_all(op, &operands, Some(attributes), R::COUNT),
+        )
+    }
+
+    /// After a mistake, what stands for the results.
+    pub(super) fn nothing<R: Exprs>(&self) -> R {
+        R::from_list(self.arena.placeholders(R::COUNT.unwrap_or(0)))
+    }
+
+    pub(super) fn fail(&self, op: Op, message: String, location: &'static Location<'static>) {
+        self.arena.lock().fail(op, message, location);
+    }
+
+    pub(super) fn fail_at(
+        &self,
+        place: &str,
+        message: String,
+        location: &'static Location<'static>,
+    ) {
+        self.arena.lock().fail_at(place, message, location);
+    }
+
+    /// Keeps the mistake of a body if it is the first.
+    pub(super) fn keep(&self, error: BuildError) {
+        self.arena.lock().keep(error);
     }
 
     /// An `f64` input. Shape `[]` is a scalar. Names are unique, not empty, and do not begin with '#'.

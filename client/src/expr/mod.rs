@@ -24,8 +24,10 @@
 
 mod arena;
 mod builder;
+mod control;
 mod elementwise;
 mod error;
+mod functions;
 mod indexing;
 mod infer;
 mod interpolation;
@@ -47,14 +49,16 @@ use crate::tensor::{Dtype, Tensor, Type};
 use arena::{SharedArena, Value};
 
 pub use builder::GraphBuilder;
+pub use control::{Scan, Until};
 pub use error::BuildError;
+pub use functions::{Exprs, Function, Parameters};
 pub use interpolation::Interpolation;
 pub use linear_algebra::Triangular;
 pub use reductions::{Norm, Variance};
 pub use signal::{Convolution, Pool};
 pub(crate) use {
     error::op_name,
-    infer::{Inferred, infer_types},
+    infer::{Inferred, Signatures, infer_types},
 };
 
 /// A value of a graph under construction: an input, or the result of an operation.
@@ -102,7 +106,7 @@ impl Expr {
     /// The results of an operation that has as many.
     #[track_caller]
     fn several<const N: usize>(&self, op: Op, attributes: Option<Attributes>) -> [Expr; N] {
-        let results = self.arena.apply_all(op, &[self], attributes, N);
+        let results = self.arena.apply_all(op, &[self], attributes, Some(N));
         results.try_into().expect("as many as asked for")
     }
 

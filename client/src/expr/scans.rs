@@ -85,9 +85,9 @@ impl Expr {
             .chain(others.iter().copied())
             .collect();
         let attributes = order(axis, false);
-        let mut sorted = self
-            .arena
-            .apply_all(Op::Sort, &operands, attributes, operands.len());
+        let mut sorted =
+            self.arena
+                .apply_all(Op::Sort, &operands, attributes, Some(operands.len()));
         (sorted.remove(0), sorted)
     }
 

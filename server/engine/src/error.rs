@@ -40,7 +40,9 @@ pub enum Error {
 /// The node that an evaluation stopped at.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Culprit {
-    /// Its position in the graph.
+    /// The function that it is in; empty for the graph itself.
+    pub function: String,
+    /// Its position in the graph or function.
     pub node: u32,
     /// The client's name for it.
     pub label: String,
@@ -61,6 +63,13 @@ pub enum StopReason {
     Deadline,
 }
 
+impl Error {
+    /// A derivative that there is no formula for.
+    pub(crate) fn lacks(op: Op) -> Self {
+        Self::Unimplemented(format!("a derivative of this order of {}", op.name()))
+    }
+}
+
 impl From<Violation> for Error {
     fn from(violation: Violation) -> Self {
         Self::Violation(violation)
@@ -73,7 +82,14 @@ impl fmt::Display for Culprit {
         if !self.label.is_empty() {
             write!(f, " {:?}", self.label)?;
         }
-        write!(f, ") of {}", self.operands.join(", "))
+        f.write_str(")")?;
+        if !self.function.is_empty() {
+            write!(f, " of function {:?}", self.function)?;
+        }
+        match self.operands.is_empty() {
+            true => Ok(()),
+            false => write!(f, " of {}", self.operands.join(", ")),
+        }
     }
 }
 

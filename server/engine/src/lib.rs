@@ -50,14 +50,18 @@ pub mod transform;
 pub use check::{Certificate, CheckRequest, Curve, Verdict, check};
 pub use error::{Culprit, Error, StopReason};
 pub use execute::{Arguments, Block, Program, Scratch, Stop, compile};
-pub use graph::{Graph, GraphBuilder, GraphId, Limits, Statistics, Violation};
+pub use graph::{
+    Function, FunctionSource, Graph, GraphBuilder, GraphId, Limits, NodeSource, Signature,
+    Statistics, Violation,
+};
 pub use op::{
-    Attributes, ConvolutionDimensions, Direction, DotDimensions, Extrapolation, GatherDimensions,
-    InterpolationKind, NormKind, Op, OpInfo, OutOfBounds, PoolDimensions, ScatterDimensions,
-    SparsePattern, ValueId, ViolationKind, WindowDimensions, list_ops,
+    Attributes, Control, ControlKind, ConvolutionDimensions, Derivative, Direction, DotDimensions,
+    Extrapolation, FunctionId, GatherDimensions, Implicit, ImplicitKind, InterpolationKind,
+    NormKind, Op, OpInfo, OutOfBounds, PoolDimensions, ScatterDimensions, SparsePattern, ValueId,
+    ViolationKind, WindowDimensions, list_ops,
 };
 pub use plan::{
-    Candidate, HvpMode, Layout, Method, Mode, NonFinite, NonSmooth, Options, Plan, Product,
-    Request, differentiate,
+    Candidate, Coordinates, HvpMode, Layout, Method, Mode, NonFinite, NonSmooth, Options, Plan,
+    Product, Request, differentiate,
 };
 pub use tensor::{DType, Shape, Tensor, TensorError, TensorRef, TensorType};

@@ -22,7 +22,7 @@ impl Core {
         let admitted = wanted.request.admit(&at.graph.graph);
         let operations = admitted.map_err(|error| Error::of_engine(error, &[]))?;
 
-        let (names, limits) = (at.names.clone(), self.limits.clone());
+        let names = at.names.clone();
         let graph_id = at.graph.id.to_string();
         let price = Price {
             operations,
@@ -33,7 +33,7 @@ impl Core {
             // Verdicts name inputs and outputs: by the names that the client knows.
             let renamed = match at.graph.is_original(&at.names) {
                 true => None,
-                false => Some(rename(&at.graph.graph, &at.names, &limits)?),
+                false => Some(rename(&at.graph.graph, &at.names)?),
             };
             let graph = renamed.as_ref().unwrap_or(&at.graph.graph);
             let point: Vec<_> = wanted.inputs.iter().map(|input| input.as_ref()).collect();

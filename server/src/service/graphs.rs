@@ -102,13 +102,12 @@ impl Core {
         let (product, path, options) =
             request::decode_derivative(product, options, at.named(), &self.config)?;
 
-        let limits = self.limits.clone();
         let price = price(at.graph.statistics.nodes);
         let work = move |_: &mut _| {
             // The derivative's names are made of the graph's: they must be those that the client knows.
             let renamed = match at.graph.is_original(&at.names) {
                 true => None,
-                false => Some(rename(&at.graph.graph, &at.names, &limits)?),
+                false => Some(rename(&at.graph.graph, &at.names)?),
             };
             let graph = renamed.as_ref().unwrap_or(&at.graph.graph);
             let (derivative, plan) = engine::differentiate(graph, &product, &options)
@@ -155,7 +154,8 @@ impl Core {
 
     /// Checks and identifies the graph at `path` of a request.
     async fn load(&self, graph: pb::Graph, path: &'static str) -> Result<Registered> {
-        let price = price(graph.nodes.len() as u64);
+        let bodies = graph.functions.iter().map(|f| f.nodes.len());
+        let price = price((graph.nodes.len() + bodies.sum::<usize>()) as u64);
         let (limits, tensors) = (self.limits.clone(), self.tensors.clone());
         let work = move |_: &mut _| {
             let graph = decode_graph(graph, path, &limits, &tensors)?;

@@ -50,6 +50,7 @@ impl Gradient {
         let limits = Limits {
             max_nodes: config.max_nodes,
             max_elements: config.max_elements,
+            max_functions: config.max_functions,
             ..Limits::default()
         };
         Ok(Self(Arc::new(Core {

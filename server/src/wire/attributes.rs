@@ -1,14 +1,15 @@
 //! Attributes of nodes, both ways.
 
+use super::functions::{Names, decode_bodies, encode_bodies};
 use super::tensor::{Payload, decode_dtype, decode_type, encode_dtype, encode_tensor, encode_type};
 use crate::{
     error::{Error, Result},
     store::TensorStore,
 };
 use gradient_engine::{
-    Attributes, ConvolutionDimensions, Direction, DotDimensions, Extrapolation, GatherDimensions,
-    InterpolationKind, NormKind, OutOfBounds, PoolDimensions, ScatterDimensions, SparsePattern,
-    WindowDimensions,
+    Attributes, ConvolutionDimensions, Direction, DotDimensions, Extrapolation, Function,
+    GatherDimensions, InterpolationKind, NormKind, OutOfBounds, PoolDimensions, ScatterDimensions,
+    SparsePattern, WindowDimensions,
 };
 use gradient_proto::v1 as pb;
 use pb::node::Attributes as Wire;
@@ -19,10 +20,14 @@ pub fn decode_attributes(
     attributes: Option<Wire>,
     at: &dyn Display,
     resident: &TensorStore,
+    functions: &Names,
 ) -> Result<Attributes> {
     let Some(attributes) = attributes else {
         return Ok(Attributes::None);
     };
+    if let Some(bodies) = decode_bodies(&attributes, at, functions)? {
+        return Ok(bodies);
+    }
     Ok(match attributes {
         Wire::Constant(a) => {
             let path = format_args!("{at}.constant.value");
@@ -171,18 +176,16 @@ pub fn decode_attributes(
             transpose: a.transpose,
         })),
         Wire::SearchSorted(a) => Attributes::SearchSorted { right: a.right },
-        Wire::Call(_) => return Err(bodies(at, "call")),
-        Wire::Cond(_) => return Err(bodies(at, "cond")),
-        Wire::While(_) => return Err(bodies(at, "while")),
-        Wire::Scan(_) => return Err(bodies(at, "scan")),
-        Wire::Map(_) => return Err(bodies(at, "map")),
-        Wire::Derivative(_) => return Err(bodies(at, "derivative")),
+        Wire::Call(_)
+        | Wire::Cond(_)
+        | Wire::While(_)
+        | Wire::Scan(_)
+        | Wire::Map(_)
+        | Wire::Derivative(_)
+        | Wire::ImplicitRoot(_)
+        | Wire::FixedPoint(_)
+        | Wire::LinearSolve(_) => Attributes::None,
     })
-}
-
-fn bodies(at: &dyn Display, name: &str) -> Error {
-    let message = format!("{name} is declared, but this version of the server lacks it");
-    Error::unimplemented(format_args!("{at}.{name}"), message)
 }
 
 fn decode_direction(number: i32, path: &dyn Display) -> Result<Direction> {
@@ -252,7 +255,10 @@ fn decode_extrapolation(number: i32, path: &dyn Display) -> Result<Extrapolation
 }
 
 /// Attributes for the wire.
-pub fn encode_attributes(attributes: &Attributes) -> Option<Wire> {
+pub fn encode_attributes(attributes: &Attributes, functions: &[Function]) -> Option<Wire> {
+    if let Some(bodies) = encode_bodies(attributes, functions) {
+        return Some(bodies);
+    }
     Some(match attributes.clone() {
         Attributes::None => return None,
         Attributes::Constant(value) => Wire::Constant(Box::new(pb::Constant {
@@ -417,6 +423,9 @@ pub fn encode_attributes(attributes: &Attributes) -> Option<Wire> {
             columns: a.columns.clone(),
             transpose: a.transpose,
         })),
+        Attributes::Control(_) | Attributes::Derivative(_) | Attributes::Implicit(_) => {
+            return None;
+        }
         Attributes::SearchSorted { right } => {
             Wire::SearchSorted(Box::new(pb::SearchSorted { right }))
         }

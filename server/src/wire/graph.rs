@@ -2,6 +2,7 @@
 
 use super::{
     attributes::{decode_attributes, encode_attributes},
+    functions::{Names, decode_functions, encode_functions},
     tensor::{decode_type, encode_type},
 };
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     store::TensorStore,
     wire::names::Signature,
 };
-use gradient_engine::{Graph, GraphBuilder, Limits, Op, ValueId};
+use gradient_engine::{Function, Graph, GraphBuilder, Limits, Op, ValueId};
 use gradient_proto::v1 as pb;
 use std::fmt::Display;
 
@@ -22,6 +23,11 @@ pub fn decode_graph(
 ) -> Result<Graph> {
     let refuse = |violation| Error::of_graph(path, violation);
     let mut builder = GraphBuilder::with_capacity(&graph.name, limits.clone(), graph.nodes.len());
+    let names = Names::of(&graph.functions);
+    if !graph.functions.is_empty() {
+        let functions = decode_functions(graph.functions, &names, path, resident)?;
+        builder.functions(functions).map_err(refuse)?;
+    }
     for (i, input) in graph.inputs.into_iter().enumerate() {
         let ty = decode_type(input.r#type, &format_args!("{path}.inputs[{i}].type"))?;
         builder.input(&input.name, ty).map_err(refuse)?;
@@ -29,22 +35,11 @@ pub fn decode_graph(
     for (i, node) in graph.nodes.into_iter().enumerate() {
         let at = format_args!("{path}.nodes[{i}]");
         let op = decode_op(node.op, &at)?;
-        let attributes = decode_attributes(node.attributes, &at, resident)?;
+        let attributes = decode_attributes(node.attributes, &at, resident, &names)?;
         let operands: Vec<_> = node.operands.into_iter().map(ValueId).collect();
         builder
             .push(op, &operands, attributes, &node.label)
             .map_err(refuse)?;
-    }
-    if let Some(function) = graph.functions.first() {
-        let message = format!(
-            "function {}: functions belong to call, cond, while, scan, map and derivative, \
-             which this version of the server does not have yet",
-            crate::error::quote(&function.name)
-        );
-        return Err(Error::unimplemented(
-            format_args!("{path}.functions[0]"),
-            message,
-        ));
     }
     for output in graph.outputs {
         let value = ValueId(output.value);
@@ -53,7 +48,7 @@ pub fn decode_graph(
     builder.finish().map_err(refuse)
 }
 
-fn decode_op(number: i32, at: &dyn Display) -> Result<Op> {
+pub(super) fn decode_op(number: i32, at: &dyn Display) -> Result<Op> {
     let path = format_args!("{at}.op");
     if number == 0 {
         return Err(Error::invalid(
@@ -88,40 +83,33 @@ pub fn encode_graph(graph: &Graph, signature: &Signature) -> pb::Graph {
                 r#type: Some(encode_type(&input.ty)),
             })
             .collect(),
-        nodes: graph
-            .nodes()
-            .map(|node| pb::Node {
-                op: node.op.number() as i32,
-                operands: node.operands.iter().map(|value| value.0).collect(),
-                label: node.label.to_owned(),
-                attributes: encode_attributes(node.attributes),
-            })
-            .collect(),
+        nodes: encode_nodes(graph, graph.functions()),
         outputs: outputs
             .map(|(output, name)| pb::Output {
                 name: name.clone(),
                 value: output.value.0,
             })
             .collect(),
-        functions: vec![],
+        functions: encode_functions(graph.functions()),
     }
 }
 
+/// Nodes for the wire, which name functions of a list.
+pub(super) fn encode_nodes(graph: &Graph, functions: &[Function]) -> Vec<pb::Node> {
+    graph
+        .nodes()
+        .map(|node| pb::Node {
+            op: node.op.number() as i32,
+            operands: node.operands.iter().map(|value| value.0).collect(),
+            label: node.label.to_owned(),
+            attributes: encode_attributes(node.attributes, functions),
+        })
+        .collect()
+}
+
 /// The same graph under other names.
-pub fn rename(graph: &Graph, signature: &Signature, limits: &Limits) -> Result<Graph> {
-    let refuse = |violation| Error::of_graph("graph", violation);
-    let mut builder = GraphBuilder::new(graph.name(), limits.clone());
-    for (input, name) in graph.inputs().iter().zip(signature.inputs()) {
-        builder.input(name, input.ty.clone()).map_err(refuse)?;
-    }
-    for node in graph.nodes() {
-        let attributes = node.attributes.clone();
-        builder
-            .push(node.op, node.operands, attributes, node.label)
-            .map_err(refuse)?;
-    }
-    for (output, name) in graph.outputs().iter().zip(signature.outputs()) {
-        builder.output(name, output.value).map_err(refuse)?;
-    }
-    builder.finish().map_err(refuse)
+pub fn rename(graph: &Graph, signature: &Signature) -> Result<Graph> {
+    graph
+        .renamed(signature.inputs(), signature.outputs())
+        .map_err(|violation| Error::of_graph("graph", violation))
 }

@@ -3,6 +3,7 @@
 mod attributes;
 pub mod check;
 pub mod encode;
+mod functions;
 pub mod graph;
 pub mod names;
 pub mod product;

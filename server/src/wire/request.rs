@@ -317,6 +317,7 @@ pub(super) fn decode_options(
         non_finite,
         method,
         step_bits: step.to_bits(),
+        memory_budget: memory.1,
     };
     Ok((options, memory))
 }

@@ -145,15 +145,15 @@ fn cases() -> Vec<Case> {
         ),
         (
             with_graph(|g| g.nodes[1].op = pb::Op::While.into()),
-            Unimplemented,
-            "inline_graph.nodes[1].op",
-            "while",
+            InvalidArgument,
+            "inline_graph.nodes[1]",
+            "needs the attributes while",
         ),
         (
             with_graph(|g| g.functions.push(pb::Function::default())),
-            Unimplemented,
-            "inline_graph.functions[0]",
-            "function",
+            InvalidArgument,
+            "inline_graph.functions[0].name",
+            "empty",
         ),
         (
             with_graph(|g| g.inputs[1].r#type = None),

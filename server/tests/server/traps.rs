@@ -219,8 +219,14 @@ async fn a_message_that_is_too_large_is_resource_exhausted() {
     let mut g = Builder::new();
     let x = g.input("x", &[]);
     let mut v = x;
+    // In no order, or it would be rolled into a loop of one line.
+    let mut random = 1u64;
     for _ in 0..40_000 {
-        v = g.node(pb::Op::Sin, &[v]);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let op = [pb::Op::Sin, pb::Op::Cos, pb::Op::Tanh, pb::Op::Erf][(random >> 62) as usize];
+        v = g.node(op, &[v]);
     }
     let id = register(&mut client, g.output("f", v).done()).await;
     let request = pb::GetGraphRequest {

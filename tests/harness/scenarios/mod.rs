@@ -1,5 +1,6 @@
 //! Small graphs around each operation, as data: every test over operations loops over them.
 
+pub mod control;
 mod linear_systems;
 mod order;
 mod reductions;
@@ -7,9 +8,10 @@ mod signal;
 mod spectral;
 
 use crate::engine::{Random, tensor};
+use crate::functions::sources;
 use gradient_engine::{
-    Attributes, DType, Direction, DotDimensions, GatherDimensions, Graph, GraphBuilder, Limits, Op,
-    OutOfBounds, ScatterDimensions, Tensor, TensorType, ValueId,
+    Attributes, DType, Direction, DotDimensions, FunctionSource, GatherDimensions, Graph,
+    GraphBuilder, Limits, Op, OutOfBounds, ScatterDimensions, Tensor, TensorType, ValueId,
 };
 use std::sync::Arc;
 
@@ -42,6 +44,7 @@ impl Scenario {
     pub fn scalarized(&self) -> Graph {
         let mut draft = Draft::new("scalarized");
         let source = &self.graph;
+        draft.functions(sources(source));
         let mut map = Vec::new();
         for input in source.inputs() {
             map.push(draft.0.input(&input.name, input.ty.clone()).expect("input"));
@@ -117,6 +120,11 @@ impl Draft {
     /// An empty graph.
     pub fn new(name: &str) -> Self {
         Self(GraphBuilder::new(name, Limits::default()))
+    }
+
+    /// The functions that nodes run, before the first node.
+    pub fn functions(&mut self, sources: Vec<FunctionSource>) {
+        self.0.functions(sources).expect("functions");
     }
 
     /// An f64 input.
@@ -210,6 +218,7 @@ pub fn all() -> Vec<Scenario> {
     signal::add(&mut all);
     linear_systems::add(&mut all);
     spectral::add(&mut all);
+    control::add(&mut all);
     all
 }
 

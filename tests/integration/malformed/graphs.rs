@@ -163,15 +163,6 @@ fn named(inputs: &[&str], outputs: &[&str]) -> Call {
     Call::Register(Some(graph(&inputs, vec![], &outputs)))
 }
 
-fn with_function() -> Call {
-    let mut graph = graph(&[("x", f64s(&[]))], vec![], &[("f", 0)]);
-    graph.functions.push(pb::Function {
-        name: "body".into(),
-        ..Default::default()
-    });
-    Call::Register(Some(graph))
-}
-
 fn with_many_outputs(count: u32) -> Call {
     let mut graph = graph(&[("x", f64s(&[]))], vec![], &[]);
     let outputs = (0..count).map(|i| pb::Output {
@@ -235,14 +226,6 @@ fn structure() -> Vec<Case> {
         "unspecified operation": numbered(0) => InvalidArgument at "graph.nodes[0].op", "set op";
         "unknown operation": numbered(9999) => InvalidArgument at "graph.nodes[0].op", "unknown operation 9999";
         "negative operation": numbered(-1) => InvalidArgument at "graph.nodes[0].op", "ListOps";
-        "call": plain(Op::Call, &[X]) => Unimplemented at "graph.nodes[0].op", "call is declared";
-        "cond": plain(Op::Cond, &[X]) => Unimplemented at "graph.nodes[0].op", "cond is declared";
-        "while": plain(Op::While, &[X]) => Unimplemented at "graph.nodes[0].op", "while is declared";
-        "scan": plain(Op::Scan, &[X]) => Unimplemented at "graph.nodes[0].op", "scan is declared";
-        "map": plain(Op::Map, &[X]) => Unimplemented at "graph.nodes[0].op", "map is declared";
-        "derivative": plain(Op::Derivative, &[X]) => Unimplemented at "graph.nodes[0].op", "derivative is declared";
-        "attributes of a call": with(Op::Negate, &[X], A::Call(Box::default())) => Unimplemented at "graph.nodes[0].call", "call is declared";
-        "function": with_function() => Unimplemented at "graph.functions[0]", "function \"body\"";
     }
 }
 

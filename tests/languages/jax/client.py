@@ -28,6 +28,7 @@ from gradient.v1 import service_pb2 as s  # noqa: E402
 from gradient.v1.service_pb2_grpc import GradientServiceStub  # noqa: E402
 
 NUMBERS = {"float64": g.DTYPE_F64, "float32": g.DTYPE_F32, "bool": g.DTYPE_BOOL, "int64": g.DTYPE_I64}
+BY_NAME = {"f64": g.DTYPE_F64, "f32": g.DTYPE_F32, "bool": g.DTYPE_BOOL, "i64": g.DTYPE_I64}
 TYPES = {g.DTYPE_F64: np.float64, g.DTYPE_F32: np.float32, g.DTYPE_BOOL: np.bool_, g.DTYPE_I64: np.int64}
 
 
@@ -36,9 +37,9 @@ def connect(address):
 
 
 def implemented(stub):
-    """Names of the operations that the server has and that are not control flow."""
-    control = {"call", "cond", "while", "scan", "map", "derivative"}
-    return {o.name for o in stub.ListOps(s.ListOpsRequest()).ops if o.implemented} - control
+    """Names of the operations that the server has, without those that JAX has no counterpart of."""
+    implicit = {"implicit_root", "fixed_point", "linear_solve"}
+    return {o.name for o in stub.ListOps(s.ListOpsRequest()).ops if o.implemented} - implicit
 
 
 def tensor(array):
@@ -50,15 +51,34 @@ def array(message):
     return np.frombuffer(message.raw, TYPES[message.dtype]).reshape(tuple(message.shape))
 
 
+def add_node(message, node):
+    attributes = {}
+    if node.field:
+        attributes[node.field] = {k: v for k, v in node.attributes.items() if k not in ("array", "bodies")}
+    message.nodes.add(op=g.Op.Value(f"OP_{node.op.upper()}"), operands=node.operands, **attributes)
+
+
+def add_functions(message, nodes, known):
+    """The bodies of nodes, and theirs."""
+    for body in [body for node in nodes for body in node.attributes.get("bodies", ())]:
+        if body.name in known:
+            continue
+        known.add(body.name)
+        function = message.functions.add(name=body.name, results=body.results)
+        for dtype, shape in body.parameters:
+            function.parameters.add(dtype=BY_NAME[dtype], shape=shape)
+        for node in body.nodes:
+            add_node(function, node)
+        add_functions(message, body.nodes, known)
+
+
 def graph(case):
     message = g.Graph(name=f"seed {case.seed} graph {case.number}")
     for name, dtype, shape in case.inputs:
         message.inputs.add(name=name, type=g.TensorType(dtype=NUMBERS[str(case.point[name].dtype)], shape=shape))
+    add_functions(message, case.nodes, set())
     for node in case.nodes:
-        attributes = {}
-        if node.field:
-            attributes[node.field] = {k: v for k, v in node.attributes.items() if k != "array"}
-        message.nodes.add(op=g.Op.Value(f"OP_{node.op.upper()}"), operands=node.operands, **attributes)
+        add_node(message, node)
     for name, value in case.outputs:
         message.outputs.add(name=name, value=value)
     return message

@@ -145,12 +145,17 @@ _register("zeta", zeta, (1.5, 6), (0.5, 5))
 _register("log_ndtr", log_ndtr, (-3, 3))
 _orders("polygamma", polygamma, 3, (0.6, 6))
 
+def _first_moment(x):
+    """x times the density: 0 at both infinities, where the formula has inf * 0."""
+    return lax.select(jnp.isinf(x), e.constant(x, 0), x * _density(x))
+
+
 # Of the elementary functions.
 _register("scaled_power", lambda a, b, c: c * lax.pow(a, b), (0.2, 3), (-2, 2), e.WIDE)
 _register("direction", lambda a, b: a / lax.sqrt(a * a + b * b), e.WIDE, (0.1, 4))
 _register("over_norm_squared", lambda a, b: a / (a * a + b * b), e.WIDE, (0.3, 4))
 _register("sech", lambda x: 1.0 / lax.cosh(x), (-3, 3))
-_register("gelu_slope", e.limit_at_minus_infinity(lambda x: 0.5 * lax.erfc(-x / math.sqrt(2)) + x * _density(x)), (-3, 3))
+_register("gelu_slope", lambda x: 0.5 * lax.erfc(-x / math.sqrt(2)) + _first_moment(x), (-3, 3))
 _orders("sinc_derivative", sinc_derivative, 3, (-2, 2))
 
 # Of the special functions.

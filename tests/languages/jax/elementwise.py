@@ -157,7 +157,8 @@ UNARY = {
     "log10": (lambda x: lax.log(x) / math.log(10), (0.1, 9)),
     "logistic": (lax.logistic, WIDE),
     "softplus": (softplus, WIDE),
-    "softsign": (lambda x: x / (1 + absolute(x)), WIDE),
+    # Infinity over infinity is ±1.
+    "softsign": (lambda x: lax.select(jnp.isinf(x), lax.sign(x), x / (1 + absolute(x))), WIDE),
     "log_sigmoid": (lambda x: -softplus(-x), WIDE),
     "sin": (lax.sin, WIDE),
     "cos": (lax.cos, WIDE),

@@ -26,6 +26,8 @@ FINITE_ONLY = SPECIAL | {
     *("triangular_solve", "solve", "cholesky", "cholesky_solve", "inverse", "determinant", "slogdet", "lu", "qr", "eigh"),
     *("svd", "lstsq", "expm", "tridiagonal_solve", "sparse_matvec", "lu_solve", "svd_solve", "expm_derivative", "cofactor"),
     *("fft", "ifft", "rfft", "irfft", "interp1d", "bspline"),
+    # Their bodies keep finite numbers within bounds.
+    *("call", "cond", "while", "scan", "map", "derivative"),
 }
 
 
@@ -53,6 +55,7 @@ def op(name, run, weight=1.0, orders=0):
 
 def load():
     """Fills the registry. In a function: the modules import this one."""
+    import control_ops  # noqa: F401
     import derivative_ops  # noqa: F401
     import elementwise  # noqa: F401
     import linalg_ops  # noqa: F401

@@ -121,6 +121,10 @@ async fn symbolic(
         Err(Error::Rpc(error)) => return Ok(vec![refused("symbolic", &error.message)]),
         Err(error) => return Err(error.into()),
     };
+    if !derivative.graph.proto().functions.is_empty() {
+        let message = "functions, loops and branches have no closed form";
+        return Ok(vec![refused("symbolic", message)]);
+    }
     let form = match ClosedForm::of(&derivative.graph) {
         Ok(form) => form,
         Err(error) => return Ok(vec![refused("symbolic", &error.to_string())]),

@@ -40,6 +40,11 @@ pub async fn run(args: Args, target: &Target, output: &Output) -> anyhow::Result
         .products
         .apply(session.request(), &session, Kind::Gradient);
     let derivative = request.differentiate().await?;
+    if !derivative.graph.proto().functions.is_empty() {
+        let message = "functions, loops and branches have no closed form: gradient derive prints the \
+                       derivative as a graph";
+        return Err(Usage(message.into()).into());
+    }
     let form = ClosedForm::of(&derivative.graph).map_err(|error| {
         Usage(format!(
             "{error}: gradient derive prints the derivative as a graph"

@@ -1,6 +1,7 @@
 //! Types of results: what each operation accepts and gives. The server decides in the end; checking here reports a
 //! mistake at the line that makes it.
 
+mod control;
 mod einsum;
 mod elementwise;
 mod linear_algebra;
@@ -18,11 +19,11 @@ use std::ops::Range;
 use gradient_proto::v1::{self as proto, Op, node::Attributes};
 
 use crate::tensor::{Dtype, Type};
+pub(crate) use control::{Signature, Signatures};
 use parts::{concatenated, gathered, padded, scattered, sliced};
 use shapes::{broadcast_in_dim, constant_type, dot_general, iota_type, reshaped, transposed};
 
-/// Types of a graph's values, as far as its nodes can be understood: up to the first malformed one, or the first
-/// call of a function.
+/// Types of a graph's values, as far as its nodes can be understood: up to the first malformed one.
 pub(crate) struct Inferred {
     types: Vec<Type>,
     /// Where the results of each understood node begin, and where those of the last one end.
@@ -42,22 +43,33 @@ impl Inferred {
 }
 
 /// Types of all values of a graph.
-pub(crate) fn infer_types(inputs: &[proto::Input], nodes: &[proto::Node]) -> Inferred {
+pub(crate) fn infer_types(
+    inputs: &[proto::Input],
+    nodes: &[proto::Node],
+    functions: &Signatures,
+) -> Inferred {
     let declared = inputs
         .iter()
         .map(|input| input.r#type.as_ref().and_then(Type::from_proto));
-    let mut types: Vec<Type> = declared.map_while(|input| input).collect();
-    let mut bounds = Vec::with_capacity(nodes.len() + 1);
+    let types: Vec<Type> = declared.map_while(|input| input).collect();
     if types.len() < inputs.len() {
+        let bounds = Vec::new();
         return Inferred { types, bounds };
     }
+    infer_nodes(types, nodes, functions)
+}
+
+/// The types of parameters, and those of nodes after them.
+fn infer_nodes(mut types: Vec<Type>, nodes: &[proto::Node], functions: &Signatures) -> Inferred {
+    let mut bounds = Vec::with_capacity(nodes.len() + 1);
     types.reserve(nodes.len());
     bounds.push(types.len());
     for node in nodes {
         let operands = node.operands.iter().map(|&id| types.get(id as usize));
         let operands: Option<Vec<&Type>> = operands.collect();
-        let results = operands
-            .and_then(|operands| infer(node.op(), node.attributes.as_ref(), &operands).ok());
+        let results = operands.and_then(|operands| {
+            infer(node.op(), node.attributes.as_ref(), &operands, functions).ok()
+        });
         let Some(results) = results else { break };
         types.extend(results);
         bounds.push(types.len());
@@ -70,8 +82,12 @@ pub(super) fn infer(
     op: Op,
     attributes: Option<&Attributes>,
     operands: &[&Type],
+    functions: &Signatures,
 ) -> Result<Vec<Type>, String> {
     use Attributes as A;
+    if let Some(results) = control::results(op, attributes, operands, functions) {
+        return results;
+    }
     match (op, attributes, operands) {
         (Op::Sort, Some(A::Sort(sort)), [_, ..]) => order::sorted(operands, sort),
         (Op::TopK, Some(A::TopK(top)), [a]) => order::top_k(a, top.k),

@@ -1,5 +1,6 @@
 //! Expressions: types, mistakes, constants, size.
 
+mod functions;
 mod operations;
 
 use std::time::{Duration, Instant};

@@ -95,7 +95,7 @@ pub fn check(
     request.admit(graph)?;
     let mut options = request.options.clone();
     options.method = Method::Exact;
-    let evaluator = Evaluator::new(graph);
+    let evaluator = Evaluator::new(graph)?;
     let differences = Differences::new(graph, Steps::Chosen)?;
     // Complex numbers take 16 bytes.
     let asked = evaluator.peak_elements().saturating_mul(16);

@@ -1,7 +1,7 @@
 //! Client bytes to slots, and slots to blocks.
 
 use super::memory::{Element, Memory, for_dtype};
-use crate::plan::BlockSource;
+use crate::plan::{BlockSource, Entry, Read};
 use crate::tape::Place;
 use crate::tensor::DType;
 
@@ -47,6 +47,101 @@ fn unit_typed<T: Element>(memory: Memory<'_>, place: Place, first: u64, lanes: u
         let element = (first + lane).checked_sub(offset);
         if let Some(e) = element.filter(|&e| e < place.elements.into()) {
             cells[e as usize * stride + lane as usize].set(T::from_index(1));
+        }
+    }
+}
+
+/// Makes lane l the sum of the unit vectors of the elements of colour `first + l`.
+pub(super) fn colored(memory: Memory<'_>, place: Place, first: u64, lanes: usize, colors: &[u32]) {
+    for_dtype!(
+        place.dtype,
+        colored_typed(memory, place, first, lanes, colors)
+    );
+}
+
+fn colored_typed<T: Element>(
+    memory: Memory<'_>,
+    place: Place,
+    first: u64,
+    lanes: usize,
+    colors: &[u32],
+) {
+    let cells = memory.at::<T>(place);
+    let stride = memory.lanes_of(place.slot);
+    cells.iter().for_each(|cell| cell.set(T::default()));
+    for (e, &color) in colors.iter().enumerate().take(place.elements as usize) {
+        let lane = u64::from(color).checked_sub(first);
+        if let Some(lane) = lane.filter(|&lane| lane < lanes as u64) {
+            cells[e * stride + lane as usize].set(T::from_index(1));
+        }
+    }
+}
+
+/// A product's blocks under construction: their element types and bytes, one point after the other.
+pub(super) struct Blocks<'a> {
+    pub types: &'a [(DType, usize)],
+    pub raw: &'a mut [Vec<u8>],
+}
+
+impl Blocks<'_> {
+    fn bytes(&mut self, to: Entry, point: usize) -> (DType, &mut [u8]) {
+        let (dtype, size) = self.types[to.block as usize];
+        let at = point * size + to.at as usize * dtype.size_bytes();
+        let raw = &mut self.raw[to.block as usize][at..at + dtype.size_bytes()];
+        (dtype, raw)
+    }
+
+    fn get(&mut self, from: Entry, point: usize) -> f64 {
+        match self.bytes(from, point) {
+            (DType::F32, bytes) => f32::read(bytes).into(),
+            (_, bytes) => f64::read(bytes),
+        }
+    }
+
+    fn set(&mut self, to: Entry, point: usize, number: f64) {
+        match self.bytes(to, point) {
+            (DType::F32, bytes) => (number as f32).write(bytes),
+            (_, bytes) => number.write(bytes),
+        }
+    }
+
+    /// From the first entry takes the second, for all pairs in order.
+    pub fn subtract(&mut self, pairs: &[(Entry, Entry)], point: usize) {
+        for &(to, from) in pairs {
+            let rest = self.get(to, point) - self.get(from, point);
+            self.set(to, point, rest);
+        }
+    }
+
+    /// Copies entries from a place; lane `first` of the group, or the point, is in lane 0.
+    pub fn read(
+        &mut self,
+        memory: Memory<'_>,
+        place: Place,
+        reads: &[Read],
+        first: Option<u64>,
+        point: usize,
+        points: usize,
+    ) {
+        let stride = memory.lanes_of(place.slot);
+        let number = |element: u32, lane: usize| {
+            let lane = if stride == 1 { 0 } else { lane };
+            let at = element as usize * stride + lane;
+            match place.dtype {
+                DType::F32 => memory.at::<f32>(place)[at].get().into(),
+                _ => memory.at::<f64>(place)[at].get(),
+            }
+        };
+        for read in reads {
+            match first {
+                Some(first) => {
+                    let lane = (u64::from(read.lane) - first) as usize;
+                    self.set(read.to, point, number(read.element, lane));
+                }
+                None => {
+                    (0..points).for_each(|p| self.set(read.to, point + p, number(read.element, p)))
+                }
+            }
         }
     }
 }

@@ -10,18 +10,27 @@ use crate::transform::Reason;
 
 /// The error that names the node. `inputs`: the bytes of each input of the graph at the point.
 pub(super) fn explain(graph: Option<&Graph>, caught: &Caught, inputs: Vec<&[u8]>) -> Error {
-    let node = graph.map(|graph| (graph, graph.arena().node(NodeId(caught.node))));
-    let Some((graph, node)) = node else {
+    let function = graph.and_then(|graph| graph.functions().get(caught.function? as usize));
+    let name = function.map_or(String::new(), |f| f.name.clone());
+    let own = function.map(|f| &f.body).or(graph);
+    let node = own.map(|own| (own, own.arena().node(NodeId(caught.node))));
+    let Some((own, node)) = node else {
         return Error::Unimplemented("a check of a graph that was not kept".into());
     };
-    let values = values(graph, caught.node, inputs).unwrap_or_default();
+    // What a function was given when it came to that is not known any more.
+    let values = match (function, graph) {
+        (None, Some(graph)) => values(graph, caught.node, inputs).unwrap_or_default(),
+        _ => vec![],
+    };
     let operands = values.iter().take(node.operands.len()).cloned();
     let culprit = Box::new(Culprit {
+        function: name,
         node: caught.node,
-        label: graph.label(node.id).into(),
+        label: own.label(node.id).into(),
         op: node.op,
         operands: operands.collect(),
         value: match caught.reason {
+            Reason::Value if values.is_empty() => caught.value.to_string(),
             Reason::Value => {
                 let results = values.iter().skip(node.operands.len()).cloned();
                 results.collect::<Vec<_>>().join(", ")

@@ -1,6 +1,6 @@
 use super::memory::Memory;
 use super::stop::Ticker;
-use super::{elementwise, structural};
+use super::{control, elementwise, structural};
 use crate::error::Error;
 use crate::op::Op;
 use crate::tape::{Check, Instruction, Tape};
@@ -33,6 +33,19 @@ fn step(
     i: &Instruction,
     memory: Memory<'_>,
     ticker: &mut Ticker<'_>,
+) -> Result<(), Halt> {
+    if i.flags & Instruction::CONTROL != 0 {
+        return control::run(memory, &tape.controls[i.operands[0].offset()], ticker);
+    }
+    Ok(plain(tape, i, memory, ticker)?)
+}
+
+#[inline(always)]
+fn plain(
+    tape: &Tape,
+    i: &Instruction,
+    memory: Memory<'_>,
+    ticker: &mut Ticker<'_>,
 ) -> Result<(), Error> {
     if i.flags & Instruction::STRUCTURAL != 0 {
         structural::run(memory, &tape.structural[i.operands[0].offset()], ticker)
@@ -61,7 +74,7 @@ fn checked(
     for n in range {
         step(tape, &tape.instructions[n], memory, ticker)?;
         while let Some(check) = checks.next_if(|c| c.instruction as usize == n) {
-            if let Some(caught) = look(memory, check) {
+            if let Some(caught) = look(tape.function, memory, check) {
                 return Err(Halt::Caught(caught));
             }
         }
@@ -70,7 +83,7 @@ fn checked(
 }
 
 /// What is wrong with a result.
-fn look(memory: Memory<'_>, check: &Check) -> Option<Caught> {
+fn look(function: Option<u32>, memory: Memory<'_>, check: &Check) -> Option<Caught> {
     let lanes = memory.lanes_of(check.place.slot);
     let found = match (check.reason, check.place.dtype) {
         (Reason::Kink, _) => {
@@ -88,6 +101,7 @@ fn look(memory: Memory<'_>, check: &Check) -> Option<Caught> {
         }
     };
     found.map(|(i, value)| Caught {
+        function,
         node: check.node,
         reason: check.reason,
         lane: i % lanes,
@@ -97,7 +111,9 @@ fn look(memory: Memory<'_>, check: &Check) -> Option<Caught> {
 
 /// A check that failed.
 pub(super) struct Caught {
-    /// Position of the node in the client's graph.
+    /// Position of the client's function that the node is in.
+    pub function: Option<u32>,
+    /// Position of the node in the client's graph or function.
     pub node: u32,
     /// What was looked for.
     pub reason: Reason,

@@ -1,6 +1,7 @@
+use super::control::Record;
 use crate::tape::{Place, Sizes, Slot};
 use crate::tensor::DType;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 /// Working memory, lent to one evaluation at a time and reused by the next, of whatever program.
 #[derive(Default, Debug)]
@@ -9,6 +10,7 @@ pub struct Scratch {
     f32: [Vec<f32>; 2],
     bool: [Vec<bool>; 2],
     i64: [Vec<i64>; 2],
+    records: Vec<RefCell<Option<Record>>>,
 }
 
 /// What is kept for the next evaluation; the rest goes back to the allocator.
@@ -18,12 +20,27 @@ impl Scratch {
     /// Memory for a tape and that many lanes. Contents are whatever was there: every slot is written before it
     /// is read.
     pub(super) fn lend(&mut self, sizes: &Sizes, lanes: usize) -> Memory<'_> {
+        if self.records.len() < sizes.records {
+            self.records.resize_with(sizes.records, RefCell::default);
+        }
         Memory {
+            records: &self.records,
             f64: cells(&mut self.f64, sizes, DType::F64, lanes),
             f32: cells(&mut self.f32, sizes, DType::F32, lanes),
             bool: cells(&mut self.bool, sizes, DType::Bool, lanes),
             i64: cells(&mut self.i64, sizes, DType::I64, lanes),
             lanes,
+        }
+    }
+}
+
+impl Scratch {
+    /// Drops states of loops; their bytes go back to the budget.
+    pub(super) fn forget(&mut self, budget: &mut u64) {
+        for record in &mut self.records {
+            if let Some(record) = record.get_mut().take() {
+                *budget += record.granted();
+            }
         }
     }
 }
@@ -61,6 +78,7 @@ pub(super) struct Memory<'a> {
     f32: [&'a [Cell<f32>]; 2],
     bool: [&'a [Cell<bool>]; 2],
     i64: [&'a [Cell<i64>]; 2],
+    records: &'a [RefCell<Option<Record>>],
     /// Lanes of this run.
     pub lanes: usize,
 }
@@ -69,6 +87,50 @@ impl<'a> Memory<'a> {
     /// Lanes of a slot: 1 if it is uniform.
     pub fn lanes_of(&self, slot: Slot) -> usize {
         if slot.varies() { self.lanes } else { 1 }
+    }
+
+    /// Leaves a loop's states for its pull-back.
+    pub fn keep(&self, record: u32, states: Record) {
+        *self.records[record as usize].borrow_mut() = Some(states);
+    }
+
+    /// Takes a loop's states.
+    pub fn take(&self, record: u32) -> Option<Record> {
+        self.records[record as usize].borrow_mut().take()
+    }
+
+    /// Appends a place's elements × lanes as words of 8 bytes.
+    pub fn read_words(&self, place: Place, to: &mut Vec<u64>) {
+        match place.dtype {
+            DType::F64 => to.extend(self.at::<f64>(place).iter().map(|c| c.get().to_bits())),
+            DType::F32 => to.extend(
+                self.at::<f32>(place)
+                    .iter()
+                    .map(|c| u64::from(c.get().to_bits())),
+            ),
+            DType::I64 => to.extend(self.at::<i64>(place).iter().map(|c| c.get() as u64)),
+            DType::Bool => to.extend(self.at::<bool>(place).iter().map(|c| u64::from(c.get()))),
+        }
+    }
+
+    /// Writes a place from words; from one an element, if only the place varies.
+    pub fn write_words(&self, place: Place, from: &[u64]) {
+        let lanes = self.lanes_of(place.slot);
+        let elements = place.elements as usize;
+        let each = if from.len() == elements { lanes } else { 1 };
+        macro_rules! write {
+            ($t:ty, $read:expr) => {
+                for (row, &word) in self.at::<$t>(place).chunks_exact(each).zip(from) {
+                    row.iter().for_each(|c| c.set($read(word)));
+                }
+            };
+        }
+        match place.dtype {
+            DType::F64 => write!(f64, f64::from_bits),
+            DType::F32 => write!(f32, |word| f32::from_bits(word as u32)),
+            DType::I64 => write!(i64, |word| word as i64),
+            DType::Bool => write!(bool, |word| word != 0),
+        }
     }
 
     /// A slot's elements × lanes.

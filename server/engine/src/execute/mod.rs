@@ -1,6 +1,7 @@
 //! Floor 6: runs tapes.
 
 mod assemble;
+mod control;
 mod dot;
 mod dual;
 mod elementwise;

@@ -1,4 +1,5 @@
-use super::assemble::{Window, load, store, store_points, unit};
+use super::assemble::{Blocks, Window, colored, load, store, store_points, unit};
+use super::control::{Machine, repeated};
 use super::explain;
 use super::interpret::{Caught, Halt, section};
 use super::memory::{Memory, Scratch};
@@ -6,12 +7,16 @@ use super::stop::{Stop, Ticker};
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::op::ValueId;
-use crate::plan::{BlockSource, Plan, Request, SeedSource, derive};
-use crate::tape::{Class, Tape, lower};
-use crate::tensor::{Tensor, TensorRef, TensorType};
+use crate::plan::{BlockSource, Coordinates, Entry, Plan, Read, Request, SeedSource, derive};
+use crate::tape::{Class, Library, Tape, lower};
+use crate::tensor::{DType, Tensor, TensorRef, TensorType};
+use std::sync::Arc;
 
 /// Lanes that run together: enough for the widest vectors several times over, few enough for the cache.
 const BLOCK: u64 = 32;
+
+/// Iterations of a while that states no bound of its own; the deadline is usually there first.
+const MAX_ITERATIONS: u64 = 1 << 40;
 
 /// Lanes' memory is kept below this where fewer lanes can do that.
 const LANES_BYTES: u64 = 64 << 20;
@@ -20,6 +25,12 @@ const LANES_BYTES: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Program {
     tape: Tape,
+    /// Tapes of bodies.
+    library: Vec<Tape>,
+    /// Bytes of working memory that an evaluation may take.
+    budget: u64,
+    /// Whether the request gave it.
+    has_budget: bool,
     products: Vec<Compiled>,
     groups: Vec<Lanes>,
     /// Parameters of the tape: the graph's inputs come first, then seeds.
@@ -38,6 +49,12 @@ struct Compiled {
     group: Option<usize>,
     /// Each with its position among the tape's roots.
     blocks: Vec<(BlockSource, Option<usize>)>,
+    /// Element type and bytes of each block at one point.
+    types: Vec<(DType, usize)>,
+    /// What fills blocks entry by entry: group, position among the tape's roots, reads by lane.
+    compressed: Vec<(usize, usize, Vec<Read>)>,
+    /// See [`crate::plan::DerivedProduct`].
+    subtractions: Vec<(Entry, Entry)>,
 }
 
 /// Directions of a product.
@@ -70,11 +87,13 @@ pub struct Block {
     pub wrt_second: Option<u32>,
     /// The numbers, with a leading axis B with a batch.
     pub tensor: Tensor,
+    /// Of a sparse block, whose numbers are its entries (shape `[B ++] [entries]`): where they stand.
+    pub coordinates: Option<Arc<Coordinates>>,
 }
 
 /// Derives, plans and lowers.
 pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
-    let derivation = derive(graph, &request.products, &request.options)?;
+    let mut derivation = derive(graph, &request.products, &request.options)?;
     let points_in_lanes =
         request.batched.is_some() && derivation.groups.iter().all(|g| g.lanes <= 1);
     let mut parameters: Vec<(ValueId, Class)> = Vec::new();
@@ -90,7 +109,7 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
         for seed in &group.seeds {
             seeds.push((
                 parameters.len(),
-                seed.source,
+                seed.source.clone(),
                 arena.ty(seed.parameter).clone(),
             ));
             parameters.push((seed.parameter, class));
@@ -113,18 +132,40 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
             });
             blocks.push((block.clone(), root));
         }
+        let compressed = product.compressed.iter().map(|source| {
+            roots.push(source.value);
+            (source.group, roots.len() - 1, source.reads.clone())
+        });
         products.push(Compiled {
             group: product.group,
+            compressed: compressed.collect(),
+            subtractions: product.subtractions.clone(),
+            types: (blocks.iter())
+                .map(|(block, _)| (block.ty.dtype, block.ty.bytes() as usize))
+                .collect(),
             blocks,
         });
         plans.push(product.plan.clone());
     }
     let sections = if points_in_lanes { 1 } else { groups.len() };
-    let watched = derivation.workspace.watched();
-    let tape = lower(arena, &parameters, &roots, sections, watched)?;
+    let watched = derivation.workspace.watched().to_vec();
+    let mut library = Library::default();
+    let (arena, table) = derivation.workspace.parts();
+    let tape = lower(
+        arena,
+        table,
+        &mut library,
+        &parameters,
+        &roots,
+        sections,
+        &watched,
+    )?;
     let operations = operations(&tape, &groups, points_in_lanes);
     let mut program = Program {
         tape,
+        library: library.finish(),
+        budget: request.options.memory_budget(),
+        has_budget: request.options.memory_budget > 0,
         products,
         groups,
         inputs: graph.inputs().iter().map(|i| i.ty.clone()).collect(),
@@ -134,8 +175,14 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
         operations,
         checked: (!watched.is_empty()).then(|| graph.clone()),
     };
-    let bytes = program.bytes(1);
-    program.plans.iter_mut().for_each(|plan| plan.bytes = bytes);
+    let (bytes, about_states) = program.with_states();
+    for plan in &mut program.plans {
+        plan.bytes = bytes;
+        // Values keep nothing.
+        if plan.mode.is_some() {
+            plan.reason += &about_states;
+        }
+    }
     Ok(program)
 }
 
@@ -173,14 +220,57 @@ impl Program {
                 sum.saturating_add(block.ty.bytes())
             });
         let inputs: u64 = self.inputs.iter().map(TensorType::bytes).sum();
+        let width = self.width(batch);
         self.tape
-            .scratch_bytes(self.width(batch))
+            .scratch_bytes(width)
+            .saturating_add(self.tape.bodies_bytes(&self.library, width))
             .saturating_add(results.saturating_add(inputs).saturating_mul(batch.max(1)))
+    }
+
+    /// Bytes of working memory with the states of loops that the budget allows, and a sentence about them.
+    fn with_states(&self) -> (u64, String) {
+        let least = self.bytes(1);
+        let states = self.tape.states(self.width(1));
+        let all = states.iter().fold(0u64, |sum, (steps, each)| {
+            sum.saturating_add(steps.saturating_mul(*each))
+        });
+        let budget = self.budget.saturating_sub(least);
+        if all == 0 {
+            return (least, String::new());
+        }
+        // Half for what is kept as the loop runs, half for what is kept of a part that runs again.
+        let bytes = least.saturating_add(all.min(budget));
+        if all <= budget / 2 {
+            let text = format!(
+                "; states of loops take {all} bytes, each step runs once forward and once on the way back"
+            );
+            return (bytes, text);
+        }
+        let again = states.iter().map(|&(steps, each)| {
+            let room = budget / 2 / each;
+            let part = steps.div_ceil(room.max(2));
+            2.0 + repeated(part, room.max(1)) as f64 / part as f64
+        });
+        let factor = again.fold(2.0, f64::max);
+        let text = format!(
+            "; states of loops would take {all} bytes, {} are allowed: each step runs {factor:.2} times instead of 2",
+            self.budget
+        );
+        (bytes, text)
     }
 
     /// Bytes the program itself holds.
     pub fn code_bytes(&self) -> u64 {
-        self.tape.code_bytes()
+        let entries = self.products.iter().map(|product| {
+            let reads: usize = product
+                .compressed
+                .iter()
+                .map(|(_, _, reads)| reads.len())
+                .sum();
+            reads * size_of::<Read>() + product.subtractions.len() * size_of::<(Entry, Entry)>()
+        });
+        let bodies = self.library.iter().map(Tape::code_bytes);
+        self.tape.code_bytes() + bodies.sum::<u64>() + entries.sum::<usize>() as u64
     }
 
     /// The tape as text.
@@ -207,6 +297,16 @@ impl Program {
     ) -> Result<Vec<Vec<Block>>, Error> {
         stop.check()?;
         let batch = arguments.batch.max(1);
+        if self.bytes(batch) > self.budget && self.has_budget {
+            return Err(Error::Limit {
+                name: "memory_budget_bytes",
+                value: self.budget,
+                asked: self.bytes(batch),
+                repair: "it does not fit even with the fewest states of loops; raise the budget, \
+                         or ask for fewer directions or points at once"
+                    .into(),
+            });
+        }
         let batched = self.batched.is_some();
         let mut raw: Vec<Vec<Vec<u8>>> = self
             .products
@@ -220,12 +320,15 @@ impl Program {
             })
             .collect();
         let width = self.width(batch) as usize;
+        scratch.forget(&mut 0);
         let memory = scratch.lend(&self.tape.sizes, width);
+        let states = self.budget.saturating_sub(self.bytes(batch));
+        let machine = Machine::new(&self.library, states, MAX_ITERATIONS);
         let mut run = Run {
             program: self,
             arguments,
             memory,
-            ticker: Ticker::new(stop),
+            ticker: Ticker::new(stop, machine),
             raw: &mut raw,
         };
         let done = match self.points_in_lanes {
@@ -266,6 +369,7 @@ impl Program {
                 wrt: source.wrt,
                 wrt_second: source.wrt_second,
                 tensor: Tensor::from_raw(ty, raw).expect("blocks are allocated by their types"),
+                coordinates: source.coordinates.clone(),
             }
         };
         let products = self.products.iter().zip(raw);
@@ -327,10 +431,41 @@ impl Run<'_> {
                 self.seed(group, point, first, lanes);
                 section(&program.tape, g + 1, self.memory, &mut self.ticker)?;
                 self.store(group.product, point, &Window { first, lanes });
+                self.read(g, point, first, lanes);
                 first += lanes as u64;
             }
         }
+        self.subtract(point);
         Ok(())
+    }
+
+    /// Entries whose lanes are in memory.
+    fn read(&mut self, group: usize, point: u64, first: u64, lanes: usize) {
+        let program = self.program;
+        let p = program.groups[group].product;
+        let product = &program.products[p];
+        let mut blocks = Blocks {
+            types: &product.types,
+            raw: &mut self.raw[p],
+        };
+        for (_, root, reads) in product.compressed.iter().filter(|(g, _, _)| *g == group) {
+            let place = program.tape.roots[*root];
+            let end = first + lanes as u64;
+            let [begin, end] =
+                [first, end].map(|lane| reads.partition_point(|read| u64::from(read.lane) < lane));
+            let reads = &reads[begin..end];
+            blocks.read(self.memory, place, reads, Some(first), point as usize, 1);
+        }
+    }
+
+    fn subtract(&mut self, point: u64) {
+        for (product, raw) in self.program.products.iter().zip(self.raw.iter_mut()) {
+            let mut blocks = Blocks {
+                types: &product.types,
+                raw,
+            };
+            blocks.subtract(&product.subtractions, point as usize);
+        }
     }
 
     fn seed(&self, group: &Lanes, point: u64, first: u64, lanes: usize) {
@@ -338,10 +473,14 @@ impl Run<'_> {
             let Some(place) = self.program.tape.parameters[*parameter] else {
                 continue;
             };
-            match *source {
-                SeedSource::Unit { offset } => unit(self.memory, place, first, lanes, offset),
+            match source {
+                SeedSource::Unit { offset } => unit(self.memory, place, first, lanes, *offset),
+                SeedSource::Colored { colors, offset } => {
+                    let own = &colors[*offset as usize..];
+                    colored(self.memory, place, first, lanes, own);
+                }
                 SeedSource::Given { index } => {
-                    let tensor = &self.arguments.seeds[group.product][index];
+                    let tensor = &self.arguments.seeds[group.product][*index];
                     let begin = (point * group.lanes + first) * ty.bytes();
                     load(
                         self.memory,
@@ -387,6 +526,8 @@ impl Run<'_> {
         let mut first = 0;
         while first < batch {
             let lanes = (batch - first).min(self.memory.lanes as u64) as usize;
+            // Lanes without a point hold what was there before, and a loop might never end for it.
+            self.memory.lanes = lanes;
             for (i, ty) in program
                 .inputs
                 .iter()
@@ -404,14 +545,26 @@ impl Run<'_> {
                     let Some(place) = program.tape.parameters[*parameter] else {
                         continue;
                     };
-                    match *source {
+                    match source {
                         // One lane in all, so one element in all: 1 at every point.
                         SeedSource::Unit { .. } => {
                             let one = Tensor::scalar(place.dtype, 1.0);
                             load(self.memory, place, one.raw(), lanes, 0);
                         }
+                        // One colour in all: 1 in the elements that have it, at every point.
+                        SeedSource::Colored { colors, offset } => {
+                            let own = colors[*offset as usize..].iter();
+                            let own = own.take(place.elements as usize);
+                            let raw: Vec<u8> = own
+                                .flat_map(|&color| {
+                                    let one = f64::from(color == 0);
+                                    Tensor::scalar(place.dtype, one).into_raw()
+                                })
+                                .collect();
+                            load(self.memory, place, &raw, lanes, 0);
+                        }
                         SeedSource::Given { index } => {
-                            let raw = self.arguments.seeds[group.product][index].raw();
+                            let raw = self.arguments.seeds[group.product][*index].raw();
                             let raw = &raw[(first * ty.bytes()) as usize..];
                             load(self.memory, place, raw, lanes, ty.elements() as usize);
                         }
@@ -433,6 +586,16 @@ impl Run<'_> {
                     let block = &mut self.raw[p][b][first as usize * bytes..][..lanes * bytes];
                     store_points(self.memory, program.tape.roots[root], lanes, block);
                 }
+                let mut blocks = Blocks {
+                    types: &product.types,
+                    raw: &mut self.raw[p],
+                };
+                for (_, root, reads) in &product.compressed {
+                    let place = program.tape.roots[*root];
+                    blocks.read(self.memory, place, reads, None, first as usize, lanes);
+                }
+                let points = first as usize..first as usize + lanes;
+                points.for_each(|point| blocks.subtract(&product.subtractions, point));
             }
             first += lanes as u64;
         }

@@ -1,3 +1,4 @@
+use super::control::Machine;
 use crate::error::{Error, StopReason};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -44,11 +45,17 @@ impl Stop {
 pub(super) struct Ticker<'a> {
     stop: &'a Stop,
     work: usize,
+    /// What nodes with bodies run on.
+    pub machine: Machine<'a>,
 }
 
 impl<'a> Ticker<'a> {
-    pub(super) fn new(stop: &'a Stop) -> Self {
-        Self { stop, work: 0 }
+    pub(super) fn new(stop: &'a Stop, machine: Machine<'a>) -> Self {
+        Self {
+            stop,
+            work: 0,
+            machine,
+        }
     }
 
     /// So much was done, or is about to be.

@@ -132,6 +132,7 @@ fn typed<T: Element>(
         }
         // Elementwise steps and routines do not come here.
         Kernel::Routine { .. }
+        | Kernel::Bodies
         | Kernel::Convert
         | Kernel::Compare(_)
         | Kernel::Select

@@ -65,7 +65,7 @@ pub struct NodeRef<'a> {
 impl NodeRef<'_> {
     /// Its results.
     #[inline(always)]
-    pub fn results(&self) -> impl DoubleEndedIterator<Item = ValueId> + use<> {
+    pub fn results(&self) -> impl DoubleEndedIterator<Item = ValueId> + Clone + use<> {
         let first = self.result.0;
         (first..first + u32::from(self.result_count)).map(ValueId)
     }

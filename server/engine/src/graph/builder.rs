@@ -1,8 +1,12 @@
-use super::{Arena, Graph, Input, NodeId, Output, TypeId};
+use super::control::{complete, complete_derivative, complete_implicit, control_cost, costs};
+use super::{
+    Arena, Function, FunctionSource, Graph, Input, NodeId, Output, Signature, TypeId, function,
+};
 use crate::op::{Attributes, Op, Place, Problem, ValueId, ViolationKind};
 use crate::tensor::TensorType;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 /// What a graph may be. Checked before anything is allocated.
 #[derive(Clone, Debug)]
@@ -15,6 +19,8 @@ pub struct Limits {
     pub max_rank: u64,
     /// Inputs, and outputs, of a graph.
     pub max_signature: u64,
+    /// Functions of a graph.
+    pub max_functions: u64,
 }
 
 impl Default for Limits {
@@ -24,6 +30,7 @@ impl Default for Limits {
             max_elements: 1 << 28,
             max_rank: 16,
             max_signature: 100_000,
+            max_functions: 256,
         }
     }
 }
@@ -36,6 +43,11 @@ enum At {
     Nodes,
     Input(usize, &'static str),
     Output(usize, &'static str),
+    Functions,
+    /// A field of a function.
+    Field(&'static str),
+    /// An entry of a list of a function.
+    Entry(&'static str, usize),
     Node {
         node: usize,
         op: Op,
@@ -51,6 +63,8 @@ pub struct Violation(Box<Wrong>);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Wrong {
+    /// The function that it is in, by position.
+    function: Option<usize>,
     at: At,
     kind: ViolationKind,
     message: String,
@@ -58,7 +72,12 @@ struct Wrong {
 
 impl Violation {
     fn new(at: At, kind: ViolationKind, message: String) -> Self {
-        Self(Box::new(Wrong { at, kind, message }))
+        Self(Box::new(Wrong {
+            function: None,
+            at,
+            kind,
+            message,
+        }))
     }
 
     fn invalid(at: At, message: impl Into<String>) -> Self {
@@ -70,9 +89,39 @@ impl Violation {
         Self::new(at, ViolationKind::Limit { name, value, asked }, message)
     }
 
+    /// In a field of a function.
+    pub(super) fn function(field: &'static str, message: String) -> Self {
+        Self::invalid(At::Field(field), message)
+    }
+
+    pub(super) fn in_function(mut self, function: usize) -> Self {
+        self.0.function.get_or_insert(function);
+        self
+    }
+
+    pub(super) fn of_parameter(mut self, i: usize) -> Self {
+        self.0.at = At::Entry("parameters", i);
+        self
+    }
+
+    pub(super) fn of_result(mut self, i: usize) -> Self {
+        self.0.at = At::Entry("results", i);
+        self
+    }
+
     /// Field path within the graph message: `nodes[17].operands[1]`.
     pub fn path(&self) -> String {
+        match self.0.function {
+            Some(f) => format!("functions[{f}].{}", self.path_within()),
+            None => self.path_within(),
+        }
+    }
+
+    fn path_within(&self) -> String {
         match &self.0.at {
+            At::Functions => "functions".into(),
+            At::Field(field) => (*field).into(),
+            At::Entry(list, i) => format!("{list}[{i}]"),
             At::Inputs => "inputs".into(),
             At::Outputs => "outputs".into(),
             At::Nodes => "nodes".into(),
@@ -125,6 +174,10 @@ pub struct GraphBuilder {
     input_names: HashSet<String>,
     output_names: HashSet<String>,
     labels: HashMap<NodeId, Box<str>>,
+    functions: Arc<Vec<Function>>,
+    /// Types and prices of the functions that nodes may run.
+    signatures: Vec<Signature>,
+    costs: Vec<u64>,
     /// Types of the node being added.
     types: Vec<TypeId>,
 }
@@ -147,8 +200,46 @@ impl GraphBuilder {
             input_names: HashSet::new(),
             output_names: HashSet::new(),
             labels: HashMap::new(),
+            functions: Arc::default(),
+            signatures: Vec::new(),
+            costs: Vec::new(),
             types: Vec::new(),
         }
+    }
+
+    /// Adds all functions that nodes run, before the first node. They may run one another, and themselves.
+    pub fn functions(&mut self, sources: Vec<FunctionSource>) -> Result<(), Violation> {
+        let count = sources.len() as u64;
+        if count > self.limits.max_functions {
+            let max = self.limits.max_functions;
+            return Err(Violation::limit(
+                At::Functions,
+                "max_functions",
+                max,
+                count,
+                "too many functions",
+            ));
+        }
+        let mut names = HashSet::new();
+        for (i, source) in sources.iter().enumerate() {
+            check_name(&source.name, &mut names)
+                .map_err(|m| Violation::function("name", m).in_function(i))?;
+        }
+        let (functions, signatures) = function::build(sources, &self.limits)?;
+        self.costs = costs(&functions);
+        self.functions = Arc::new(functions);
+        self.signatures = signatures;
+        Ok(())
+    }
+
+    /// For a body: the signatures of its owner's functions.
+    pub(super) fn know(&mut self, signatures: &[Signature]) {
+        self.signatures = signatures.to_vec();
+    }
+
+    /// Types of a function that nodes may run.
+    pub fn signature(&self, function: crate::op::FunctionId) -> Option<&Signature> {
+        self.signatures.get(function.index())
     }
 
     /// Adds an input. All inputs come before the first node.
@@ -188,6 +279,11 @@ impl GraphBuilder {
         label: &str,
     ) -> Result<ValueId, Violation> {
         let node = self.arena.node_count();
+        // A scan without carries is a map.
+        let op = match &attributes {
+            Attributes::Control(control) if op == Op::Scan => control.op(),
+            _ => op,
+        };
         check_count(
             At::Nodes,
             "max_nodes",
@@ -207,6 +303,7 @@ impl GraphBuilder {
             |problem: Problem| Violation::new(at(problem.place), problem.kind, problem.message);
         check_attributes(op, &attributes).map_err(refuse)?;
         check_operands(op, operands, &self.arena).map_err(refuse)?;
+        let attributes = self.completed(attributes, operands).map_err(refuse)?;
         let attributes = self.arena.intern_attributes(attributes);
         self.arena
             .infer(op, operands, attributes, &mut self.types)
@@ -224,6 +321,45 @@ impl GraphBuilder {
             self.labels.insert(NodeId(node as u32), label.into());
         }
         Ok(result)
+    }
+
+    /// Attributes of a node with bodies get the types that the functions and operands give.
+    fn completed(
+        &self,
+        attributes: Attributes,
+        operands: &[ValueId],
+    ) -> Result<Attributes, Problem> {
+        let types = || {
+            operands
+                .iter()
+                .map(|&v| self.arena.ty(v))
+                .collect::<Vec<_>>()
+        };
+        Ok(match attributes {
+            Attributes::Control(control) => {
+                let mut control = complete(&control, &self.signatures, &types())?;
+                let cost = |f: crate::op::FunctionId| {
+                    self.costs.get(f.index()).copied().unwrap_or_default()
+                };
+                control.cost = control_cost(&control, cost);
+                Attributes::Control(Arc::new(control))
+            }
+            Attributes::Derivative(derivative) => {
+                let Some(of) = self.signature(derivative.function) else {
+                    return Err(Problem::attribute(
+                        "function",
+                        "the function does not exist",
+                    ));
+                };
+                let derivative = complete_derivative(&derivative, of, &types())?;
+                Attributes::Derivative(Arc::new(derivative))
+            }
+            Attributes::Implicit(implicit) => {
+                let implicit = complete_implicit(&implicit, &self.signatures, &types())?;
+                Attributes::Implicit(Arc::new(implicit))
+            }
+            plain => plain,
+        })
     }
 
     /// Names a value as a result of the graph.
@@ -269,7 +405,8 @@ impl GraphBuilder {
             self.inputs,
             self.outputs,
             self.labels,
-        ))
+        )
+        .with_functions(self.functions))
     }
 
     fn check_size(&self, ty: &TensorType, at: impl Fn() -> At) -> Result<(), Violation> {
@@ -382,5 +519,24 @@ fn check_operands(op: Op, operands: &[ValueId], arena: &Arena) -> Result<(), Pro
                 arena.len() as i64 - 1
             ),
         )),
+    }
+}
+
+impl Graph {
+    /// The same graph with other names of its inputs and outputs, one for each.
+    pub fn renamed(&self, inputs: &[String], outputs: &[String]) -> Result<Self, Violation> {
+        let mut graph = self.clone();
+        let (mut of_inputs, mut of_outputs) = (HashSet::new(), HashSet::new());
+        for (i, (input, name)) in graph.inputs.iter_mut().zip(inputs).enumerate() {
+            check_name(name, &mut of_inputs)
+                .map_err(|m| Violation::invalid(At::Input(i, "name"), m))?;
+            input.name.clone_from(name);
+        }
+        for (i, (output, name)) in graph.outputs.iter_mut().zip(outputs).enumerate() {
+            check_name(name, &mut of_outputs)
+                .map_err(|m| Violation::invalid(At::Output(i, "name"), m))?;
+            output.name.clone_from(name);
+        }
+        Ok(graph)
     }
 }

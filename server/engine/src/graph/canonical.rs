@@ -1,8 +1,9 @@
 //! The normal form and its hash: two graphs that compute the same thing the same way have one id.
 
+use super::function::callees;
 use super::interner::{mix, node_hash};
-use super::{Graph, NodeRef};
-use crate::op::{Attributes, ValueId, is_commutative};
+use super::{Function, Graph, NodeRef};
+use crate::op::{Attributes, ControlKind, FunctionId, Product, ValueId, is_commutative};
 use crate::tensor::{DType, Tensor, TensorType};
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
@@ -54,29 +55,214 @@ impl Graph {
     pub fn id(&self) -> GraphId {
         let mut hasher = blake3::Hasher::new();
         let mut buffer = Vec::with_capacity(1 << 16);
-        let mut encoder = Encoder {
-            graph: self,
-            order: structural_hashes(self),
-            numbers: vec![UNNUMBERED; self.arena().len()],
-            sharing: HashTable::with_capacity(self.arena().node_count()),
-            next: 0,
-        };
+        let mut callees = Callees::new(self.functions());
         put_bytes(&mut buffer, VERSION.as_bytes());
-        put(&mut buffer, self.inputs().len() as u64);
-        for input in self.inputs() {
-            put_type(&mut buffer, &input.ty);
-            encoder.numbers[input.value.index()] = encoder.next;
-            encoder.next += 1;
-        }
-        for output in self.outputs() {
-            encoder.visit(output.value, &mut buffer, &mut hasher);
-        }
-        put(&mut buffer, u64::MAX);
-        for output in self.outputs() {
-            put(&mut buffer, encoder.numbers[output.value.index()].into());
+        put_graph(self, &mut callees, &mut buffer, &mut hasher);
+        // Functions in the order in which they are met; each may name more of them.
+        let mut next = 0;
+        while let Some(&f) = callees.order.get(next) {
+            next += 1;
+            let function = &self.functions()[f];
+            put(&mut buffer, u64::MAX - 1);
+            put_graph(&function.body, &mut callees, &mut buffer, &mut hasher);
+            for rule in [function.custom_jvp, function.custom_vjp] {
+                let number = rule.map_or(0, |f| 1 + callees.number(f));
+                put(&mut buffer, number);
+            }
         }
         hasher.update(&buffer);
         GraphId(*hasher.finalize().as_bytes())
+    }
+}
+
+fn put_graph(
+    graph: &Graph,
+    callees: &mut Callees,
+    buffer: &mut Vec<u8>,
+    hasher: &mut blake3::Hasher,
+) {
+    let mut encoder = Encoder {
+        graph,
+        order: structural_hashes(graph, &callees.hashes),
+        callees,
+        numbers: vec![UNNUMBERED; graph.arena().len()],
+        sharing: HashTable::with_capacity(graph.arena().node_count()),
+        next: 0,
+    };
+    put(buffer, graph.inputs().len() as u64);
+    for input in graph.inputs() {
+        put_type(buffer, &input.ty);
+        encoder.numbers[input.value.index()] = encoder.next;
+        encoder.next += 1;
+    }
+    for output in graph.outputs() {
+        encoder.visit(output.value, buffer, hasher);
+    }
+    put(buffer, u64::MAX);
+    for output in graph.outputs() {
+        put(buffer, encoder.numbers[output.value.index()].into());
+    }
+}
+
+/// Rounds in which functions are told apart by what they run: so deep a difference is seen.
+const ROUNDS: usize = 16;
+
+/// The functions of a graph, numbered as they are met; equal ones are one.
+struct Callees {
+    /// What each computes. A collision costs two functions their difference only with 128 bits of bad luck.
+    hashes: Vec<u128>,
+    numbers: HashMap<u128, u64>,
+    /// Positions in the graph's list, by number.
+    order: Vec<usize>,
+}
+
+impl Callees {
+    fn new(functions: &[Function]) -> Self {
+        let mut hashes = vec![0u128; functions.len()];
+        for _ in 0..if functions.is_empty() { 0 } else { ROUNDS } {
+            hashes = functions
+                .iter()
+                .map(|f| function_hash(f, &hashes))
+                .collect();
+        }
+        Self {
+            hashes,
+            numbers: HashMap::new(),
+            order: Vec::new(),
+        }
+    }
+
+    fn number(&mut self, f: FunctionId) -> u64 {
+        let next = self.order.len() as u64;
+        let number = *self.numbers.entry(self.hashes[f.index()]).or_insert(next);
+        if number == next {
+            self.order.push(f.index());
+        }
+        number
+    }
+}
+
+/// What a function computes, given that of those it runs.
+fn function_hash(function: &Function, of: &[u128]) -> u128 {
+    let body = &function.body;
+    let mut hasher = blake3::Hasher::new();
+    let mut bytes = Vec::new();
+    for input in body.inputs() {
+        put_type(&mut bytes, &input.ty);
+    }
+    // Types tell apart what values computed alike do not.
+    let values = strong_hashes(body, of);
+    for output in body.outputs() {
+        put_type(&mut bytes, body.arena().ty(output.value));
+        bytes.extend_from_slice(&values[output.value.index()].to_le_bytes());
+    }
+    for rule in [function.custom_jvp, function.custom_vjp] {
+        let hash = rule.map_or(1, |f| of[f.index()]);
+        bytes.extend_from_slice(&hash.to_le_bytes());
+    }
+    hasher.update(&bytes);
+    short(&hasher)
+}
+
+fn short(hasher: &blake3::Hasher) -> u128 {
+    let hash = hasher.finalize();
+    let bytes: [u8; 16] = hash.as_bytes()[..16].try_into().expect("16 bytes");
+    u128::from_le_bytes(bytes)
+}
+
+/// A hash of what each value of a body computes, strong enough to stand for it.
+fn strong_hashes(graph: &Graph, functions: &[u128]) -> Vec<u128> {
+    let arena = graph.arena();
+    let mut hashes = vec![0u128; arena.len()];
+    for (i, input) in graph.inputs().iter().enumerate() {
+        hashes[input.value.index()] = 1 + i as u128;
+    }
+    let needed = arena.needed(graph.outputs().iter().map(|o| o.value));
+    let mut bytes = Vec::new();
+    for node in arena.nodes().filter(|n| needed[n.result.index()]) {
+        bytes.clear();
+        put(&mut bytes, node.op.number().into());
+        put_type(&mut bytes, node.ty);
+        put_attributes(&mut bytes, node.attributes);
+        put_bodies(&mut bytes, node.attributes, |f, bytes| {
+            bytes.extend_from_slice(&functions[f.index()].to_le_bytes());
+        });
+        let mut operands: Vec<u128> = node.operands.iter().map(|v| hashes[v.index()]).collect();
+        if is_commutative(node.op) {
+            operands.sort_unstable();
+        }
+        for operand in operands {
+            bytes.extend_from_slice(&operand.to_le_bytes());
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&bytes);
+        let hash = short(&hasher);
+        for (i, result) in node.results().enumerate() {
+            hashes[result.index()] = hash.wrapping_add(i as u128);
+        }
+    }
+    hashes
+}
+
+/// What a node with bodies says of them; `function` writes each.
+fn put_bodies(
+    buffer: &mut Vec<u8>,
+    attributes: &Attributes,
+    mut function: impl FnMut(FunctionId, &mut Vec<u8>),
+) {
+    match attributes {
+        Attributes::Control(control) => {
+            let (kind, length) = match control.kind {
+                ControlKind::Call => (0, 0),
+                ControlKind::Cond => (1, 0),
+                ControlKind::While { max_iterations } => (2, max_iterations),
+                ControlKind::Scan { length, reverse } => (3 + u64::from(reverse), length),
+            };
+            put(buffer, kind);
+            put(buffer, length);
+            put(buffer, control.carries.into());
+            put(buffer, control.sequences.into());
+            put(buffer, control.functions.len() as u64);
+            for &f in &control.functions {
+                function(f, buffer);
+            }
+        }
+        Attributes::Derivative(derivative) => {
+            function(derivative.function, buffer);
+            let list = |list: &[u32]| -> Vec<u64> { list.iter().map(|&i| i.into()).collect() };
+            let (kind, numbers) = match &derivative.product {
+                Product::Value { outputs } => (0, list(outputs)),
+                Product::Gradient { output, wrt } => {
+                    (1, [&[(*output).into()][..], &list(wrt)].concat())
+                }
+                Product::Jacobian { outputs, wrt, .. } => {
+                    let count = outputs.len() as u64;
+                    (2, [&[count][..], &list(outputs), &list(wrt)].concat())
+                }
+                Product::Jvp { directions } => (3, vec![(*directions).into()]),
+                Product::Vjp { directions } => (4, vec![(*directions).into()]),
+                Product::Hessian { output, wrt, .. } => {
+                    (5, [&[(*output).into()][..], &list(wrt)].concat())
+                }
+                Product::Hvp {
+                    output,
+                    wrt,
+                    directions,
+                } => {
+                    let head = [u64::from(*output), (*directions).into()];
+                    (6, [&head[..], &list(wrt)].concat())
+                }
+            };
+            put(buffer, kind);
+            put_list(buffer, numbers.into_iter());
+            put_list(buffer, derivative.directed.iter().map(|&i| i.into()));
+        }
+        Attributes::Implicit(implicit) => {
+            function(implicit.function, buffer);
+            put(buffer, implicit.max_iterations);
+            put(buffer, implicit.tolerance_bits);
+        }
+        _ => {}
     }
 }
 
@@ -84,7 +270,7 @@ const UNNUMBERED: u32 = u32::MAX;
 
 /// A hash of what each value computes, to order commutative operands by. A collision costs two spellings of one
 /// function their common id, never two functions their difference.
-fn structural_hashes(graph: &Graph) -> Vec<u64> {
+fn structural_hashes(graph: &Graph, functions: &[u128]) -> Vec<u64> {
     let arena = graph.arena();
     let mut hashes = vec![0u64; arena.len()];
     for (i, input) in graph.inputs().iter().enumerate() {
@@ -98,6 +284,13 @@ fn structural_hashes(graph: &Graph) -> Vec<u64> {
             let mut hasher = FxHasher::default();
             match node.attributes {
                 Attributes::Constant(tensor) => canonical_constant(tensor).hash(&mut hasher),
+                other if !callees(other).is_empty() => {
+                    let mut bytes = Vec::new();
+                    put_bodies(&mut bytes, other, |f, bytes| {
+                        bytes.extend_from_slice(&functions[f.index()].to_le_bytes());
+                    });
+                    bytes.hash(&mut hasher);
+                }
                 other => other.hash(&mut hasher),
             }
             hasher.finish()
@@ -123,6 +316,7 @@ fn structural_hashes(graph: &Graph) -> Vec<u64> {
 
 struct Encoder<'a> {
     graph: &'a Graph,
+    callees: &'a mut Callees,
     order: Vec<u64>,
     /// Canonical number of each value, in order of a depth-first walk from the outputs.
     numbers: Vec<u32>,
@@ -149,8 +343,20 @@ impl Encoder<'_> {
             return false;
         };
         x.op == y.op
-            && arena.attributes_id(x.id) == arena.attributes_id(y.id)
+            && self.attributes_of(x) == self.attributes_of(y)
             && self.operand_numbers(x).eq(self.operand_numbers(y))
+    }
+
+    /// Attributes by number; of nodes with bodies by what these compute.
+    fn attributes_of(&self, node: NodeRef<'_>) -> (u32, Vec<u8>) {
+        let mut bytes = Vec::new();
+        if callees(node.attributes).is_empty() {
+            return (self.graph.arena().attributes_id(node.id), bytes);
+        }
+        put_bodies(&mut bytes, node.attributes, |f, bytes| {
+            bytes.extend_from_slice(&self.callees.hashes[f.index()].to_le_bytes());
+        });
+        (0, bytes)
     }
 
     fn hash(&self, value: ValueId) -> u64 {
@@ -158,11 +364,8 @@ impl Encoder<'_> {
         let Some(node) = arena.producer(value) else {
             return 0;
         };
-        node_hash(
-            node.op,
-            arena.attributes_id(node.id),
-            self.operand_numbers(node),
-        )
+        let attributes = self.attributes_of(node).0;
+        node_hash(node.op, attributes, self.operand_numbers(node))
     }
 
     /// Canonical numbers of a node's operands, in canonical order.
@@ -217,6 +420,9 @@ impl Encoder<'_> {
             }
             let numbers: Vec<u32> = operands.iter().map(|v| self.numbers[v.index()]).collect();
             put_node(buffer, node, &numbers);
+            put_bodies(buffer, node.attributes, |f, buffer| {
+                put(buffer, self.callees.number(f));
+            });
             if buffer.len() > 1 << 16 {
                 hasher.update(buffer);
                 buffer.clear();
@@ -396,6 +602,8 @@ fn put_attributes(buffer: &mut Vec<u8>, attributes: &Attributes) {
             &s.columns,
         ]),
         Attributes::SearchSorted { right } => put(buffer, u64::from(*right)),
+        // See `put_bodies`.
+        Attributes::Control(_) | Attributes::Derivative(_) | Attributes::Implicit(_) => {}
     }
 }
 

@@ -1,5 +1,5 @@
 use super::{Graph, NodeRef};
-use crate::op::{Attributes, ValueId};
+use crate::op::{Attributes, Control, ControlKind, Sweep, ValueId};
 use std::fmt;
 
 /// A readable listing, one value a line.
@@ -117,5 +117,29 @@ pub(crate) fn attribute_words(attributes: &Attributes) -> String {
             s.rows.len()
         ),
         Attributes::SearchSorted { right } => format!("right={right}"),
+        Attributes::Control(control) => control_words(control),
+        Attributes::Implicit(i) => format!("function {}", i.function.0),
+        Attributes::Derivative(d) => {
+            format!("function {}, {:?}", d.function.0, d.product)
+        }
     }
+}
+
+/// "functions 1, 2, length=100".
+fn control_words(control: &Control) -> String {
+    let functions: Vec<String> = control.functions.iter().map(|f| f.0.to_string()).collect();
+    let mut words = format!("functions {}", functions.join(", "));
+    if let ControlKind::Scan { length, reverse } = control.kind {
+        words += &format!(", length={length}");
+        if reverse {
+            words += ", reverse";
+        }
+    }
+    match control.sweep {
+        Sweep::Apply => {}
+        Sweep::Push => words += ", tangents",
+        Sweep::Pull => words += ", cotangents",
+        Sweep::PullPush => words += ", tangents of cotangents",
+    }
+    words
 }

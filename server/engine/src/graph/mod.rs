@@ -3,19 +3,28 @@
 mod arena;
 mod builder;
 mod canonical;
+mod control;
+mod dependence;
+mod function;
 mod interner;
 mod listing;
+mod memo;
 mod statistics;
 
 pub use arena::{Arena, NodeId, NodeRef, TypeId};
 pub use builder::{GraphBuilder, Limits, Violation};
 pub use canonical::GraphId;
+pub use control::{control_cost, stacked};
+pub use dependence::{Bits, Dependence};
+pub use function::{Function, FunctionSource, NodeSource, Signature};
 pub use interner::{Interner, node_hash};
+pub use memo::Memo;
 pub use statistics::Statistics;
 
 use crate::op::ValueId;
 use crate::tensor::TensorType;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// An argument of a graph.
 #[derive(Clone, Debug)]
@@ -45,6 +54,8 @@ pub struct Graph {
     inputs: Vec<Input>,
     outputs: Vec<Output>,
     labels: HashMap<NodeId, Box<str>>,
+    functions: Arc<Vec<Function>>,
+    memo: Memo,
 }
 
 impl Graph {
@@ -62,7 +73,19 @@ impl Graph {
             inputs,
             outputs,
             labels,
+            functions: Arc::default(),
+            memo: Memo::default(),
         }
+    }
+
+    /// The same with the functions that its nodes name.
+    pub(crate) fn with_functions(self, functions: Arc<Vec<Function>>) -> Self {
+        Self { functions, ..self }
+    }
+
+    /// The functions that its nodes run, by [`crate::op::FunctionId`].
+    pub fn functions(&self) -> &Arc<Vec<Function>> {
+        &self.functions
     }
 
     /// Its name, for people.
@@ -123,12 +146,19 @@ impl Graph {
     pub(crate) fn with_outputs(&self, outputs: Vec<Output>) -> Self {
         Self {
             outputs,
+            memo: Memo::default(),
             ..self.clone()
         }
     }
 
+    /// What was found out about it.
+    pub fn memo(&self) -> &Memo {
+        &self.memo
+    }
+
     /// Bytes of memory it holds.
     pub fn bytes(&self) -> u64 {
-        self.arena.bytes() + self.labels.len() as u64 * 64
+        let functions = self.functions.iter().map(|f| f.body.bytes());
+        self.arena.bytes() + self.labels.len() as u64 * 64 + functions.sum::<u64>()
     }
 }

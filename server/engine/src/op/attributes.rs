@@ -1,3 +1,4 @@
+use super::{Control, Derivative, Implicit, ImplicitKind};
 use crate::tensor::{DType, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -125,11 +126,14 @@ pub enum Attributes {
     SearchSorted {
         right: bool,
     },
+    Control(Arc<Control>),
+    Derivative(Arc<Derivative>),
+    Implicit(Arc<Implicit>),
 }
 
 impl Attributes {
     /// Name of the attribute message's field in a wire node; empty for none.
-    pub const fn field(&self) -> &'static str {
+    pub fn field(&self) -> &'static str {
         match self {
             Attributes::None => "",
             Attributes::Constant(_) => "constant",
@@ -170,6 +174,13 @@ impl Attributes {
             Attributes::BSpline { .. } => "b_spline",
             Attributes::SparsePattern(_) => "sparse_pattern",
             Attributes::SearchSorted { .. } => "search_sorted",
+            Attributes::Control(control) => control.field(),
+            Attributes::Derivative(_) => "derivative",
+            Attributes::Implicit(implicit) => match implicit.kind {
+                ImplicitKind::Root => "implicit_root",
+                ImplicitKind::FixedPoint => "fixed_point",
+                ImplicitKind::LinearSolve => "linear_solve",
+            },
         }
     }
 }

@@ -9,9 +9,11 @@ mod by_line;
 mod compare;
 mod concatenate;
 mod constant;
+mod control;
 mod convert;
 mod convolution;
 mod cumulative;
+mod depth;
 mod diagonal;
 mod dot;
 mod doubling;
@@ -37,6 +39,7 @@ mod pad;
 mod policy;
 mod pool;
 mod problem;
+mod product;
 mod products;
 mod reduce;
 mod reverse;
@@ -60,12 +63,15 @@ pub use attributes::{
     InterpolationKind, NormKind, OutOfBounds, PoolDimensions, ScatterDimensions, SparsePattern,
     WindowDimensions,
 };
+pub use control::{Control, ControlKind, FunctionId, Parts, Sweep, picked};
+pub(crate) use depth::deeper;
 pub use dot::DotPlan;
 pub use emit::{E, Emit, Partial, ValueId};
 pub use gather::WindowPlan;
 pub use info::{OpInfo, list_ops};
 pub use policy::NonSmooth;
 pub use problem::{Place, Problem, ViolationKind};
+pub use product::{Derivative, Implicit, ImplicitKind, Layout, Product};
 pub use reduce::Reduction;
 pub use strided::Strided;
 pub use table::{
@@ -165,6 +171,8 @@ pub enum Jvp {
     One(JvpOne),
     /// For an operation with several.
     Many(JvpMany),
+    /// For nodes with bodies: what knows the functions differentiates them.
+    Bodies,
 }
 
 /// Writes the cotangent of one operand, by position, from the result's.
@@ -276,6 +284,8 @@ pub enum Kernel {
     Logical,
     /// Whether a number is finite, NaN or infinite.
     Classify,
+    /// A node with bodies: what knows the functions lowers it.
+    Bodies,
     /// A computation on dense tensors.
     Routine {
         /// Which.

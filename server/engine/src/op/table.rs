@@ -17,11 +17,11 @@ use super::{
     Partial::{self, MinusOne, One, Over, Times, TimesNoNan, Unavailable, Zero},
     Rule, activation,
     activation::over_root_of_radius,
-    arg_reduce, beta_density, bspline, compare, concatenate, constant, convert, convolution,
-    cumulative, diagonal, dot, doubling, dynamic_slice, einsum, fourier, gather, integer_pow,
-    interpolate, kernels, kinks, linalg, logical, matmul, moments, norm, normal, one_hot, pad,
-    pool, products, reduce, reverse, scatter, search_sorted, select, shape_ops, slice, softmax,
-    sort, tile, top_k, values, windows,
+    arg_reduce, beta_density, bspline, compare, concatenate, constant, control, convert,
+    convolution, cumulative, diagonal, dot, doubling, dynamic_slice, einsum, fourier, gather,
+    integer_pow, interpolate, kernels, kinks, linalg, logical, matmul, moments, norm, normal,
+    one_hot, pad, pool, products, reduce, reverse, scatter, search_sorted, select, shape_ops,
+    slice, softmax, sort, tile, top_k, values, windows,
 };
 use std::cell::Cell;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
@@ -473,6 +473,15 @@ ops! {
         IsFinite = 86 "is_finite" => logical::CLASSIFY;
         IsNan = 92 "is_nan" => logical::CLASSIFY;
         IsInf = 93 "is_inf" => logical::CLASSIFY;
+        Call = 200 "call" => control::CALL;
+        Cond = 201 "cond" => control::COND;
+        While = 202 "while" => control::WHILE;
+        Scan = 203 "scan" => control::SCAN;
+        Map = 204 "map" => control::MAP;
+        Derivative = 205 "derivative" => control::DERIVATIVE;
+        ImplicitRoot = 206 "implicit_root" => control::IMPLICIT_ROOT;
+        FixedPoint = 207 "fixed_point" => control::FIXED_POINT;
+        LinearSolve = 208 "linear_solve" => control::LINEAR_SOLVE;
         Constant = 120 "constant" => constant::CONSTANT;
         Iota = 121 "iota" => constant::IOTA;
         Convert = 122 "convert" => convert::CONVERT;
@@ -556,11 +565,5 @@ ops! {
         Bspline = 331 "bspline" => bspline::BSPLINE;
     }
     declared {
-        Call = 200 "call";
-        Cond = 201 "cond";
-        While = 202 "while";
-        Scan = 203 "scan";
-        Map = 204 "map";
-        Derivative = 205 "derivative";
     }
 }

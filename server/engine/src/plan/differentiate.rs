@@ -1,11 +1,13 @@
 //! The derivative as a graph of its own, which can be registered, evaluated and differentiated again.
 
-use super::{BlockSource, Derivation, Group, Options, Plan, Product, SeedSource, derive};
+use super::{
+    BlockSource, Derivation, Group, Options, Plan, Product, SeedSource, derive::derive_written,
+};
 use crate::error::Error;
 use crate::graph::{Arena, Graph, Input, NodeId, Output};
 use crate::op::{Attributes, Emit, Op, ValueId};
 use crate::tensor::{Tensor, TensorType};
-use crate::transform::Workspace;
+use crate::transform::{Workspace, settled};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ pub fn differentiate(
     product: &Product,
     options: &Options,
 ) -> Result<(Graph, Plan), Error> {
-    let mut derivation = derive(graph, std::slice::from_ref(product), options)?;
+    let mut derivation = derive_written(graph, product, options)?;
     let derived = derivation.products.remove(0);
     let group = derived.group.map(|g| derivation.groups[g].clone());
     let lanes = group.as_ref().map_or(1, |g| g.lanes);
@@ -67,11 +69,9 @@ pub fn differentiate(
             value,
         });
     let outputs = outputs.collect();
-    let arena = writer.derivation.workspace.arena();
-    Ok((
-        extract(graph.name(), arena, writer.inputs, outputs),
-        derived.plan,
-    ))
+    let workspace = &mut writer.derivation.workspace;
+    let derivative = extract(graph.name(), workspace, writer.inputs, outputs)?;
+    Ok((derivative, derived.plan))
 }
 
 fn seed_names(graph: &Graph, product: &Product) -> Vec<String> {
@@ -158,8 +158,8 @@ impl Writer {
             let mut replaced = HashMap::new();
             for (seed, input) in group.seeds.iter().zip(&seeds) {
                 let ty = self.cx().arena().ty(seed.parameter).clone();
-                let value = match (seed.source, input) {
-                    (SeedSource::Unit { offset }, _) => self.unit(&ty, lane.checked_sub(offset)),
+                let value = match (&seed.source, input) {
+                    (SeedSource::Unit { offset }, _) => self.unit(&ty, lane.checked_sub(*offset)),
                     (_, Some(input)) if stacked => self.lane_of(*input, &ty, lane),
                     (_, Some(input)) => *input,
                     (_, None) => seed.parameter,
@@ -182,9 +182,9 @@ impl Writer {
     /// Refuses a graph that would be too large, before the first direction is written.
     fn admit(&self, group: &Group, nodes: u64) -> Result<(), Error> {
         let arena = self.derivation.workspace.arena();
-        let units = group.seeds.iter().map(|seed| match seed.source {
+        let units = group.seeds.iter().map(|seed| match &seed.source {
             SeedSource::Unit { .. } => arena.ty(seed.parameter).bytes(),
-            SeedSource::Given { .. } => 0,
+            SeedSource::Given { .. } | SeedSource::Colored { .. } => 0,
         });
         let lane = units.fold(nodes * BYTES_PER_NODE, u64::saturating_add);
         let asked = lane.saturating_mul(group.lanes);
@@ -207,7 +207,7 @@ impl Writer {
         names: &[String],
         stacked: bool,
     ) -> Option<ValueId> {
-        let SeedSource::Given { index } = seed.source else {
+        let SeedSource::Given { index } = seed.source.clone() else {
             return None;
         };
         let ty = self.cx().arena().ty(seed.parameter).clone();
@@ -332,32 +332,23 @@ fn substitute(
         .collect()
 }
 
-/// The live part of an arena as a graph: inputs first.
-fn extract(name: &str, from: &Arena, inputs: Vec<Input>, outputs: Vec<Output>) -> Graph {
-    let needed = from.needed(outputs.iter().map(|o| o.value));
-    let mut arena = Arena::default();
-    let mut to = vec![ValueId(u32::MAX); from.len()];
-    let inputs = inputs
-        .into_iter()
-        .map(|input| {
-            let value = arena.parameter(input.ty.clone());
-            to[input.value.index()] = value;
-            Input { value, ..input }
-        })
-        .collect();
-    for node in from.nodes().filter(|n| needed[n.result.index()]) {
-        let operands: Vec<ValueId> = node.operands.iter().map(|v| to[v.index()]).collect();
-        let values = arena.emit_all(node.op, &operands, node.attributes.clone());
-        for (result, value) in node.results().zip(values) {
-            to[result.index()] = value;
-        }
+/// The live part of a workspace as a graph: inputs first.
+fn extract(
+    name: &str,
+    workspace: &mut Workspace,
+    mut inputs: Vec<Input>,
+    mut outputs: Vec<Output>,
+) -> Result<Graph, Error> {
+    let at: Vec<ValueId> = inputs.iter().map(|i| i.value).collect();
+    let wanted: Vec<ValueId> = outputs.iter().map(|o| o.value).collect();
+    let (arena, table) = workspace.parts();
+    let settled = settled(table, arena, &at, &wanted)?;
+    for (input, value) in inputs.iter_mut().zip(settled.inputs) {
+        input.value = value;
     }
-    let outputs = outputs
-        .into_iter()
-        .map(|o| Output {
-            value: to[o.value.index()],
-            ..o
-        })
-        .collect();
-    Graph::from_parts(name.into(), arena, inputs, outputs, HashMap::new())
+    for (output, value) in outputs.iter_mut().zip(settled.outputs) {
+        output.value = value;
+    }
+    let graph = Graph::from_parts(name.into(), settled.arena, inputs, outputs, HashMap::new());
+    Ok(graph.with_functions(settled.functions))
 }

@@ -1,5 +1,6 @@
 use crate::op::ValueId;
 use crate::tensor::TensorType;
+use std::sync::Arc;
 
 /// Where a block's numbers come from: element `e` of `value` in lane `first_lane + i` stands at
 /// `e · element_stride + i · lane_stride` of the block.
@@ -23,6 +24,50 @@ pub struct BlockSource {
     pub element_stride: u64,
     /// See above.
     pub lane_stride: u64,
+    /// Of a sparse block, whose type is that of its entries: where they stand.
+    pub coordinates: Option<Arc<Coordinates>>,
+}
+
+/// Where the entries of a sparse matrix stand: sorted by row, then column, without duplicates.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Coordinates {
+    /// Rows and columns: elements of what is differentiated, and of what by.
+    pub shape: [u64; 2],
+    /// Row of each entry.
+    pub rows: Vec<u64>,
+    /// Column of each entry.
+    pub columns: Vec<u64>,
+}
+
+/// A block's entry that is read from a sweep.
+#[derive(Clone, Copy, Debug)]
+pub struct Read {
+    /// Lane of the group.
+    pub lane: u32,
+    /// Element of the value.
+    pub element: u32,
+    /// Where it goes.
+    pub to: Entry,
+}
+
+/// An element of a block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Position of the block in its product.
+    pub block: u32,
+    /// Its element.
+    pub at: u64,
+}
+
+/// What is read from a value of a group's sweeps.
+#[derive(Clone, Debug)]
+pub struct Compressed {
+    /// The group.
+    pub group: usize,
+    /// The value.
+    pub value: ValueId,
+    /// By lane.
+    pub reads: Vec<Read>,
 }
 
 impl BlockSource {
@@ -38,6 +83,7 @@ impl BlockSource {
             lanes: 1,
             element_stride: 1,
             lane_stride: 0,
+            coordinates: None,
         }
     }
 
@@ -75,6 +121,19 @@ impl BlockSource {
             element_stride,
             lane_stride,
             ..Self::plain(value, ty)
+        }
+    }
+
+    /// A derivative block that reads fill: dense zeros, or the entries of a sparse matrix.
+    pub fn filled(of: &TensorType, by: &TensorType, coordinates: Option<Arc<Coordinates>>) -> Self {
+        let dense = Self::matrix(None, of, by, 0, true);
+        match coordinates {
+            None => dense,
+            Some(c) => Self {
+                ty: TensorType::new(of.dtype, [c.rows.len() as u64]),
+                coordinates: Some(c),
+                ..dense
+            },
         }
     }
 

@@ -1,6 +1,6 @@
 //! Forward or reverse: the price of both, the choice, and the sentence that explains it.
 
-use super::{Candidate, Mode, Plan};
+use super::{Candidate, HvpMode, Mode, Plan};
 use crate::graph::Arena;
 use crate::op::ValueId;
 use std::time::Duration;
@@ -92,6 +92,38 @@ pub fn reason(candidates: &[Candidate], forced: bool, n: u64, m: u64) -> String 
             loser.operations
         ),
     }
+}
+
+/// "forward: 3 colours of 100000 columns; 3 sweeps instead of 100000". Colours are those of columns and of rows, of n
+/// and m.
+pub fn colors_reason(mode: Mode, forced: bool, colors: [u32; 2], [n, m]: [u64; 2]) -> String {
+    let [columns, rows] = colors.map(u64::from);
+    let forward = format!("{} of {}", count(columns, "colour"), count(n, "column"));
+    let reverse = format!("{} of {}", count(rows, "colour"), count(m, "row"));
+    let (name, what, plain) = match mode {
+        Mode::Forward => ("forward", forward, n),
+        Mode::Reverse => ("reverse", reverse, m),
+        Mode::Mixed => ("mixed", format!("{forward} and {reverse}"), n.min(m)),
+    };
+    let asked = if forced {
+        "asked for by the request; "
+    } else {
+        ""
+    };
+    let sweeps = count(columns + rows, "sweep");
+    format!("{name}: {asked}{what}; {sweeps} instead of {plain}")
+}
+
+/// "forward over reverse: 3 colours (star) of 100000 columns; 3 sweeps instead of 100000".
+pub fn hessian_reason(mode: Option<HvpMode>, kind: &str, colors: u32, n: u64) -> String {
+    let name = match mode {
+        Some(HvpMode::ReverseOverForward) => "reverse over forward",
+        _ => "forward over reverse",
+    };
+    let colors = u64::from(colors);
+    let (what, sweeps) = (count(colors, "colour"), count(colors, "sweep"));
+    let columns = count(n, "column");
+    format!("{name}: {what} ({kind}) of {columns}; {sweeps} instead of {n}")
 }
 
 /// A plan of the first candidate.

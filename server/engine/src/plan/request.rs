@@ -1,4 +1,4 @@
-pub use crate::op::NonSmooth;
+pub use crate::op::{Layout, NonSmooth, Product};
 use std::time::Duration;
 
 /// Products compiled together, so that what they share is computed once. With a graph's id this is the key of
@@ -29,9 +29,23 @@ pub struct Options {
     /// Bits of the absolute step of numerical differences, as `f64::to_bits`, so that it can be a key. 0: chosen
     /// for each input element.
     pub step_bits: u64,
+    /// Bytes of working memory that an evaluation may take; 0: 1 GiB. States of loops that do not fit are calculated
+    /// again.
+    pub memory_budget: u64,
 }
 
+/// Bytes of working memory of an evaluation that says nothing of it.
+pub const DEFAULT_BUDGET: u64 = 1 << 30;
+
 impl Options {
+    /// Bytes of working memory that an evaluation may take.
+    pub fn memory_budget(&self) -> u64 {
+        match self.memory_budget {
+            0 => DEFAULT_BUDGET,
+            given => given,
+        }
+    }
+
     /// The absolute step of numerical differences; 0: chosen for each input element.
     pub fn step(&self) -> f64 {
         f64::from_bits(self.step_bits)
@@ -78,52 +92,6 @@ pub enum NonFinite {
     Return,
     /// An error that names the node.
     Error,
-}
-
-/// How a matrix comes back.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-#[allow(missing_docs, reason = "described in the wire contract")]
-pub enum Layout {
-    #[default]
-    Dense,
-    Sparse,
-    Auto,
-}
-
-/// What to compute. Inputs and outputs by position; lists are not empty. Tangents are one seed for each
-/// floating-point input, cotangents one for each floating-point output, vectors one for each of `wrt`.
-/// `directions` 0: one, without a leading axis.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs, reason = "fields are those of the wire contract")]
-pub enum Product {
-    Value {
-        outputs: Vec<u32>,
-    },
-    Gradient {
-        output: u32,
-        wrt: Vec<u32>,
-    },
-    Jacobian {
-        outputs: Vec<u32>,
-        wrt: Vec<u32>,
-        layout: Layout,
-    },
-    Jvp {
-        directions: u32,
-    },
-    Vjp {
-        directions: u32,
-    },
-    Hessian {
-        output: u32,
-        wrt: Vec<u32>,
-        layout: Layout,
-    },
-    Hvp {
-        output: u32,
-        wrt: Vec<u32>,
-        directions: u32,
-    },
 }
 
 /// How a product is computed, and what it costs.

@@ -1,4 +1,4 @@
-use super::{Instruction, Slot, Tape};
+use super::{Argument, Instruction, Run, Slot, Tape};
 use std::fmt;
 
 impl fmt::Display for Slot {
@@ -36,7 +36,24 @@ impl fmt::Display for Tape {
 impl Tape {
     fn line(&self, f: &mut fmt::Formatter<'_>, i: &Instruction) -> fmt::Result {
         write!(f, "  {:>6} = {}", i.result.to_string(), i.op.name())?;
-        if i.flags & Instruction::STRUCTURAL != 0 {
+        if i.flags & Instruction::CONTROL != 0 {
+            let step = &self.controls[i.operands[0].offset()];
+            for other in step.results.iter().flatten().skip(1) {
+                write!(f, " +{}", other.slot)?;
+            }
+            for operand in &step.operands {
+                match operand {
+                    Argument::At(place) => write!(f, " {}", place.slot)?,
+                    Argument::Zeros { .. } => write!(f, " 0")?,
+                }
+            }
+            match &step.run {
+                Run::Call { body } => write!(f, " body {body}")?,
+                Run::Cond { branches } => write!(f, " bodies {branches:?}")?,
+                Run::Loop(l) => write!(f, " body {}", l.body)?,
+                Run::Pull(p) => write!(f, " back through body {}", p.body)?,
+            }
+        } else if i.flags & Instruction::STRUCTURAL != 0 {
             let step = &self.structural[i.operands[0].offset()];
             for other in &step.results[1..] {
                 write!(f, " +{}", other.slot)?;

@@ -1,19 +1,25 @@
+use super::control::{self, Argument, ControlStep, Library, Run};
 use super::slots::Slots;
 use super::{Check, Instruction, Place, Sizes, Slot, Structural, Tape};
 use crate::error::Error;
 use crate::graph::{Arena, NodeRef};
-use crate::op::{Direction, Kernel, Op, Strided, Types, ValueId};
+use crate::op::{
+    Attributes, Control, ControlKind, Direction, FunctionId, Kernel, Op, Strided, Sweep, Types,
+    ValueId,
+};
 use crate::tensor::{DType, TensorType};
-use crate::transform::{Reason, Watched};
+use crate::transform::{FunctionTable, Reason, Source, Watched, resolve};
 use std::collections::HashMap;
 
 /// What a parameter varies over: 0 nothing, g + 1 the lanes of group g.
 pub type Class = u16;
 
 /// Lowers what `roots` need, and checks of what is watched. Parameters nobody needs get no place. A value depends
-/// on one group at most.
+/// on one group at most. Bodies that nodes run go into the library.
 pub fn lower(
     arena: &Arena,
+    table: &mut FunctionTable,
+    library: &mut Library,
     parameters: &[(ValueId, Class)],
     roots: &[ValueId],
     groups: usize,
@@ -33,6 +39,9 @@ pub fn lower(
         }
     }
     let mut lowering = Lowering {
+        recorded: recorded(arena, &needed),
+        table,
+        library,
         arena,
         places: vec![Slot::new(0, false); arena.len()],
         last_use: last_uses(arena, &needed, &class, roots),
@@ -41,7 +50,10 @@ pub fn lower(
         lanes: Default::default(),
         tape: Tape {
             instructions: Vec::new(),
+            function: None,
             structural: Vec::new(),
+            controls: Vec::new(),
+            keeps_states: false,
             sections: Vec::new(),
             costs: Vec::new(),
             parameters: Vec::new(),
@@ -94,7 +106,52 @@ fn last_uses(arena: &Arena, needed: &[bool], class: &[Class], roots: &[ValueId])
     last
 }
 
+/// A loop's functions and operands, by which its pull-back finds it.
+type LoopKey = (Vec<FunctionId>, Vec<ValueId>);
+
+/// Loops whose pull-back comes later, with the number of their record.
+fn recorded(arena: &Arena, needed: &[bool]) -> HashMap<LoopKey, u32> {
+    let mut applied: HashMap<LoopKey, bool> = HashMap::new();
+    for node in arena.nodes().filter(|n| needed[n.result.index()]) {
+        let Some((key, sweep)) = loop_key(&node) else {
+            continue;
+        };
+        match sweep {
+            Sweep::Apply => {
+                applied.entry(key).or_insert(false);
+            }
+            Sweep::Pull => {
+                applied.entry(key).and_modify(|pulled| *pulled = true);
+            }
+            _ => {}
+        }
+    }
+    let mut keys: Vec<LoopKey> = applied
+        .into_iter()
+        .filter(|(_, p)| *p)
+        .map(|(k, _)| k)
+        .collect();
+    keys.sort();
+    keys.into_iter().zip(0..).collect()
+}
+
+fn loop_key(node: &NodeRef<'_>) -> Option<(LoopKey, Sweep)> {
+    let Attributes::Control(control) = node.attributes else {
+        return None;
+    };
+    let is_loop = matches!(
+        control.kind,
+        ControlKind::While { .. } | ControlKind::Scan { .. }
+    );
+    let x = &node.operands[..control.operands.len()];
+    is_loop.then(|| ((control.functions.clone(), x.to_vec()), control.sweep))
+}
+
 struct Lowering<'a> {
+    table: &'a mut FunctionTable,
+    library: &'a mut Library,
+    /// Loops whose states are kept.
+    recorded: HashMap<LoopKey, u32>,
     arena: &'a Arena,
     class: &'a [Class],
     places: Vec<Slot>,
@@ -240,6 +297,9 @@ impl Lowering<'_> {
             result,
             operands: [result; 3],
         };
+        if let Attributes::Control(control) = node.attributes {
+            return self.control(node, control, instruction);
+        }
         if node.op.elementwise().is_none() {
             let types: Vec<&TensorType> = node.operands.iter().map(|&v| self.arena.ty(v)).collect();
             let results: Vec<&TensorType> = node.results().map(|v| self.arena.ty(v)).collect();
@@ -328,6 +388,66 @@ impl Lowering<'_> {
             self.slots(place.dtype, true)
                 .give(place.slot.offset() as u32, place.elements);
         }
+        Ok(())
+    }
+
+    fn control(
+        &mut self,
+        node: NodeRef<'_>,
+        control: &Control,
+        instruction: Instruction,
+    ) -> Result<(), Error> {
+        let resolved = resolve(self.table, control)?;
+        let varies = |source: &Source| match source {
+            Source::Operand(i) => self.places[node.operands[*i].index()].varies(),
+            Source::Zeros(_) => false,
+        };
+        let varying: Vec<bool> = resolved.operands.iter().map(varies).collect();
+        let count = match resolved.control.sweep {
+            Sweep::Apply => resolved.control.results.len(),
+            _ => resolved.results.len(),
+        };
+        let mut results = vec![None; count];
+        for (value, &k) in node.results().zip(&resolved.results) {
+            results[k] = Some(self.place(value));
+        }
+        let wanted: Vec<bool> = results.iter().map(Option::is_some).collect();
+        let run = control::run(
+            self.table,
+            self.library,
+            &resolved.control,
+            &varying,
+            &wanted,
+        )?;
+        let operands = resolved.operands.iter().map(|source| match source {
+            Source::Operand(i) => Argument::At(self.place(node.operands[*i])),
+            Source::Zeros(ty) => Argument::Zeros {
+                elements: ty.elements() as u32,
+                dtype: ty.dtype,
+            },
+        });
+        let operands = operands.collect();
+        let record = loop_key(&node)
+            .filter(|(_, sweep)| matches!(sweep, Sweep::Apply | Sweep::Pull))
+            .and_then(|(key, _)| self.recorded.get(&key).copied());
+        self.tape.keeps_states |= matches!(run, Run::Pull(_)) || record.is_some();
+        if let Some(record) = record {
+            let records = &mut self.tape.sizes.records;
+            *records = (record as usize + 1).max(*records);
+        }
+        let at = Slot::new(self.tape.controls.len() as u32, false);
+        self.tape.controls.push(ControlStep {
+            run,
+            operands,
+            results,
+            varying: instruction.result.varies(),
+            record,
+        });
+        self.tape.instructions.push(Instruction {
+            flags: Instruction::CONTROL,
+            operands: [at; 3],
+            ..instruction
+        });
         Ok(())
     }
 

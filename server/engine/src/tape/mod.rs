@@ -3,10 +3,13 @@
 //! A slot is elements × lanes, lanes innermost. Lanes are directions of a derivative or points of a batch. What
 //! depends on no lane is *uniform*: section 0, computed once. Then comes one section for each group of lanes.
 
+mod control;
+mod footprint;
 mod listing;
 mod lower;
 mod slots;
 
+pub use control::{Argument, BodyId, ControlStep, Library, Loop, Pull, Run};
 pub use lower::{Class, lower};
 
 use crate::op::{Kernel, Op};
@@ -70,6 +73,9 @@ pub struct Instruction {
 impl Instruction {
     /// Flag of structural operations.
     pub const STRUCTURAL: u8 = 1 << 7;
+
+    /// Flag of nodes with bodies: `operands[0]` is the position in [`Tape::controls`].
+    pub const CONTROL: u8 = 1 << 6;
 }
 
 /// A structural step.
@@ -97,6 +103,8 @@ pub struct Sizes {
     pub uniform: [usize; 4],
     /// For one lane.
     pub lanes: [usize; 4],
+    /// Loops whose states are kept for their pull-back.
+    pub records: usize,
 }
 
 /// A compiled program.
@@ -104,8 +112,14 @@ pub struct Sizes {
 pub struct Tape {
     /// All sections' steps.
     pub instructions: Vec<Instruction>,
+    /// The client's function that it was made of; `None` for the graph.
+    pub function: Option<u32>,
     /// Structural steps.
     pub structural: Vec<Structural>,
+    /// Nodes with bodies.
+    pub controls: Vec<ControlStep>,
+    /// Whether states of loops are kept while it runs.
+    pub keeps_states: bool,
     /// Section 0 is uniform; section g + 1 belongs to group g.
     pub sections: Vec<Range<usize>>,
     /// Elementary operations of each section for one lane, priced as the planner prices them.

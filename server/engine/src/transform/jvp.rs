@@ -1,7 +1,7 @@
-use super::Workspace;
 use super::watch::Reason;
+use super::{Workspace, control};
 use crate::graph::NodeId;
-use crate::op::{Application, E, Elementwise, Jvp, Op, Partial, ValueId};
+use crate::op::{Application, Attributes, E, Elementwise, Jvp, Op, Partial, ValueId};
 use std::cell::RefCell;
 
 /// Appends the tangents of `outputs` for tangents of some values (`seeds`: value, tangent of its type). What
@@ -54,6 +54,16 @@ pub fn jvp(
             };
             match rule.jvp {
                 Jvp::None => {}
+                Jvp::Bodies => {
+                    let Attributes::Control(control) = &attributes else {
+                        continue;
+                    };
+                    let all: Vec<ValueId> = results.clone().collect();
+                    let moved = control::tangents(cx, control, &operands, &all, &given);
+                    for (i, tangent) in moved.into_iter().enumerate() {
+                        tangents[result.index() + i] = tangent;
+                    }
+                }
                 Jvp::One(jvp) => tangents[result.index()] = jvp(cx, &application, &given),
                 Jvp::Many(jvp) => {
                     let moved = jvp(cx, &application, &given);

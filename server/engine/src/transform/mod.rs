@@ -1,12 +1,21 @@
 //! Floor 3: derivatives are graphs. [`jvp`] appends tangents to a workspace, [`transpose`] turns a linear part
 //! round, [`vjp`] is one after the other, and the workspace simplifies as it grows. Any order by composition.
 
+mod control;
+mod derivative;
+mod functions;
+mod implicit;
 mod jvp;
+mod roll;
+mod settle;
 mod simplify;
 mod transpose;
 mod watch;
 
+pub use control::Source;
+pub use functions::{Body, FunctionTable};
 pub use jvp::jvp;
+pub use settle::{Resolved, resolve, settled};
 pub use simplify::Workspace;
 pub use transpose::{Mark, transpose, vjp};
 pub use watch::{Reason, Watched};

@@ -1,6 +1,10 @@
+use super::functions::FunctionTable;
+use super::roll::rolled;
 use super::watch::{Reason, Watch};
+use super::{derivative, implicit};
+use crate::error::Error;
 use crate::graph::{Arena, Graph, TypeId, node_hash};
-use crate::op::{Attributes, Emit, NonSmooth, Op, ValueId, is_commutative};
+use crate::op::{Attributes, Emit, FunctionId, NonSmooth, Op, ValueId, is_commutative};
 use crate::tensor::{DType, Tensor, TensorType};
 use hashbrown::HashTable;
 use std::sync::Arc;
@@ -18,6 +22,10 @@ pub struct Workspace {
     policy: NonSmooth,
     pub(super) watch: Option<Box<Watch>>,
     lacking: Option<Op>,
+    /// The functions that nodes run.
+    pub table: FunctionTable,
+    /// The first thing that went wrong where no result could say so.
+    pub(super) trouble: Option<Error>,
 }
 
 impl Workspace {
@@ -28,17 +36,59 @@ impl Workspace {
 
     /// The live part of a graph, simplified. Gives the values of its inputs and outputs.
     pub fn of(graph: &Graph) -> (Self, Vec<ValueId>, Vec<ValueId>) {
-        Self::checked(graph, NonSmooth::Standard, false)
+        Self::checked(graph, NonSmooth::Standard, false, false)
     }
 
-    /// The same with a choice of derivatives where there are none, and watching for infinities and NaN.
+    /// The same with a choice of derivatives where there are none, watching for infinities and NaN, and, if it
+    /// `rolls`, with repeated blocks as loops: what depends on what is not seen through these element by element.
     pub fn checked(
         graph: &Graph,
         policy: NonSmooth,
         finite: bool,
+        rolls: bool,
     ) -> (Self, Vec<ValueId>, Vec<ValueId>) {
-        let from = graph.arena();
-        let needed = from.needed(graph.outputs().iter().map(|o| o.value));
+        let inputs: Vec<ValueId> = graph.inputs().iter().map(|i| i.value).collect();
+        let outputs: Vec<ValueId> = graph.outputs().iter().map(|o| o.value).collect();
+        let table = FunctionTable::new(graph.functions().clone(), policy, finite);
+        let (cx, inputs, outputs) = Self::copy(
+            graph.arena(),
+            &inputs,
+            &outputs,
+            (policy, finite),
+            table,
+            None,
+        );
+        // Who looks at nodes wants the client's.
+        match rolls && cx.watch.is_none() {
+            true => rolled(cx, inputs, outputs),
+            false => (cx, inputs, outputs),
+        }
+    }
+
+    /// Nothing yet, where nothing is looked at.
+    pub(super) fn empty(policy: NonSmooth, table: FunctionTable) -> Self {
+        Self {
+            policy,
+            table,
+            ..Self::default()
+        }
+    }
+
+    /// What is needed to write it again.
+    pub(super) fn into_rolling(self) -> (Arena, FunctionTable, NonSmooth) {
+        (self.arena, self.table, self.policy)
+    }
+
+    /// The part of an arena that `outputs` need, simplified, and the values of parameters and outputs there.
+    pub(super) fn copy(
+        from: &Arena,
+        inputs: &[ValueId],
+        outputs: &[ValueId],
+        (policy, finite): (NonSmooth, bool),
+        table: FunctionTable,
+        origins: Option<&[u32]>,
+    ) -> (Self, Vec<ValueId>, Vec<ValueId>) {
+        let needed = from.needed(outputs.iter().copied());
         // A gradient writes about five nodes for each of the function's.
         let room = needed.iter().filter(|&&n| n).count() * 6;
         let mut workspace = Self {
@@ -49,44 +99,106 @@ impl Workspace {
             policy,
             watch: Watch::wanted(policy, finite),
             lacking: None,
+            table,
+            trouble: None,
         };
-        let mut to = vec![ValueId(u32::MAX); from.len()];
-        let inputs: Vec<ValueId> = graph
-            .inputs()
+        let parameters: Vec<ValueId> = inputs
             .iter()
-            .map(|input| {
-                let v = workspace.parameter(input.ty.clone());
-                to[input.value.index()] = v;
-                v
-            })
+            .map(|&input| workspace.parameter(from.ty(input).clone()))
             .collect();
+        let outputs = workspace.write_part(from, inputs, &parameters, outputs, &needed, origins);
+        (workspace, parameters, outputs)
+    }
+
+    /// Writes the needed nodes of another arena, whose `inputs` are `given` here; gives its `outputs` here.
+    fn write_part(
+        &mut self,
+        from: &Arena,
+        inputs: &[ValueId],
+        given: &[ValueId],
+        outputs: &[ValueId],
+        needed: &[bool],
+        origins: Option<&[u32]>,
+    ) -> Vec<ValueId> {
+        let mut to = vec![ValueId(u32::MAX); from.len()];
+        for (input, &value) in inputs.iter().zip(given) {
+            to[input.index()] = value;
+        }
         let mut operands = Vec::new();
         for node in from.nodes().filter(|n| needed[n.result.index()]) {
             operands.clear();
             operands.extend(node.operands.iter().map(|v| to[v.index()]));
             let attributes = node.attributes.clone();
-            workspace.write_for(node.id.0);
-            if node.result_count == 1 {
-                let value = workspace.emit(node.op, &operands, attributes);
-                to[node.result.index()] = value;
-                // An infinity that the client put there is no surprise.
-                if node.op != Op::Constant {
-                    workspace.watch(value, Reason::Value);
+            let id = node.id.0;
+            self.write_for(origins.map_or(id, |all| all[id as usize]));
+            if let Attributes::Derivative(derivative) = &attributes {
+                let results = derivative::written(self, derivative, &operands);
+                for (result, value) in node.results().zip(results) {
+                    to[result.index()] = value;
                 }
                 continue;
             }
-            let results = workspace.emit_all(node.op, &operands, attributes);
+            if let Attributes::Implicit(implicit) = &attributes {
+                let value = implicit::written(self, implicit, &operands);
+                to[node.result.index()] = value;
+                self.watch(value, Reason::Value);
+                continue;
+            }
+            if node.result_count == 1 {
+                let value = self.emit(node.op, &operands, attributes);
+                to[node.result.index()] = value;
+                // An infinity that the client put there is no surprise.
+                if node.op != Op::Constant {
+                    self.watch(value, Reason::Value);
+                }
+                continue;
+            }
+            let results = self.emit_all(node.op, &operands, attributes);
             for (result, value) in node.results().zip(results) {
                 to[result.index()] = value;
-                workspace.watch(value, Reason::Value);
+                self.watch(value, Reason::Value);
             }
         }
-        let outputs = graph
-            .outputs()
-            .iter()
-            .map(|o| to[o.value.index()])
-            .collect();
-        (workspace, inputs, outputs)
+        outputs.iter().map(|o| to[o.index()]).collect()
+    }
+
+    /// The results of a function, its nodes written here.
+    pub(super) fn inlined(
+        &mut self,
+        function: FunctionId,
+        arguments: &[ValueId],
+    ) -> Result<Vec<ValueId>, Error> {
+        let body = self.table.body(function)?;
+        let needed = body.arena.needed(body.results.iter().copied());
+        Ok(self.write_part(
+            &body.arena,
+            &body.parameters,
+            arguments,
+            &body.results,
+            &needed,
+            None,
+        ))
+    }
+
+    /// Zeros of a value's type.
+    pub(super) fn zeros_like(&mut self, value: ValueId) -> ValueId {
+        let ty = self.arena.ty(value).clone();
+        self.emitter().full(&ty, 0.0)
+    }
+
+    /// The values and the functions.
+    pub fn into_parts(self) -> (Arena, FunctionTable) {
+        (self.arena, self.table)
+    }
+
+    /// The values and the functions, to lower.
+    pub fn parts(&mut self) -> (&Arena, &mut FunctionTable) {
+        (&self.arena, &mut self.table)
+    }
+
+    /// What went wrong where no result could say so.
+    pub fn trouble(&self) -> Option<&Error> {
+        self.trouble.as_ref()
     }
 
     /// What was written.

@@ -1,5 +1,5 @@
 use super::watch::Reason;
-use super::{Workspace, jvp};
+use super::{Workspace, control, jvp};
 use crate::error::Error;
 use crate::graph::NodeId;
 use crate::op::{Application, Attributes, Emit, Op, ValueId};
@@ -63,6 +63,28 @@ pub fn transpose(
         let Some(i) = at(node.result).filter(|&i| linear[i]) else {
             continue;
         };
+        if let Attributes::Control(control) = node.attributes {
+            let control = control.clone();
+            let given: Vec<Option<ValueId>> = node.results().map(|r| cotangents[at(r)?]).collect();
+            if given.iter().all(Option::is_none) {
+                continue;
+            }
+            let operands = node.operands.to_vec();
+            let moves = |v: &ValueId| {
+                at(*v).is_some_and(|j| linear[j]) && cx.arena().ty(*v).dtype.is_float()
+            };
+            let moves: Vec<bool> = operands.iter().map(moves).collect();
+            let results: Vec<ValueId> = cx.arena().node(NodeId(n)).results().collect();
+            let parts = control::cotangents(cx, &control, &operands, &results, &moves, &given)?;
+            for (operand, part) in operands.iter().zip(parts) {
+                let (Some(j), Some(part)) = (at(*operand), part) else {
+                    continue;
+                };
+                cx.watch(part, Reason::Derivative);
+                cotangents[j] = cx.emitter().add_some(cotangents[j], Some(part));
+            }
+            continue;
+        }
         // What tangents are written with has one result.
         if node.result_count > 1 {
             return Err(Error::Unimplemented(format!(

@@ -34,7 +34,7 @@ pub(super) struct Watch {
     /// The client's node that is being written.
     current: u32,
     /// For each node of the workspace the client's node it was written for.
-    origins: Vec<u32>,
+    pub(super) origins: Vec<u32>,
     watched: Vec<Watched>,
 }
 

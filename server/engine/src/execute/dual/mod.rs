@@ -3,6 +3,7 @@
 //! It shares neither derivative rules nor kernels with the rest of the engine, so that a wrong rule cannot hide: the
 //! only things in common are the graph after expansion, and plain values of special functions.
 
+mod control;
 mod elementwise;
 mod fourier;
 mod linear_algebra;
@@ -14,94 +15,64 @@ mod special;
 mod spectral;
 mod structural;
 mod tensor;
+mod unit;
 
 pub(super) use number::Number;
 pub(super) use tensor::{Data, Value};
 
 use super::Stop;
 use crate::error::Error;
-use crate::graph::{Arena, Graph, NodeRef};
-use crate::op::{Attributes, Op, ValueId};
+use crate::graph::{Graph, NodeRef};
+use crate::op::{Attributes, Op};
 use crate::tensor::TensorType;
 use crate::transform::Workspace;
+use control::Run;
+use unit::{Bodies, Unit};
 
 /// A graph ready to be evaluated on any numbers.
 pub struct Evaluator {
-    workspace: Workspace,
-    inputs: Vec<ValueId>,
-    outputs: Vec<ValueId>,
-    /// For each node the values that nobody reads after it.
-    last_uses: Vec<Vec<ValueId>>,
-    /// Elements that are alive at once, at most.
-    peak: u64,
+    main: Unit,
+    bodies: Bodies,
 }
 
 impl std::fmt::Debug for Evaluator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Evaluator of {} nodes", self.arena().node_count())
+        write!(f, "Evaluator of {} nodes", self.main.arena.node_count())
     }
 }
 
 impl Evaluator {
-    /// Expands composite operations.
-    pub fn new(graph: &Graph) -> Self {
+    /// Expands composite operations, derivative nodes among them. Bodies are evaluated as they stand: the
+    /// derivatives that a client gives for a function are left out.
+    pub fn new(graph: &Graph) -> Result<Self, Error> {
         let (workspace, inputs, outputs) = Workspace::of(graph);
-        let mut evaluator = Self {
-            workspace,
-            inputs,
-            outputs,
-            last_uses: Vec::new(),
-            peak: 0,
-        };
-        evaluator.plan_memory();
-        evaluator
-    }
-
-    fn arena(&self) -> &Arena {
-        self.workspace.arena()
-    }
-
-    fn plan_memory(&mut self) {
-        let arena = self.arena();
-        let needed = arena.needed(self.outputs.iter().copied());
-        let mut seen = vec![false; arena.len()];
-        self.outputs.iter().for_each(|v| seen[v.index()] = true);
-        let mut last_uses = vec![Vec::new(); arena.node_count()];
-        for node in arena.nodes().rev().filter(|n| needs(&needed, n)) {
-            for v in node.operands.iter().copied().chain(node.results()) {
-                if !std::mem::replace(&mut seen[v.index()], true) {
-                    last_uses[node.id.0 as usize].push(v);
-                }
-            }
+        if let Some(error) = workspace.trouble() {
+            return Err(error.clone());
         }
-        let size = |v: ValueId| arena.ty(v).elements();
-        let mut alive: u64 = self.inputs.iter().map(|&v| size(v)).sum();
-        let mut peak = alive;
-        for node in arena.nodes().filter(|n| needs(&needed, n)) {
-            alive += node.results().map(size).sum::<u64>();
-            peak = peak.max(alive);
-            let ended = last_uses[node.id.0 as usize].iter().map(|&v| size(v));
-            alive = alive.saturating_sub(ended.sum());
+        if let Some(op) = workspace.lacking() {
+            return Err(Error::lacks(op));
         }
-        (self.last_uses, self.peak) = (last_uses, peak);
+        let (arena, mut table) = workspace.into_parts();
+        let main = Unit::new(arena, inputs, outputs, &mut table)?;
+        let bodies = Bodies::of(&main, &mut table)?;
+        Ok(Self { main, bodies })
     }
 
-    /// Elements that are alive at once, at most.
+    /// Elements that are alive at once, at most, where no function runs itself and no loop is pulled back.
     pub fn peak_elements(&self) -> u64 {
-        self.peak
+        self.main.peak.saturating_add(self.bodies.peak_elements())
     }
 
     /// Elementary operations of one evaluation on plain numbers.
     pub fn operations(&self) -> u64 {
-        let arena = self.arena();
-        let needed = arena.needed(self.outputs.iter().copied());
-        let nodes = arena.nodes().filter(|n| needs(&needed, n));
+        let arena = &self.main.arena;
+        let nodes = arena.nodes().filter(|n| self.main.needs(n));
         nodes.fold(0, |sum: u64, node| sum.saturating_add(arena.cost(node)))
     }
 
     /// Bytes it holds.
     pub fn bytes(&self) -> u64 {
-        self.arena().bytes()
+        self.main.arena.bytes().saturating_add(self.bodies.bytes())
     }
 
     /// The graph's outputs from its inputs, in order.
@@ -110,42 +81,30 @@ impl Evaluator {
         inputs: Vec<Value<N>>,
         stop: &Stop,
     ) -> Result<Vec<Value<N>>, Error> {
-        let arena = self.arena();
-        let needed = arena.needed(self.outputs.iter().copied());
-        let mut values: Vec<Option<Value<N>>> = (0..arena.len()).map(|_| None).collect();
-        for (&v, value) in self.inputs.iter().zip(inputs) {
-            values[v.index()] = Some(value);
-        }
-        for node in arena.nodes().filter(|n| needs(&needed, n)) {
-            stop.check()?;
-            let operands: Vec<&Value<N>> = node
-                .operands
-                .iter()
-                .filter_map(|v| values[v.index()].as_ref())
-                .collect();
-            let types: Vec<TensorType> = node.results().map(|v| arena.ty(v).clone()).collect();
-            let refused = !N::PIECEWISE
-                && (operands.iter().any(|x| x.refused)
-                    || (compares(node.op) && operands.iter().any(|x| x.moves())));
-            let results = apply(&node, &operands, &types, stop)?.ok_or_else(|| {
-                Error::Unimplemented(format!("METHOD_DUAL of {}", node.op.name()))
-            })?;
-            for ((v, value), ty) in node.results().zip(results).zip(&types) {
-                let mut value = value.rounded(ty);
-                value.refused = refused || (value.refused && !N::PIECEWISE);
-                values[v.index()] = Some(value);
-            }
-            for v in &self.last_uses[node.id.0 as usize] {
-                values[v.index()] = None;
-            }
-        }
-        let outputs = self.outputs.iter();
-        Ok(outputs.filter_map(|v| values[v.index()].clone()).collect())
+        Run::new(&self.bodies, stop).unit(&self.main, inputs)
     }
 }
 
-fn needs(needed: &[bool], node: &NodeRef<'_>) -> bool {
-    node.results().any(|v| needed[v.index()])
+/// Results of a node without bodies.
+// Kept out of the frame of what recurses.
+#[inline(never)]
+fn plain<N: Number>(
+    node: &NodeRef<'_>,
+    operands: &[&Value<N>],
+    types: &[TensorType],
+    stop: &Stop,
+) -> Result<Vec<Value<N>>, Error> {
+    let refused = !N::PIECEWISE
+        && (operands.iter().any(|x| x.refused)
+            || (compares(node.op) && operands.iter().any(|x| x.moves())));
+    let results = apply(node, operands, types, stop)?
+        .ok_or_else(|| Error::Unimplemented(format!("METHOD_DUAL of {}", node.op.name())))?;
+    let results = results.into_iter().zip(types).map(|(value, ty)| {
+        let mut value = value.rounded(ty);
+        value.refused = refused || (value.refused && !N::PIECEWISE);
+        value
+    });
+    Ok(results.collect())
 }
 
 /// Whether a complex step through the operation means nothing.

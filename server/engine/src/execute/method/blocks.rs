@@ -491,6 +491,7 @@ impl Filled {
             wrt: self.wrt,
             wrt_second: self.wrt_second,
             tensor: Tensor::from_raw(ty, raw).expect("blocks are filled by their types"),
+            coordinates: None,
         }
     }
 }

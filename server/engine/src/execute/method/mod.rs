@@ -68,7 +68,7 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
     let point_bytes = blocks.point_bytes(graph);
     Ok(Program(match method {
         Method::Dual => {
-            let evaluator = Evaluator::new(graph);
+            let evaluator = Evaluator::new(graph)?;
             // A dual number is two or four plain ones, and so are its operations.
             let each = evaluator.operations();
             let plans = request.products.iter().map(|product| {

@@ -3,8 +3,8 @@
 use super::{BlockSource, DerivedProduct, Deriver, Way};
 use crate::error::Error;
 use crate::op::ValueId;
-use crate::plan::Mode;
 use crate::plan::mode::{choose, plan, reason, worth_pricing};
+use crate::plan::{Layout, Mode};
 use crate::transform::{jvp, vjp};
 
 impl Deriver<'_> {
@@ -12,16 +12,30 @@ impl Deriver<'_> {
         &mut self,
         outputs: &[u32],
         wrt: &[u32],
+        layout: Option<Layout>,
     ) -> Result<DerivedProduct, Error> {
         let ys: Vec<ValueId> = outputs.iter().map(|&o| self.output(o)).collect();
         let live = self.live(&ys, wrt);
         let (n, m) = (live.elements, self.elements(&ys));
         let nothing = n == 0 || m == 0;
+        let mut written = None;
+        if self.is_compressible(layout, n, m) {
+            let layout = layout.unwrap_or_default();
+            if let Some(product) =
+                self.compressed_jacobian(outputs, wrt, &live, layout, &mut written)?
+            {
+                return Ok(product);
+            }
+        }
         let (forward, reverse) = match nothing {
             true => (None, None),
             false => {
                 let (forward, reverse) = worth_pricing(self.options.mode, n, m, self.is_large());
-                let forward = forward.then(|| self.forward(&ys, &live.values));
+                let forward = forward.then(|| {
+                    written
+                        .take()
+                        .unwrap_or_else(|| self.forward(&ys, &live.values))
+                });
                 let reverse = reverse
                     .then(|| self.reverse(&ys, &live.values))
                     .transpose()?;
@@ -30,7 +44,8 @@ impl Deriver<'_> {
         };
         let candidate = |way: &Option<Way>| way.as_ref().map(|w| w.candidate.clone());
         let candidates = choose(candidate(&forward), candidate(&reverse));
-        let forced = self.options.mode.is_some();
+        // A gradient takes one sweep; there is nothing to mix.
+        let forced = matches!(self.options.mode, Some(Mode::Forward | Mode::Reverse));
         let why = reason(&candidates, forced, n, m);
         let chosen = match candidates.first().map(|c| c.mode) {
             Some(Mode::Reverse) => reverse,
@@ -64,11 +79,13 @@ impl Deriver<'_> {
         Ok(DerivedProduct {
             group,
             blocks,
+            compressed: vec![],
+            subtractions: vec![],
             plan: plan(candidates, why, n, m, 0),
         })
     }
 
-    fn forward(&mut self, ys: &[ValueId], xs: &[ValueId]) -> Way {
+    pub(super) fn forward(&mut self, ys: &[ValueId], xs: &[ValueId]) -> Way {
         let (pairs, seeds, lanes) = self.units(xs);
         let values = jvp(self.cx(), ys, &pairs);
         self.way(values, seeds, lanes, Mode::Forward, None)

@@ -1,20 +1,25 @@
+mod compressed;
 mod jacobian;
 mod second_order;
+mod structure;
 
-use super::BlockSource;
+pub use structure::structure;
+
 use super::mode::{plan, price, sweeps};
+use super::{BlockSource, Compressed, Entry};
 use super::{Candidate, HvpMode, Layout, Mode, NonFinite, Options, Plan, Product};
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::op::ValueId;
 use crate::tensor::TensorType;
 use crate::transform::{Workspace, jvp, vjp};
+use std::sync::Arc;
 
 /// Above this many nodes only one of two ways is written down.
 const BOTH_BELOW: usize = 100_000;
 
 /// What a lane of a group holds in a seed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SeedSource {
     /// Lane `offset + e` is the unit vector of element `e`.
     Unit {
@@ -26,10 +31,17 @@ pub enum SeedSource {
         /// Position among the product's seeds.
         index: usize,
     },
+    /// Lane c is 1 in the elements of colour c, else 0.
+    Colored {
+        /// Colours of all seeds' elements.
+        colors: Arc<[u32]>,
+        /// Elements of the seeds before this one.
+        offset: u64,
+    },
 }
 
 /// A parameter that carries directions.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Seed {
     /// The parameter.
     pub parameter: ValueId,
@@ -55,6 +67,10 @@ pub struct DerivedProduct {
     pub group: Option<usize>,
     /// Its blocks.
     pub blocks: Vec<BlockSource>,
+    /// What fills blocks entry by entry, from groups of several.
+    pub compressed: Vec<Compressed>,
+    /// To do in order when all is read: from the first entry take the second.
+    pub subtractions: Vec<(Entry, Entry)>,
     /// How it was planned.
     pub plan: Plan,
 }
@@ -73,11 +89,41 @@ pub struct Derivation {
 
 /// Writes the products' derivatives down, choosing modes.
 pub fn derive(graph: &Graph, products: &[Product], options: &Options) -> Result<Derivation, Error> {
+    derive_all(graph, products, options, true)
+}
+
+/// The same for a derivative that becomes a graph of its own: a direction for each element, blocks dense.
+pub(super) fn derive_written(
+    graph: &Graph,
+    product: &Product,
+    options: &Options,
+) -> Result<Derivation, Error> {
     if options.mode == Some(Mode::Mixed) {
-        return Err(Error::Unimplemented("MODE_MIXED".into()));
+        return Err(Error::Unimplemented(
+            "MODE_MIXED of a derivative as a graph".into(),
+        ));
     }
+    if let Product::Jacobian { layout, .. } | Product::Hessian { layout, .. } = product
+        && *layout == Layout::Sparse
+    {
+        return Err(Error::Unimplemented(
+            "LAYOUT_SPARSE of a derivative as a graph".into(),
+        ));
+    }
+    derive_all(graph, std::slice::from_ref(product), options, false)
+}
+
+fn derive_all(
+    graph: &Graph,
+    products: &[Product],
+    options: &Options,
+    compresses: bool,
+) -> Result<Derivation, Error> {
     let finite = options.non_finite == NonFinite::Error;
-    let (workspace, inputs, outputs) = Workspace::checked(graph, options.non_smooth, finite);
+    // Matrices want to know what depends on what, and who reads a derivative wants to find the graph in it.
+    let matrix = |p: &Product| matches!(p, Product::Jacobian { .. } | Product::Hessian { .. });
+    let rolls = compresses && !products.iter().any(matrix);
+    let (workspace, inputs, outputs) = Workspace::checked(graph, options.non_smooth, finite, rolls);
     let mut deriver = Deriver {
         graph,
         options,
@@ -89,13 +135,17 @@ pub fn derive(graph: &Graph, products: &[Product], options: &Options) -> Result<
             products: Vec::new(),
         },
         product: 0,
+        compresses,
     };
     for (i, product) in products.iter().enumerate() {
         deriver.product = i;
         let derived = deriver.product(product)?;
-        if let Some(op) = deriver.derivation.workspace.lacking() {
-            let what = format!("a derivative of this order of {}", op.name());
-            return Err(Error::Unimplemented(what));
+        let workspace = &deriver.derivation.workspace;
+        if let Some(error) = workspace.trouble() {
+            return Err(error.clone());
+        }
+        if let Some(op) = workspace.lacking() {
+            return Err(Error::lacks(op));
         }
         deriver.derivation.products.push(derived);
     }
@@ -108,6 +158,8 @@ struct Deriver<'a> {
     outputs: Vec<ValueId>,
     derivation: Derivation,
     product: usize,
+    /// Whether colours may be used.
+    compresses: bool,
 }
 
 /// The inputs of a `wrt` list that matter.
@@ -135,6 +187,9 @@ struct Way {
     seeds: Vec<Seed>,
     lanes: u64,
     candidate: Candidate,
+    /// Elementary operations that depend on no direction, and those of each sweep.
+    still: u64,
+    moving: u64,
 }
 
 impl Deriver<'_> {
@@ -163,16 +218,13 @@ impl Deriver<'_> {
                     *output,
                     "ask for a Jacobian, or reduce it to a scalar first",
                 )?;
-                self.jacobian(&[*output], wrt)
+                self.jacobian(&[*output], wrt, None)
             }
             Product::Jacobian {
                 outputs,
                 wrt,
                 layout,
-            } => {
-                dense(*layout)?;
-                self.jacobian(outputs, wrt)
-            }
+            } => self.jacobian(outputs, wrt, Some(*layout)),
             Product::Jvp { directions } => self.directional(Mode::Forward, *directions),
             Product::Vjp { directions } => self.directional(Mode::Reverse, *directions),
             Product::Hessian {
@@ -180,9 +232,8 @@ impl Deriver<'_> {
                 wrt,
                 layout,
             } => {
-                dense(*layout)?;
                 self.scalar("hessian.output", *output, "reduce it to a scalar first")?;
-                self.hessian(*output, wrt)
+                self.hessian(*output, wrt, *layout)
             }
             Product::Hvp {
                 output,
@@ -303,6 +354,8 @@ impl Deriver<'_> {
                 sweeps: sweeps(lanes),
                 operations: still.saturating_add(moving.saturating_mul(lanes)),
             },
+            still,
+            moving,
         }
     }
 
@@ -321,6 +374,8 @@ impl Deriver<'_> {
         DerivedProduct {
             group: None,
             blocks,
+            compressed: vec![],
+            subtractions: vec![],
             plan: plan(vec![], "no derivative asked for".into(), 0, m, cost),
         }
     }
@@ -366,6 +421,8 @@ impl Deriver<'_> {
         Ok(DerivedProduct {
             group: Some(self.group(&way)),
             blocks,
+            compressed: vec![],
+            subtractions: vec![],
             plan: plan(vec![way.candidate], why.into(), n, m, 0),
         })
     }
@@ -373,11 +430,4 @@ impl Deriver<'_> {
 
 fn lanes(directions: u32) -> u64 {
     u64::from(directions).max(1)
-}
-
-fn dense(layout: Layout) -> Result<(), Error> {
-    match layout {
-        Layout::Sparse => Err(Error::Unimplemented("LAYOUT_SPARSE".into())),
-        Layout::Dense | Layout::Auto => Ok(()),
-    }
 }

@@ -4,7 +4,7 @@ use super::{BlockSource, DerivedProduct, Deriver, Seed, Way, lanes};
 use crate::error::Error;
 use crate::op::ValueId;
 use crate::plan::mode::plan;
-use crate::plan::{Candidate, HvpMode, Mode, Plan};
+use crate::plan::{Candidate, HvpMode, Layout, Mode, Plan};
 use crate::transform::{jvp, vjp};
 
 impl Deriver<'_> {
@@ -105,11 +105,18 @@ impl Deriver<'_> {
         Ok(DerivedProduct {
             group: Some(self.group(best)),
             blocks,
+            compressed: vec![],
+            subtractions: vec![],
             plan,
         })
     }
 
-    pub(super) fn hessian(&mut self, output: u32, wrt: &[u32]) -> Result<DerivedProduct, Error> {
+    pub(super) fn hessian(
+        &mut self,
+        output: u32,
+        wrt: &[u32],
+        layout: Layout,
+    ) -> Result<DerivedProduct, Error> {
         let y = self.output(output);
         let live = self.live(&[y], wrt);
         let n = live.elements;
@@ -120,6 +127,12 @@ impl Deriver<'_> {
                 self.hvp_ways(y, &live.values, &pairs, &seeds, lanes)?
             }
         };
+        if self.is_compressible(Some(layout), n, n)
+            && let Some(product) =
+                self.compressed_hessian(output, wrt, &live, ways.first(), layout)?
+        {
+            return Ok(product);
+        }
         let plan = self.hvp_plan(&ways, n);
         let best = ways.first();
         let mut blocks = Vec::with_capacity(wrt.len() * wrt.len());
@@ -138,6 +151,8 @@ impl Deriver<'_> {
         Ok(DerivedProduct {
             group,
             blocks,
+            compressed: vec![],
+            subtractions: vec![],
             plan,
         })
     }

@@ -1,0 +1,241 @@
+//! Nodes with bodies: calls, branches, loops and their pull-backs. A body runs on a frame of its own; lanes that
+//! take different ways are packed, so that each way runs only for those who go it.
+
+mod column;
+mod loops;
+mod pull;
+mod states;
+mod steady;
+#[cfg(test)]
+mod tests;
+
+use super::interpret::{Halt, section};
+use super::memory::{Memory, Scratch};
+use super::stop::Ticker;
+use crate::error::Error;
+use crate::op::deeper;
+use crate::tape::{Argument, BodyId, ControlStep, Place, Run, Tape};
+use column::Column;
+pub(super) use states::repeated;
+
+/// Frames that stand on one another at most.
+const MAX_DEPTH: u32 = 2000;
+
+/// What a loop leaves for its pull-back.
+#[derive(Debug)]
+pub(super) struct Record {
+    steps: u64,
+    keeping: loops::Keeping,
+}
+
+impl Record {
+    /// Bytes taken from the budget.
+    pub fn granted(&self) -> u64 {
+        self.keeping.granted
+    }
+}
+
+/// What bodies need beside the tape's own memory.
+#[derive(Default)]
+pub struct Machine<'a> {
+    /// Tapes of bodies.
+    pub library: &'a [Tape],
+    /// Frames to be used again.
+    frames: Vec<Scratch>,
+    depth: u32,
+    /// Bytes that states of loops may still take.
+    pub budget: u64,
+    /// The most iterations of a loop that says nothing of it.
+    pub max_iterations: u64,
+}
+
+impl<'a> Machine<'a> {
+    /// For one evaluation.
+    pub fn new(library: &'a [Tape], budget: u64, max_iterations: u64) -> Self {
+        Self {
+            library,
+            budget,
+            max_iterations,
+            ..Self::default()
+        }
+    }
+
+    /// A frame's memory.
+    fn frame(&mut self) -> Scratch {
+        self.frames.pop().unwrap_or_default()
+    }
+
+    fn give(&mut self, scratch: Scratch) {
+        self.frames.push(scratch);
+    }
+
+    fn tape(&self, body: BodyId) -> &'a Tape {
+        &self.library[body as usize]
+    }
+}
+
+/// Runs a node with bodies.
+pub(super) fn run(
+    memory: Memory<'_>,
+    step: &ControlStep,
+    ticker: &mut Ticker<'_>,
+) -> Result<(), Halt> {
+    // A frame is left behind only when all goes wrong, and the machine with it.
+    ticker.machine.depth += 1;
+    if ticker.machine.depth > MAX_DEPTH {
+        return Err(Halt::Error(Error::Limit {
+            name: "max_depth",
+            value: MAX_DEPTH.into(),
+            asked: ticker.machine.depth.into(),
+            repair: "functions run one another deeper than that; end the recursion earlier, or \
+                     write it as a while or scan"
+                .into(),
+        }));
+    }
+    let lanes = memory.lanes;
+    let operands: Vec<Column> = step.operands.iter().map(|a| argument(memory, a)).collect();
+    let node = Node {
+        step,
+        memory,
+        lanes: if step.varying { lanes } else { 1 },
+    };
+    deeper(|| match &step.run {
+        Run::Call { body } => call(&node, *body, &operands, ticker),
+        Run::Cond { branches } => cond(&node, branches, &operands, ticker),
+        Run::Loop(looped) => loops::run(&node, looped, operands, ticker),
+        Run::Pull(pull) => pull::run(&node, pull, operands, ticker),
+    })?;
+    ticker.machine.depth -= 1;
+    Ok(())
+}
+
+/// A node under way.
+struct Node<'a> {
+    step: &'a ControlStep,
+    memory: Memory<'a>,
+    /// Lanes of its results.
+    lanes: usize,
+}
+
+impl Node<'_> {
+    fn places(&self) -> impl Iterator<Item = Place> {
+        self.step.results.iter().flatten().copied()
+    }
+}
+
+fn argument(memory: Memory<'_>, argument: &Argument) -> Column {
+    match *argument {
+        Argument::At(place) => Column::at(memory, place),
+        Argument::Zeros { elements, dtype } => Column::zeros(elements as usize, dtype, None),
+    }
+}
+
+/// A tape with memory of its own.
+struct Frame<'t> {
+    tape: &'t Tape,
+    scratch: Scratch,
+    lanes: usize,
+}
+
+impl<'t> Frame<'t> {
+    fn open(body: BodyId, lanes: usize, ticker: &mut Ticker<'t>) -> Self {
+        Self {
+            tape: ticker.machine.tape(body),
+            scratch: ticker.machine.frames.pop().unwrap_or_default(),
+            lanes,
+        }
+    }
+
+    fn close(mut self, ticker: &mut Ticker<'_>) {
+        self.scratch.forget(&mut ticker.machine.budget);
+        ticker.machine.frames.push(self.scratch);
+    }
+
+    /// Runs it; `fill` writes the parameters. Gives its memory and the places of the results.
+    fn run(
+        &mut self,
+        ticker: &mut Ticker<'_>,
+        fill: impl FnOnce(Memory<'_>, &[Option<Place>]),
+    ) -> Result<(Memory<'_>, &'t [Place]), Halt> {
+        self.scratch.forget(&mut ticker.machine.budget);
+        let memory = self.scratch.lend(&self.tape.sizes, self.lanes);
+        fill(memory, &self.tape.parameters);
+        section(self.tape, 0, memory, ticker)?;
+        section(self.tape, 1, memory, ticker)?;
+        // Bodies may be a node long: the clock is looked at for them too.
+        ticker.tick(8)?;
+        Ok((memory, &self.tape.roots))
+    }
+}
+
+/// Writes arguments into parameters.
+fn fill(memory: Memory<'_>, parameters: &[Option<Place>], arguments: &[Column]) {
+    for (place, argument) in parameters.iter().zip(arguments) {
+        if let Some(place) = place {
+            argument.store(memory, *place);
+        }
+    }
+}
+
+fn call(
+    node: &Node<'_>,
+    body: BodyId,
+    operands: &[Column],
+    ticker: &mut Ticker<'_>,
+) -> Result<(), Halt> {
+    let mut frame = Frame::open(body, node.lanes, ticker);
+    let (memory, roots) = frame.run(ticker, |memory, parameters| {
+        fill(memory, parameters, operands);
+    })?;
+    let mut column = Column::empty();
+    for (&root, place) in roots.iter().zip(node.places()) {
+        column.load(memory, root);
+        column.store(node.memory, place);
+    }
+    frame.close(ticker);
+    Ok(())
+}
+
+fn cond(
+    node: &Node<'_>,
+    branches: &[BodyId],
+    operands: &[Column],
+    ticker: &mut Ticker<'_>,
+) -> Result<(), Halt> {
+    let (selector, arguments) = (&operands[0], &operands[1..]);
+    let last = branches.len() as i64 - 1;
+    let choice = |lane: usize| selector.index(lane).clamp(0, last) as usize;
+    if !selector.varies() {
+        return call(node, branches[choice(0)], arguments, ticker);
+    }
+    let mut ways: Vec<Vec<u32>> = vec![Vec::new(); branches.len()];
+    for lane in 0..node.lanes {
+        ways[choice(lane)].push(lane as u32);
+    }
+    let zeros =
+        |place: Place| Column::zeros(place.elements as usize, place.dtype, Some(node.lanes));
+    let mut results: Vec<Column> = node.places().map(zeros).collect();
+    for (lanes, &body) in ways.iter().zip(branches) {
+        if lanes.is_empty() {
+            continue;
+        }
+        if lanes.len() == node.lanes {
+            return call(node, body, arguments, ticker);
+        }
+        let own: Vec<Column> = arguments.iter().map(|a| a.pick(lanes)).collect();
+        let mut frame = Frame::open(body, lanes.len(), ticker);
+        let (memory, roots) = frame.run(ticker, |memory, parameters| {
+            fill(memory, parameters, &own);
+        })?;
+        let mut column = Column::empty();
+        for (&root, result) in roots.iter().zip(&mut results) {
+            column.load(memory, root);
+            result.put(lanes, &column);
+        }
+        frame.close(ticker);
+    }
+    for (result, place) in results.iter().zip(node.places()) {
+        result.store(node.memory, place);
+    }
+    Ok(())
+}

@@ -1,0 +1,350 @@
+//! Pull-backs of loops. The states that steps begin with are kept as the loop runs forward, as many as the budget
+//! allows; between two of them steps are run again, and states of the part kept in turn (binomial checkpointing).
+//! Each step is then pulled back, the last one first.
+
+use super::column::Column;
+use super::loops::{Keeping, Runner};
+use super::states::{State, States, advance};
+use super::{Frame, Node, Record, steady};
+use crate::execute::interpret::Halt;
+use crate::execute::memory::Memory;
+use crate::execute::stop::Ticker;
+use crate::tape::{Place, Pull};
+
+/// Runs a pull-back.
+pub(super) fn run(
+    node: &Node<'_>,
+    pull: &Pull,
+    operands: Vec<Column>,
+    ticker: &mut Ticker<'_>,
+) -> Result<(), Halt> {
+    let x = pull.active.len();
+    let (own, cotangents) = operands.split_at(x);
+    let mut runner = Runner::open(&pull.forward, own, node.lanes, ticker);
+    let kept = match node.step.record {
+        Some(record) => node.memory.take(record),
+        None => None,
+    };
+    let record = match kept {
+        Some(record) => record,
+        None => forward(pull, &mut runner, ticker)?,
+    };
+    let mut back = Back::open(node, pull, own, cotangents, ticker);
+    let states = &record.keeping.states;
+    let mut end = record.steps;
+    for i in (0..states.len()).rev() {
+        if end - states.step(i) == 1 && states.is_whole(i) {
+            back.kept(&runner, states, i, ticker)?;
+        } else {
+            segment(
+                &mut runner,
+                &mut back,
+                states.get(i),
+                end,
+                pull.nested,
+                ticker,
+            )?;
+        }
+
+        end = states.step(i);
+    }
+    back.finish(ticker);
+    runner.close(ticker);
+    match node.step.record {
+        // Other lanes may come for it.
+        Some(at) => node.memory.keep(at, record),
+        None => ticker.machine.budget += record.keeping.granted,
+    }
+    Ok(())
+}
+
+/// Runs the loop for its states.
+fn forward(
+    pull: &Pull,
+    runner: &mut Runner<'_, '_>,
+    ticker: &mut Ticker<'_>,
+) -> Result<Record, Halt> {
+    let mut state = runner.first();
+    let mut keeping = Keeping::open(&mut ticker.machine, &state, &pull.forward, 2);
+    if steady::fits(&pull.forward, ticker) {
+        let (lanes, kept) = (runner.lanes(), Some(&mut keeping));
+        let own = runner.operands();
+        let (steps, _) = steady::run(&pull.forward, own, lanes, state, kept, &mut [], ticker)?;
+        return Ok(Record { steps, keeping });
+    }
+    while runner.goes_on(&mut state, ticker, |_, _, _| {})? {
+        keeping.offer(&state, runner.lanes());
+        runner.step(&mut state, ticker, |_, _, _| {})?;
+    }
+    Ok(Record {
+        steps: state.step,
+        keeping,
+    })
+}
+
+/// Pulls back the steps from a state to `end`.
+fn segment(
+    runner: &mut Runner<'_, '_>,
+    back: &mut Back<'_, '_>,
+    first: State,
+    end: u64,
+    nested: bool,
+    ticker: &mut Ticker<'_>,
+) -> Result<(), Halt> {
+    if end - first.step == 1 {
+        return back.step(runner, &first, ticker);
+    }
+    let each = States::bytes_of(&first);
+    let available = ticker.machine.budget / if nested { 2 } else { 1 };
+    let room = (available / each).clamp(1, end - first.step);
+    let lanes = runner.lanes();
+    let mut states = States::new();
+    states.reserve(&first, room);
+    let granted = (room * each).min(ticker.machine.budget);
+    ticker.machine.budget -= granted;
+    states.push(&first, lanes);
+    let mut end = end;
+    while states.len() > 0 {
+        let top = states.len() - 1;
+        let left = end - states.step(top);
+        if left == 1 && states.is_whole(top) {
+            back.kept(runner, &states, top, ticker)?;
+            states.pop();
+            end -= 1;
+            continue;
+        }
+        let mut state = states.get(top);
+        if left == 1 {
+            back.step(runner, &state, ticker)?;
+            states.pop();
+            end -= 1;
+        } else if states.len() as u64 == room {
+            let last = end - 1;
+            runner.advance(&mut state, last, ticker)?;
+            back.step(runner, &state, ticker)?;
+            end = last;
+        } else {
+            let by = advance(left, room - states.len() as u64);
+            let to = state.step + by;
+            runner.advance(&mut state, to, ticker)?;
+            states.push(&state, lanes);
+        }
+    }
+    ticker.machine.budget += granted;
+    Ok(())
+}
+
+/// Cotangents on their way back.
+struct Back<'a, 't> {
+    node: &'a Node<'a>,
+    pull: &'a Pull,
+    own: &'a [Column],
+    frame: Frame<'t>,
+    /// Of each carry that has one.
+    carries: Vec<Column>,
+    /// Given ones of the outputs, one step each along the leading axis.
+    outputs: Vec<Column>,
+    /// Of active sequences, then of active constants.
+    sequences: Vec<Column>,
+    constants: Vec<Column>,
+    /// Whether what is the same for all steps stands in the frame.
+    filled: bool,
+    /// To read through.
+    column: Column,
+}
+
+impl<'a, 't> Back<'a, 't> {
+    fn open(
+        node: &'a Node<'a>,
+        pull: &'a Pull,
+        own: &'a [Column],
+        cotangents: &[Column],
+        ticker: &mut Ticker<'t>,
+    ) -> Self {
+        let count = pull.forward.carries;
+        let lanes = node.lanes;
+        let varying = node.step.varying.then_some(lanes);
+        let wide = |column: Column| match varying {
+            Some(lanes) => column.widened(lanes),
+            None => column,
+        };
+        let zeros = |like: &Column| Column::zeros(like.elements, like.dtype(), varying);
+        let mut given = cotangents.iter();
+        let mut carries = Vec::new();
+        for (k, carry) in own.iter().enumerate().take(count) {
+            let own_cotangent = if pull.seen[k] { given.next() } else { None };
+            if pull.carried[k] {
+                carries.push(match own_cotangent {
+                    Some(c) => wide(c.clone()),
+                    None => zeros(carry),
+                });
+            }
+        }
+        let outputs = given.cloned().collect();
+        let sequences = count..count + pull.forward.sequences;
+        let active = |range: std::ops::Range<usize>| -> Vec<Column> {
+            let of = range.filter(|&i| pull.active[i]);
+            of.map(|i| zeros(&own[i])).collect()
+        };
+        Self {
+            node,
+            pull,
+            own,
+            frame: Frame::open(pull.body, lanes, ticker),
+            carries,
+            outputs,
+            sequences: active(sequences.clone()),
+            constants: active(sequences.end..pull.active.len()),
+            filled: false,
+            column: Column::empty(),
+        }
+    }
+
+    /// Pulls one step back, which begins with a state.
+    fn step(
+        &mut self,
+        runner: &Runner<'_, '_>,
+        state: &State,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<(), Halt> {
+        // With lanes of directions, states may be the same for all of them.
+        let lanes = state.lanes.clone().filter(|_| self.node.step.varying);
+        let lanes = lanes.as_ref().map(|l| &l[..]);
+        self.frame.lanes = lanes.map_or(self.node.lanes, <[u32]>::len);
+        let index = runner.index(state.step);
+        let (carries, outputs) = (&mut self.carries, &self.outputs);
+        let (sequences, constants) = (&mut self.sequences, &mut self.constants);
+        let x = self.own.len();
+        let (memory, roots) = self.frame.run(ticker, |memory, parameters| {
+            runner.fill(state, memory, parameters);
+            given(memory, &parameters[x..], lanes, index, carries, outputs);
+        })?;
+        take(
+            memory,
+            roots,
+            lanes,
+            index,
+            carries,
+            sequences,
+            constants,
+            &mut self.column,
+        );
+        self.filled = false;
+        Ok(())
+    }
+
+    /// The same from a state that is kept, with every lane running.
+    fn kept(
+        &mut self,
+        runner: &Runner<'_, '_>,
+        states: &States,
+        i: usize,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<(), Halt> {
+        self.frame.lanes = self.node.lanes;
+        let index = runner.index(states.step(i));
+        let (carries, outputs) = (&mut self.carries, &self.outputs);
+        let (sequences, constants) = (&mut self.sequences, &mut self.constants);
+        let x = self.own.len();
+        let filled = std::mem::replace(&mut self.filled, true);
+        let (memory, roots) = self.frame.run(ticker, |memory, parameters| {
+            states.restore(i, memory, parameters);
+            runner.fill_rest(index, filled, memory, parameters);
+            given(memory, &parameters[x..], None, index, carries, outputs);
+        })?;
+        take(
+            memory,
+            roots,
+            None,
+            index,
+            carries,
+            sequences,
+            constants,
+            &mut self.column,
+        );
+        Ok(())
+    }
+
+    fn finish(self, ticker: &mut Ticker<'_>) {
+        let varying = self.node.step.varying.then_some(self.node.lanes);
+        let mut carries = self.carries.iter();
+        let mut of_carries = Vec::new();
+        for (k, own) in self.own[..self.pull.forward.carries].iter().enumerate() {
+            let carry = if self.pull.carried[k] {
+                carries.next().cloned()
+            } else {
+                None
+            };
+            // What nothing seen comes from has a cotangent of zero.
+            let zeros = || Column::zeros(own.elements, own.dtype(), varying);
+            if self.pull.active[k] {
+                of_carries.push(carry.unwrap_or_else(zeros));
+            }
+        }
+        let all = of_carries
+            .iter()
+            .chain(&self.sequences)
+            .chain(&self.constants);
+        let places = self.node.step.results.iter();
+        for (column, place) in all.zip(places) {
+            if let Some(place) = place {
+                column.store(self.node.memory, *place);
+            }
+        }
+        self.frame.close(ticker);
+    }
+}
+
+/// Writes a step's cotangents.
+fn given(
+    memory: Memory<'_>,
+    places: &[Option<Place>],
+    lanes: Option<&[u32]>,
+    index: usize,
+    carries: &[Column],
+    outputs: &[Column],
+) {
+    let (of_carries, of_outputs) = places.split_at(carries.len());
+    for (carry, place) in carries.iter().zip(of_carries) {
+        let Some(place) = *place else { continue };
+        match lanes {
+            Some(lanes) => carry.pick(lanes).store(memory, place),
+            None => carry.store(memory, place),
+        }
+    }
+    for (output, place) in outputs.iter().zip(of_outputs) {
+        if let Some(place) = *place {
+            output.store_step(index, memory, place);
+        }
+    }
+}
+
+/// Takes what a step's pull-back gives: carries' cotangents anew, a step of each sequence, a part of each constant.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "what a step gives, and where it goes"
+)]
+fn take(
+    memory: Memory<'_>,
+    roots: &[Place],
+    lanes: Option<&[u32]>,
+    index: usize,
+    carries: &mut [Column],
+    sequences: &mut [Column],
+    constants: &mut [Column],
+    column: &mut Column,
+) {
+    let (of_carries, rest) = roots.split_at(carries.len());
+    let (of_sequences, of_constants) = rest.split_at(sequences.len());
+    for (carry, &root) in carries.iter_mut().zip(of_carries) {
+        column.load(memory, root);
+        carry.put_all(lanes, column);
+    }
+    for (sequence, &root) in sequences.iter_mut().zip(of_sequences) {
+        sequence.load_step(index, memory, root);
+    }
+    for (constant, &root) in constants.iter_mut().zip(of_constants) {
+        column.load(memory, root);
+        constant.add(lanes, column);
+    }
+}

@@ -1,0 +1,157 @@
+//! Loops whose lanes all go the same way: the state stays in the frame from step to step, and nothing is allocated.
+
+use super::column::Column;
+use super::loops::{Keeping, limit_passed};
+use super::states::State;
+use crate::execute::interpret::{Halt, section};
+use crate::execute::memory::{Memory, Scratch};
+use crate::execute::stop::Ticker;
+use crate::tape::{Loop, Place, Tape};
+
+/// Copies of places as words, so that no copy overwrites what another one still has to read.
+#[derive(Default)]
+pub(super) struct Words(Vec<u64>);
+
+impl Words {
+    /// Copies each place into another, all at once.
+    pub fn copy(&mut self, memory: Memory<'_>, links: &[(Place, Place)]) {
+        self.0.clear();
+        for (from, _) in links {
+            memory.read_words(*from, &mut self.0);
+        }
+        let mut at = 0;
+        for (from, to) in links {
+            let count = from.elements as usize * memory.lanes_of(from.slot);
+            memory.write_words(*to, &self.0[at..at + count]);
+            at += count;
+        }
+    }
+}
+
+/// A tape with its memory, for as long as a loop runs.
+struct Standing<'t> {
+    tape: &'t Tape,
+    scratch: Scratch,
+}
+
+impl<'t> Standing<'t> {
+    fn open(tape: &'t Tape, ticker: &mut Ticker<'_>) -> Self {
+        let mut scratch = ticker.machine.frame();
+        scratch.forget(&mut ticker.machine.budget);
+        Self { tape, scratch }
+    }
+
+    fn close(mut self, ticker: &mut Ticker<'_>) {
+        self.scratch.forget(&mut ticker.machine.budget);
+        ticker.machine.give(self.scratch);
+    }
+}
+
+/// Whether a loop can be run like that: one way for all lanes, and every carry stays in a place of its own.
+pub(super) fn fits(looped: &Loop, ticker: &Ticker<'_>) -> bool {
+    let parameters = &ticker.machine.tape(looped.body).parameters;
+    !looped.split && parameters[..looped.carries].iter().all(Option::is_some)
+}
+
+/// Runs a loop to its end: the number of steps, and the carries. `first`: the state it begins with.
+pub(super) fn run(
+    looped: &Loop,
+    operands: &[Column],
+    lanes: usize,
+    first: State,
+    mut keeping: Option<&mut Keeping>,
+    outputs: &mut [Column],
+    ticker: &mut Ticker<'_>,
+) -> Result<(u64, Vec<Column>), Halt> {
+    let mut body = Standing::open(ticker.machine.tape(looped.body), ticker);
+    let mut condition = looped
+        .condition
+        .map(|c| Standing::open(ticker.machine.tape(c), ticker));
+    let tape = body.tape;
+    let memory = body.scratch.lend(&tape.sizes, lanes);
+    let sequences = looped.carries + looped.sequences;
+    let carried: Vec<Place> = tape.parameters[..looped.carries]
+        .iter()
+        .flatten()
+        .copied()
+        .collect();
+    for (carry, place) in first.carries.iter().zip(&carried) {
+        carry.store(memory, *place);
+    }
+    constants(operands, sequences, memory, &tape.parameters);
+    let asked = condition.as_mut().map(|c| {
+        let memory = c.scratch.lend(&c.tape.sizes, lanes);
+        constants(operands, sequences, memory, &c.tape.parameters);
+        (c.tape, memory)
+    });
+    let links: Vec<(Place, Place)> = tape
+        .roots
+        .iter()
+        .copied()
+        .zip(carried.iter().copied())
+        .collect();
+    let of_outputs = &tape.roots[looped.carries..];
+    let mut words = Words::default();
+    let mut step = 0;
+    loop {
+        let goes_on = match asked {
+            None => step < looped.length,
+            Some((tape, own)) => {
+                for (from, to) in carried.iter().zip(&tape.parameters) {
+                    if let Some(to) = to {
+                        words.0.clear();
+                        memory.read_words(*from, &mut words.0);
+                        own.write_words(*to, &words.0);
+                    }
+                }
+                section(tape, 0, own, ticker)?;
+                section(tape, 1, own, ticker)?;
+                let holds = own.at::<bool>(tape.roots[0])[0].get();
+                if holds {
+                    limit_passed(looped, step, ticker)?;
+                }
+                holds
+            }
+        };
+        if !goes_on {
+            break;
+        }
+        if let Some(keeping) = keeping.as_deref_mut() {
+            keeping.offer_places(step, &first, memory, &carried);
+        }
+        let index = looped.index(step);
+        for (i, place) in tape.parameters[looped.carries..sequences]
+            .iter()
+            .enumerate()
+        {
+            if let Some(place) = *place {
+                operands[looped.carries + i].store_step(index, memory, place);
+            }
+        }
+        section(tape, 0, memory, ticker)?;
+        section(tape, 1, memory, ticker)?;
+        for (&place, output) in of_outputs.iter().zip(&mut *outputs) {
+            output.load_step(index, memory, place);
+        }
+        words.copy(memory, &links);
+        ticker.tick(8)?;
+        step += 1;
+    }
+    let carries = carried
+        .iter()
+        .map(|&place| Column::at(memory, place))
+        .collect();
+    body.close(ticker);
+    if let Some(condition) = condition {
+        condition.close(ticker);
+    }
+    Ok((step, carries))
+}
+
+fn constants(operands: &[Column], begin: usize, memory: Memory<'_>, parameters: &[Option<Place>]) {
+    for (operand, place) in operands.iter().zip(parameters).skip(begin) {
+        if let Some(place) = *place {
+            operand.store(memory, place);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Columns of which no two in a row share a colour: partial distance-2 colouring of the bipartite graph of rows and
+//! columns.
+
+use super::{Coloring, Forbidden, best_of, order};
+use crate::plan::sparsity::Pattern;
+
+/// Rows longer than this remember their colours instead of being walked again for each of their columns.
+const LONG: usize = 128;
+
+/// Colours the columns of a pattern; columns without entries get none. `turned` is the transposed pattern. `None`
+/// if it takes too long.
+pub fn columns(pattern: &Pattern, turned: &Pattern) -> Option<Coloring> {
+    let bound = pattern.longest() as u32;
+    let degrees = || -> Vec<u32> {
+        let degree = |j: u32| {
+            let others = turned.row(j).iter().map(|&i| pattern.row(i).len() - 1);
+            others.sum::<usize>().min(1 << 24) as u32
+        };
+        (0..turned.rows()).map(degree).collect()
+    };
+    // Long rows join all their columns: they say nothing about an order, and would take long to say it.
+    let neighbors = |j: u32, f: &mut dyn FnMut(u32)| {
+        for &i in turned.row(j) {
+            let row = pattern.row(i);
+            if row.len() <= LONG {
+                row.iter().filter(|&&k| k != j).for_each(|&k| f(k));
+            }
+        }
+    };
+    let short_degrees = || -> Vec<u32> {
+        let degree = |j: u32| {
+            let lengths = turned.row(j).iter().map(|&i| pattern.row(i).len());
+            let short = lengths.filter(|&l| l <= LONG).map(|l| l - 1);
+            short.sum::<usize>() as u32
+        };
+        (0..turned.rows()).map(degree).collect()
+    };
+    let natural = || (0..turned.rows()).collect();
+    let largest = || order::largest_first(&degrees());
+    let smallest = || order::smallest_last(&short_degrees(), neighbors);
+    let incidence = || order::incidence(&short_degrees(), neighbors);
+    best_of(
+        bound,
+        [&natural, &largest, &smallest, &incidence],
+        |order, patience| greedy(pattern, turned, order, patience),
+        |coloring| coloring.count,
+    )
+}
+
+fn greedy(
+    pattern: &Pattern,
+    turned: &Pattern,
+    order: &[u32],
+    patience: &mut u64,
+) -> Option<Coloring> {
+    let mut coloring = Coloring {
+        of: vec![Coloring::NONE; turned.rows() as usize],
+        count: 0,
+    };
+    // The colours in each long row.
+    let mut long: Vec<Vec<u64>> = Vec::new();
+    let number: Vec<u32> = (0..pattern.rows())
+        .map(|i| {
+            if pattern.row(i).len() <= LONG {
+                return u32::MAX;
+            }
+            long.push(Vec::new());
+            (long.len() - 1) as u32
+        })
+        .collect();
+    let mut forbidden = Forbidden::default();
+    for &j in order.iter().filter(|&&j| !turned.row(j).is_empty()) {
+        forbidden.clear();
+        let mut work = forbidden.words.len();
+        for &i in turned.row(j) {
+            let colors = match number[i as usize] {
+                u32::MAX => {
+                    let row = pattern.row(i);
+                    work += row.len();
+                    for &k in row {
+                        let color = coloring.of[k as usize];
+                        if color != Coloring::NONE {
+                            forbidden.forbid(color);
+                        }
+                    }
+                    continue;
+                }
+                n => &long[n as usize],
+            };
+            work += colors.len();
+            forbidden.forbid_all(colors);
+        }
+        *patience = patience.checked_sub(work as u64)?;
+        let color = forbidden.first_allowed();
+        coloring.of[j as usize] = color;
+        coloring.count = coloring.count.max(color + 1);
+        for &i in turned.row(j) {
+            if let Some(colors) = long.get_mut(number[i as usize] as usize) {
+                let at = color as usize / 64;
+                colors.resize(colors.len().max(at + 1), 0);
+                colors[at] |= 1 << (color % 64);
+            }
+        }
+    }
+    Some(coloring)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::coloring::separates_columns;
+
+    fn colored(pattern: &Pattern) -> Coloring {
+        let coloring = columns(pattern, &pattern.transposed()).expect("small");
+        assert!(separates_columns(pattern, &coloring));
+        coloring
+    }
+
+    #[test]
+    fn bands_take_as_many_colors_as_they_are_wide() {
+        let n = 1000u32;
+        let rows: Vec<Vec<u32>> = (0..n)
+            .map(|i| (i.saturating_sub(2)..(i + 3).min(n)).collect())
+            .collect();
+        let band = Pattern::from_rows(n, rows.iter().map(Vec::as_slice));
+        assert_eq!(colored(&band).count, 5);
+    }
+
+    #[test]
+    fn long_rows_remember_their_colors() {
+        // Blocks of 300 columns that are full in one row, and a chain through all of them.
+        let n = 1200u32;
+        let blocks = (0..4u32).map(|b| (300 * b..300 * (b + 1)).collect::<Vec<u32>>());
+        let chain = (0..n - 1).map(|j| vec![j, j + 1]);
+        let rows: Vec<Vec<u32>> = blocks.chain(chain).collect();
+        let pattern = Pattern::from_rows(n, rows.iter().map(Vec::as_slice));
+        assert_eq!(colored(&pattern).count, 300);
+        assert_eq!(
+            colored(&Pattern::from_rows(3, [&[1][..]])).of[0],
+            Coloring::NONE
+        );
+    }
+}
