@@ -702,3 +702,76 @@ fn completions_name_the_commands() {
         }
     }
 }
+
+#[test]
+fn sparse_layouts_print_their_entries() {
+    let arguments = [
+        "eval",
+        "x*sin(x)",
+        "x=[0,1,2]",
+        "-p",
+        "jacobian",
+        "--layout",
+        "sparse",
+    ];
+    let answer = json(&arguments);
+    let block = &answer["results"][0]["blocks"][0];
+    assert_eq!(block["shape"], serde_json::json!([3, 3]));
+    assert_eq!(block["rows"], serde_json::json!([0, 1, 2]));
+    assert_eq!(block["columns"], serde_json::json!([0, 1, 2]));
+    assert_eq!(block["values"].as_array().unwrap().len(), 3);
+    let plan = &answer["results"][0]["plan"];
+    assert_eq!(
+        (&plan["forward_colors"], &plan["sweeps"]),
+        (&1.into(), &1.into())
+    );
+    let text = stdout(&arguments);
+    assert!(text.contains("(1, 1) 1.38177329067603"), "{text}");
+}
+
+#[test]
+fn spy_draws_patterns() {
+    let text = stdout(&["spy", "x*sin(x)", "x:[8]"]);
+    assert!(
+        text.starts_with("┌────┐\n│⠑⢄⠀⠀│\n│⠀⠀⠑⢄│\n└────┘\n8 × 8, 8 entries (12.500 %)\n"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("forward: 1 colour of 8 columns; 1 sweep instead of 8\n"),
+        "{text}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let [svg, png] = ["svg", "png"].map(|kind| folder.path().join(kind));
+    let answer = json(&[
+        "spy",
+        "sum(x^2 * y)",
+        "x:[3]",
+        "y:[3]",
+        "--hessian",
+        "--svg",
+        svg.to_str().unwrap(),
+        "--png",
+        png.to_str().unwrap(),
+    ]);
+    assert_eq!(answer["shape"], serde_json::json!([6, 6]));
+    assert_eq!(
+        answer["rows"],
+        serde_json::json!([0, 0, 1, 1, 2, 2, 3, 4, 5])
+    );
+    assert_eq!(
+        answer["columns"],
+        serde_json::json!([0, 3, 1, 4, 2, 5, 0, 1, 2])
+    );
+    let picture = fs::read_to_string(svg).unwrap();
+    assert_eq!(picture.matches("fill=\"#0072B2\"").count(), 9, "{picture}");
+    assert!(fs::read(png).unwrap().starts_with(b"\x89PNG"));
+    let wrong = run(&[
+        "spy",
+        "f = x[0]; g = x[1]",
+        "x:[2]",
+        "--hessian",
+        "--output",
+        "f,g",
+    ]);
+    assert!(!wrong.status.success());
+}

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use futures::{StreamExt, stream};
 use gradient_client::{
-    ALL, Array, Client, Dtype, Error, Expr, Graph, GraphBuilder, HvpMode, Mode, Product, Tensor,
-    Type,
+    ALL, Array, BlockData, Client, Dtype, Error, Expr, Graph, GraphBuilder, HvpMode, Layout, Mode,
+    Product, Tensor, Type,
     proto::{self, Cache},
 };
 use tokio::net::TcpListener;
@@ -475,4 +475,83 @@ async fn a_million_nodes_are_registered_and_differentiated() {
     );
     let gradient = answer.gradient("x").unwrap().item().unwrap();
     assert!((gradient - 1000.0).abs() < 1e-6, "{gradient}");
+}
+
+#[tokio::test]
+async fn sparse_matrices_come_back_as_their_entries() {
+    let client = start().await;
+    let session = client.session(&example("x", "y"));
+    let jacobian = |layout| Product::Jacobian {
+        outputs: vec!["r".into()],
+        wrt: vec!["x".into(), "y".into()],
+        layout,
+    };
+    let hessian = Product::Hessian {
+        output: "f".into(),
+        wrt: vec!["x".into()],
+        layout: Layout::Sparse,
+    };
+    let x = [[0.1f64, 0.2, 0.3], [0.4, 0.5, 0.6]];
+    let point = || session.at([("x", x[0])]).input("y", 2.0);
+    let answer = point()
+        .product(jacobian(Layout::Sparse))
+        .product(jacobian(Layout::Auto))
+        .product(hessian)
+        .send()
+        .await
+        .unwrap();
+    let sparse = |result: usize, block: usize| match &answer.results[result].blocks[block].data {
+        BlockData::Sparse(matrix) => matrix.clone(),
+        BlockData::Dense(tensor) => panic!("dense: {tensor:?}"),
+    };
+    let diagonal = sparse(0, 0);
+    assert_eq!(diagonal.shape, [3, 3]);
+    assert_eq!(
+        (&diagonal.rows[..], &diagonal.columns[..]),
+        (&[0, 1, 2][..], &[0, 1, 2][..])
+    );
+    assert_eq!(diagonal.values, [2.0, 2.0, 2.0].into());
+    // r by y: a full column of shape [3, 1].
+    let column = sparse(0, 1);
+    assert_eq!((column.shape, column.values), ([3, 1], x[0].into()));
+    // 6 of 12 entries: an automatic layout is dense.
+    assert!(matches!(
+        answer.results[1].blocks[0].data,
+        BlockData::Dense(_)
+    ));
+    let curvature = sparse(2, 0);
+    assert_eq!(curvature.rows, [0, 1, 2]);
+    for (got, x) in curvature.values.to_f64().data().iter().zip(x[0]) {
+        assert!((got + 2.0 * x.sin()).abs() <= 1e-15, "{got}");
+    }
+    assert_eq!(answer.results[2].plan.forward_colors, 1);
+
+    // A batch shares the places: values [2, 3].
+    let answer = session
+        .at([("x", x)])
+        .input("y", 2.0)
+        .batch(2)
+        .batched(["x"])
+        .product(jacobian(Layout::Sparse))
+        .send()
+        .await
+        .unwrap();
+    let BlockData::Sparse(column) = &answer.results[0].blocks[1].data else {
+        panic!("dense");
+    };
+    assert_eq!((column.shape, &column.values), ([3, 1], &x.into()));
+
+    // Both modes at once, if that is what is asked for.
+    let answer = point()
+        .product(jacobian(Layout::Dense))
+        .mode(Mode::Mixed)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.results[0].plan.mode, Mode::Mixed);
+    let r = answer.jacobian("r", "x").unwrap();
+    assert_eq!(
+        *r,
+        Array::from([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0]])
+    );
 }

@@ -17,6 +17,7 @@ mod references;
 mod rules;
 mod signal;
 mod single;
+mod sparsity;
 mod special_points;
 mod special_points_special;
 mod spectral;

@@ -8,7 +8,7 @@ use crate::{
     telemetry::note,
     wire::{
         encode,
-        request::{self, admit_memory, decode_evaluation, decode_plan},
+        request::{self, admit_memory, decode_evaluation, decode_plan, reply_limit},
     },
 };
 use gradient_engine::{Plan, Scratch};
@@ -47,6 +47,11 @@ impl Core {
         let program = compiled.program;
         let memory = program.bytes(batch);
         admit_memory(wanted.memory, memory)?;
+        let limit = self.config.max_message_bytes;
+        if let Some(reply) = program.result_bytes(batch).filter(|&bytes| bytes > limit) {
+            let repair = "use a smaller batch, or fewer outputs or wrt at a time";
+            return Err(reply_limit(limit, reply, repair));
+        }
         let price = Price {
             operations: program.operations().saturating_mul(batch),
             payload_bytes: evaluation.payload_bytes(),

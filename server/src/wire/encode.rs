@@ -28,7 +28,15 @@ pub fn results(
         output: block.output.map_or("", |o| names.output(o)).to_owned(),
         wrt: block.wrt.map_or("", |i| names.input(i)).to_owned(),
         wrt_second: block.wrt_second.map_or("", |i| names.input(i)).to_owned(),
-        data: Some(pb::block::Data::Tensor(encode_tensor(block.tensor))),
+        data: Some(match &block.coordinates {
+            None => pb::block::Data::Tensor(encode_tensor(block.tensor)),
+            Some(at) => pb::block::Data::Sparse(pb::SparseTensor {
+                shape: at.shape.to_vec(),
+                rows: at.rows.clone(),
+                columns: at.columns.clone(),
+                values: Some(encode_tensor(block.tensor)),
+            }),
+        }),
     };
     let results = blocks.into_iter().zip(plans);
     results

@@ -184,15 +184,12 @@ fn field(product: &Wire) -> &'static str {
 fn layout(number: i32, path: &str) -> Result<Layout> {
     let path = format_args!("{path}.layout");
     match pb::Layout::try_from(number) {
-        // Automatic is dense as long as dense is all there is.
-        Ok(pb::Layout::Unspecified | pb::Layout::Dense | pb::Layout::Auto) => Ok(Layout::Dense),
-        Ok(pb::Layout::Sparse) => {
-            let message = "LAYOUT_SPARSE is declared, but this version of the server lacks it; \
-                           ask for LAYOUT_DENSE";
-            Err(Error::unimplemented(path, message))
-        }
+        Ok(pb::Layout::Unspecified | pb::Layout::Dense) => Ok(Layout::Dense),
+        Ok(pb::Layout::Sparse) => Ok(Layout::Sparse),
+        Ok(pb::Layout::Auto) => Ok(Layout::Auto),
         Err(_) => {
-            let message = format!("unknown layout {number}: set LAYOUT_DENSE or LAYOUT_AUTO");
+            let message =
+                format!("unknown layout {number}: set LAYOUT_DENSE, LAYOUT_SPARSE or LAYOUT_AUTO");
             Err(Error::invalid(path, message))
         }
     }

@@ -11,8 +11,8 @@ use crate::{
     store::TensorStore,
 };
 use gradient_engine::{
-    Arguments, DType, HvpMode, Method, Mode, NonFinite, NonSmooth, Options, Product, Request,
-    TensorType,
+    Arguments, DType, HvpMode, Layout, Method, Mode, NonFinite, NonSmooth, Options, Product,
+    Request, TensorType,
 };
 use gradient_proto::v1 as pb;
 use std::collections::HashMap;
@@ -124,7 +124,8 @@ pub fn decode_evaluation(
     let (options, memory) = decode_options(request.options, config)?;
     let products = decode_products(request.products, at)?;
     let (inputs, mask) = decode_inputs(request.inputs, batch, at, resident)?;
-    admit_reply(&products, at, batch, config.max_message_bytes)?;
+    let exact = options.method == Method::Exact;
+    admit_reply(&products, at, batch, exact, config.max_message_bytes)?;
 
     let mut seeds = Vec::with_capacity(products.len());
     let mut paths = Vec::with_capacity(products.len());
@@ -283,7 +284,7 @@ pub(super) fn decode_options(
         pb::Mode::Unspecified => None,
         pb::Mode::Forward => Some(Mode::Forward),
         pb::Mode::Reverse => Some(Mode::Reverse),
-        pb::Mode::Mixed => return Err(lacking("options.mode", "MODE_MIXED")),
+        pb::Mode::Mixed => Some(Mode::Mixed),
     };
     let hvp_mode = match known::<pb::HvpMode>(options.hvp_mode, "options.hvp_mode")? {
         pb::HvpMode::Unspecified => None,
@@ -342,11 +343,6 @@ fn known<E: TryFrom<i32>>(number: i32, path: &str) -> Result<E> {
     })
 }
 
-fn lacking(path: &str, name: &str) -> Error {
-    let message = format!("{name} is declared, but this version of the server lacks it");
-    Error::unimplemented(path, message)
-}
-
 /// Refuses an evaluation that needs `asked` bytes where they are more than its limit (name and value).
 pub fn admit_memory((name, value): (&'static str, u64), asked: u64) -> Result<()> {
     if asked <= value {
@@ -368,11 +364,18 @@ fn admit_reply(
     products: &[Decoded],
     at: Named<'_>,
     batch: Option<u64>,
+    exact: bool,
     max_message_bytes: u64,
 ) -> Result<()> {
-    let bytes = products
-        .iter()
-        .map(|decoded| reply_bytes(&decoded.product, at));
+    let bytes = products.iter().map(|decoded| match decoded.product {
+        // How sparse it is, its program will say.
+        Product::Jacobian { layout, .. } | Product::Hessian { layout, .. }
+            if exact && layout != Layout::Dense =>
+        {
+            0
+        }
+        _ => reply_bytes(&decoded.product, at),
+    });
     let asked = bytes
         .fold(0, u64::saturating_add)
         .max(1)

@@ -350,12 +350,6 @@ fn cases() -> Vec<Case> {
             "no cotangent",
         ),
         (
-            with_product(sparse(pb::Layout::Sparse.into())),
-            Unimplemented,
-            "products[1].jacobian.layout",
-            "LAYOUT_SPARSE",
-        ),
-        (
             with_product(sparse(7)),
             InvalidArgument,
             "products[1].jacobian.layout",
@@ -370,15 +364,6 @@ fn cases() -> Vec<Case> {
             InvalidArgument,
             "options.mode",
             "9",
-        ),
-        (
-            with_options(pb::EvaluateOptions {
-                mode: pb::Mode::Mixed.into(),
-                ..options()
-            }),
-            Unimplemented,
-            "options.mode",
-            "MODE_MIXED",
         ),
         (
             with_options(pb::EvaluateOptions {

@@ -263,10 +263,8 @@ fn products() -> Vec<Case> {
         "Jacobian of integers": ask(jacobian(&["k"], &[], 0)) => InvalidArgument at "products[0].jacobian.outputs[0]", "only f64 and f32";
         "Jacobian by integers": ask(jacobian(&[], &["count"], 0)) => InvalidArgument at "products[0].jacobian.wrt[0]", "leave it out";
         "Jacobian of unknown layout": ask(jacobian(&[], &[], 9)) => InvalidArgument at "products[0].jacobian.layout", "unknown layout 9";
-        "sparse Jacobian": ask(jacobian(&[], &[], pb::Layout::Sparse.into())) => Unimplemented at "products[0].jacobian.layout", "ask for LAYOUT_DENSE";
         "Hessian of a vector": ask(hessian("v", 0)) => InvalidArgument at "products[0].hessian.output", "needs a scalar";
         "Hessian of none of several": ask(hessian("", 0)) => InvalidArgument at "products[0].hessian.output", "name one of";
-        "sparse Hessian": ask(hessian("f", pb::Layout::Sparse.into())) => Unimplemented at "products[0].hessian.layout", "ask for LAYOUT_DENSE";
         "Jacobian too large to send": of_wide(jacobian(&["v"], &[], 0)) => ResourceExhausted at "", "max_message_bytes";
         "Hessian too large to send": of_wide(hessian("f", 0)) => ResourceExhausted at "", "products of the Jacobian or Hessian with vectors";
     }
@@ -310,7 +308,6 @@ fn options() -> Vec<Case> {
     use pb::EvaluateOptions as O;
     let numerical = pb::Method::Numerical.into();
     let dual = pb::Method::Dual.into();
-    let mixed = pb::Mode::Mixed.into();
     let seeds = [("x", tensor(&[3], &[1.0; 3])), ("scale", scalar(1.0))];
     let repeated = pb::EvaluateRequest {
         batch_size: 1000,
@@ -320,16 +317,23 @@ fn options() -> Vec<Case> {
         }),
         ..request(vec![jvp(&seeds, 0)])
     };
+    let by_differences = pb::EvaluateRequest {
+        options: Some(O {
+            method: numerical,
+            ..O::default()
+        }),
+        ..request(vec![jacobian(&[], &[], pb::Layout::Sparse.into())])
+    };
     cases! {
         "unknown mode": with_options(O { mode: 99, ..O::default() }) => InvalidArgument at "options.mode", "unknown value 99";
         "unknown hvp_mode": with_options(O { hvp_mode: 99, ..O::default() }) => InvalidArgument at "options.hvp_mode", "unknown value 99";
         "unknown method": with_options(O { method: -1, ..O::default() }) => InvalidArgument at "options.method", "unknown value -1";
         "unknown non_smooth": with_options(O { non_smooth: 99, ..O::default() }) => InvalidArgument at "options.non_smooth", "unknown value 99";
         "unknown non_finite": with_options(O { non_finite: 99, ..O::default() }) => InvalidArgument at "options.non_finite", "unknown value 99";
-        "mixed mode": with_options(O { mode: mixed, ..O::default() }) => Unimplemented at "options.mode", "MODE_MIXED";
         "negative step": with_options(O { method: numerical, step: -1.0, ..O::default() }) => InvalidArgument at "options.step", "give a positive number";
         "infinite step": with_options(O { method: numerical, step: f64::INFINITY, ..O::default() }) => InvalidArgument at "options.step", "give a positive number";
         "step that is no number": with_options(O { step: f64::NAN, ..O::default() }) => InvalidArgument at "options.step", "give a positive number";
+        "sparse, by differences": Call::Evaluate(by_differences) => Unimplemented at "products[0].jacobian", "LAYOUT_SPARSE";
         "dual numbers after JAX": with_options(O { method: dual, non_smooth: pb::NonSmooth::Jax.into(), ..O::default() }) => Unimplemented at "options.method", "METHOD_DUAL";
         "memory budget of a byte": with_options(O { memory_budget_bytes: 1, ..O::default() }) => ResourceExhausted at "", "memory_budget_bytes";
         "memory budget for repeated seeds": Call::Evaluate(repeated) => ResourceExhausted at "", "memory_budget_bytes";

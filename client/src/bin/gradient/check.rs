@@ -83,10 +83,10 @@ pub async fn run(args: Args, target: &Target, output: &Output) -> anyhow::Result
     };
     let title = format!("central differences of {title}");
     if let Some(path) = &args.svg {
-        figure::write_svg(path, &title, &curves)?;
+        figure::write_svg(path, &title, &figure::Drawing::Curves(&curves))?;
     }
     if let Some(path) = &args.png {
-        figure::write_png(path, &title, &curves)?;
+        figure::write_png(path, &title, &figure::Drawing::Curves(&curves))?;
     }
     match output.is_json() {
         true => output.print_json(&as_json(&answer))?,

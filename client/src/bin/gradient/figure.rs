@@ -1,4 +1,4 @@
-//! Errors against steps as a picture, SVG or PNG.
+//! Errors against steps, and patterns of matrices, as pictures: SVG or PNG.
 //!
 //! Neither needs a font of the system: an SVG leaves text to whoever shows it, and a PNG gets its letters from a
 //! bitmap font of 8 × 8 points in this program.
@@ -29,6 +29,14 @@ const COLORS: [RGBColor; CURVES] = [
 ];
 const GRID: RGBColor = RGBColor(224, 224, 224);
 
+/// What a picture shows.
+pub enum Drawing<'d> {
+    /// Errors against steps.
+    Curves(&'d [Curve]),
+    /// Where entries stand: rows of cells.
+    Pattern(&'d [Vec<bool>]),
+}
+
 /// Where a text stands to its point.
 #[derive(Clone, Copy, PartialEq)]
 enum Align {
@@ -41,11 +49,11 @@ enum Align {
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write_svg(path: &Path, title: &str, curves: &[Curve]) -> anyhow::Result<()> {
+pub fn write_svg(path: &Path, title: &str, drawing: &Drawing<'_>) -> anyhow::Result<()> {
     let mut text = String::new();
     {
         let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
-        picture(&root, title, curves, &|root, words, at, align| {
+        picture(&root, title, drawing, &|root, words, at, align| {
             let pos = match align {
                 Align::Left => HPos::Left,
                 Align::Center => HPos::Center,
@@ -68,11 +76,11 @@ pub fn write_svg(path: &Path, title: &str, curves: &[Curve]) -> anyhow::Result<(
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write_png(path: &Path, title: &str, curves: &[Curve]) -> anyhow::Result<()> {
+pub fn write_png(path: &Path, title: &str, drawing: &Drawing<'_>) -> anyhow::Result<()> {
     let mut pixels = vec![255u8; (SIZE.0 * SIZE.1 * 3) as usize];
     {
         let root = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
-        picture(&root, title, curves, &|root, words, at, align| {
+        picture(&root, title, drawing, &|root, words, at, align| {
             letters(root, words, at, align)
         })?;
         root.present().map_err(|error| anyhow!("{error}"))?;
@@ -120,6 +128,63 @@ type Write<'w, B> = &'w dyn Fn(&Area<B>, &str, (i32, i32), Align) -> anyhow::Res
 fn picture<B: DrawingBackend>(
     root: &Area<B>,
     title: &str,
+    drawing: &Drawing<'_>,
+    write: Write<'_, B>,
+) -> anyhow::Result<()>
+where
+    B::ErrorType: 'static,
+{
+    root.fill(&WHITE).map_err(|error| anyhow!("{error}"))?;
+    match drawing {
+        Drawing::Curves(curves) => errors_against_steps(root, title, curves, write),
+        Drawing::Pattern(rows) => pattern(root, title, rows, write),
+    }
+}
+
+/// Square cells, runs of them as one rectangle, in a frame.
+fn pattern<B: DrawingBackend>(
+    root: &Area<B>,
+    title: &str,
+    rows: &[Vec<bool>],
+    write: Write<'_, B>,
+) -> anyhow::Result<()>
+where
+    B::ErrorType: 'static,
+{
+    let draw_error = |error: DrawingAreaErrorKind<B::ErrorType>| anyhow!("{error}");
+    write(root, title, (SIZE.0 as i32 / 2, 20), Align::Center)?;
+    let columns = rows.first().map_or(0, Vec::len);
+    let room = (SIZE.0 as i32 - 48, SIZE.1 as i32 - 64);
+    let fits = |room: i32, count: usize| room / (count as i32).max(1);
+    let cell = fits(room.0, columns)
+        .min(fits(room.1, rows.len()))
+        .clamp(1, 32);
+    let (width, height) = (cell * columns as i32, cell * rows.len() as i32);
+    let (left, above) = ((SIZE.0 as i32 - width) / 2, 40 + (room.1 - height) / 2);
+    for (i, row) in rows.iter().enumerate() {
+        let top = above + cell * i as i32;
+        let mut begin = 0;
+        for run in row.chunk_by(|a, b| a == b) {
+            let end = begin + run.len();
+            if run[0] {
+                let x = |column: usize| left + cell * column as i32;
+                let corners = [(x(begin), top), (x(end), top + cell)];
+                root.draw(&Rectangle::new(corners, COLORS[0].filled()))
+                    .map_err(draw_error)?;
+            }
+            begin = end;
+        }
+    }
+    let frame = [
+        (left - 2, above - 2),
+        (left + width + 2, above + height + 2),
+    ];
+    root.draw(&Rectangle::new(frame, BLACK)).map_err(draw_error)
+}
+
+fn errors_against_steps<B: DrawingBackend>(
+    root: &Area<B>,
+    title: &str,
     curves: &[Curve],
     write: Write<'_, B>,
 ) -> anyhow::Result<()>
@@ -127,7 +192,6 @@ where
     B::ErrorType: 'static,
 {
     let draw_error = |error: DrawingAreaErrorKind<B::ErrorType>| anyhow!("{error}");
-    root.fill(&WHITE).map_err(draw_error)?;
     let (left, right, above, below) = MARGINS;
     let (width, height) = (SIZE.0 as i32 - left - right, SIZE.1 as i32 - above - below);
     write(root, title, (SIZE.0 as i32 / 2, 20), Align::Center)?;

@@ -24,6 +24,7 @@ mod register;
 mod render;
 mod serve;
 mod show;
+mod spy;
 mod symbolic;
 mod target;
 
@@ -69,6 +70,8 @@ enum Command {
     Plan(plan::Args),
     /// Describe a graph: signature, operations, tape
     Show(show::Args),
+    /// Draw which entries of a Jacobian or Hessian can differ from zero
+    Spy(spy::Args),
     /// Print the derivative as a graph
     Derive(derive::Args),
     /// Check derivatives against differences, and draw the error against the step
@@ -105,6 +108,7 @@ async fn run(command: Command, target: &Target, output: &Output) -> anyhow::Resu
         Command::Register(args) => register::run(args, target, output).await,
         Command::Plan(args) => plan::run(args, target, output).await,
         Command::Show(args) => show::run(args, target, output).await,
+        Command::Spy(args) => spy::run(args, target, output).await,
         Command::Derive(args) => derive::run(args, target, output).await,
         Command::Check(args) => check::run(args, target, output).await,
         Command::Symbolic(args) => symbolic::run(args, target, output).await,

@@ -259,15 +259,24 @@ impl Program {
         (bytes, text)
     }
 
+    /// Bytes of the results, with the coordinates of sparse ones.
+    pub fn result_bytes(&self, batch: u64) -> u64 {
+        let blocks = self.products.iter().flat_map(|p| &p.blocks);
+        let bytes = blocks.map(|(block, _)| {
+            // An index is a byte or more.
+            let entries = block.coordinates.as_ref().map_or(0, |c| c.rows.len());
+            let numbers = block.ty.bytes().saturating_mul(batch.max(1));
+            numbers.saturating_add(2 * entries as u64)
+        });
+        bytes.fold(0, u64::saturating_add)
+    }
+
     /// Bytes the program itself holds.
     pub fn code_bytes(&self) -> u64 {
         let entries = self.products.iter().map(|product| {
-            let reads: usize = product
-                .compressed
-                .iter()
-                .map(|(_, _, reads)| reads.len())
-                .sum();
-            reads * size_of::<Read>() + product.subtractions.len() * size_of::<(Entry, Entry)>()
+            let reads = product.compressed.iter().map(|(_, _, reads)| reads.len());
+            reads.sum::<usize>() * size_of::<Read>()
+                + product.subtractions.len() * size_of::<(Entry, Entry)>()
         });
         let bodies = self.library.iter().map(Tape::code_bytes);
         self.tape.code_bytes() + bodies.sum::<u64>() + entries.sum::<usize>() as u64

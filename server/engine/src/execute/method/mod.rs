@@ -184,6 +184,14 @@ impl Program {
         )
     }
 
+    /// Bytes of the results where some may be sparse, with their coordinates; `None` where all are dense.
+    pub fn result_bytes(&self, batch: u64) -> Option<u64> {
+        match &self.0 {
+            Body::Exact(program) => Some(program.result_bytes(batch)),
+            Body::Numerical(_) | Body::Dual(_) => None,
+        }
+    }
+
     /// Bytes the program itself holds.
     pub fn code_bytes(&self) -> u64 {
         match &self.0 {

@@ -47,6 +47,16 @@ pub fn columns(pattern: &Pattern, turned: &Pattern) -> Option<Coloring> {
     )
 }
 
+/// The same in the natural order alone, for as many visits of an entry as patience allows.
+pub(super) fn columns_in_order(
+    pattern: &Pattern,
+    turned: &Pattern,
+    patience: &mut u64,
+) -> Option<Coloring> {
+    let order: Vec<u32> = (0..turned.rows()).collect();
+    greedy(pattern, turned, &order, patience)
+}
+
 fn greedy(
     pattern: &Pattern,
     turned: &Pattern,
