@@ -1,6 +1,6 @@
 //! Cases of operations that choose, make, move and order elements.
 
-use super::{ANY, Case, INF, Kind::*, NAN, b, case, eye, f, i};
+use super::{ANY, Case, INF, Kind::*, NAN, Operand, b, case, eye, f, i};
 use gradient_engine::{
     Attributes as A, DType, Direction, GatherDimensions, Op, OutOfBounds, ScatterDimensions,
     Tensor, TensorType,
@@ -65,6 +65,8 @@ fn sources() -> Vec<Case> {
         case(Op::Iota, Special, iota(&[3, 2], 1), &[], &[0.0, 1.0, 0.0, 1.0, 0.0, 1.0], &[]),
         case(Op::Convert, Empty, to(DType::F32), &[f(&[0], &[])], &[], &[]),
         case(Op::Convert, Scalar, to(DType::F32), &[f(&[], &[1.5])], &[1.5], &[1.0]),
+        case(Op::Convert, Scalar, to(DType::F64), &[Operand(DType::F32, vec![], vec![1.5])], &[1.5], &[1.0]),
+        case(Op::Convert, Special, to(DType::F64), &[Operand(DType::F32, vec![2], vec![NAN, INF])], &[NAN, INF], &eye(2)),
         case(Op::Convert, Special, to(DType::F32), &[f(&[2], &[NAN, 1e300])], &[NAN, INF], &eye(2)),
         case(Op::Convert, Special, to(DType::I64), &[f(&[5], &[NAN, INF, -INF, -2.7, 1e300])], &[0.0, most, least, -2.0, most], &[]),
         case(Op::Convert, Special, to(DType::Bool), &[f(&[3], &[NAN, -0.0, 5e-324])], &[1.0, 0.0, 1.0], &[]),
@@ -159,7 +161,8 @@ fn indexed() -> Vec<Case> {
     let replaced = updated(2.0, [1.0, 0.0, 0.0, 0.0]);
     for (op, (operands, value, slopes)) in [(Op::ScatterAdd, added), (Op::Scatter, replaced)] {
         all.push(case(op, Empty, places(Clamp), &[f(&[2], &[4.0, 8.0]), i(&[0], &[]), f(&[0], &[])], &[4.0, 8.0], &eye(2)));
-        all.push(case(op, Empty, places(Drop), &[f(&[0], &[]), i(&[1], &[0.0]), f(&[1], &[3.0])], &[], &[]));
+        let rows = A::Scatter(ScatterDimensions { update_window_dims: vec![1], inserted_window_dims: vec![0], scatter_dims_to_operand_dims: vec![0], index_vector_dim: 1, out_of_bounds: Drop });
+        all.push(case(op, Empty, rows, &[f(&[2, 0], &[]), i(&[1], &[1.0]), f(&[1, 0], &[])], &[], &[]));
         let kept = if op == Op::ScatterAdd { 5.0 } else { 3.0 };
         let slopes_of_scalar = [if op == Op::ScatterAdd { 1.0 } else { 0.0 }, 1.0];
         all.push(case(op, Scalar, A::Scatter(ScatterDimensions::default()), &[f(&[], &[2.0]), i(&[0], &[]), f(&[], &[3.0])], &[kept], &slopes_of_scalar));
@@ -172,7 +175,7 @@ fn indexed() -> Vec<Case> {
         case(Op::OneHot, Empty, hot(3), &[i(&[0], &[])], &[], &[]),
         case(Op::OneHot, Empty, hot(0), &[i(&[2], &[0.0, 1.0])], &[], &[]),
         case(Op::OneHot, Scalar, hot(3), &[i(&[], &[1.0])], &[0.0, 1.0, 0.0], &[]),
-        case(Op::OneHot, Special, hot(2), &[i(&[3], &[-1.0, 5.0, 1.0])], &[0.0, 0.0, 0.0, 0.0, 0.0, 1.0], &[]),
+        case(Op::OneHot, Special, hot(2), &[i(&[3], &[-1.0, 5.0, 0.0])], &[0.0, 0.0, 0.0, 0.0, 1.0, 0.0], &[]),
         case(Op::SearchSorted, Empty, search(false), &[f(&[0], &[]), f(&[2], &[1.0, NAN])], &[0.0, 0.0], &[]),
         case(Op::SearchSorted, Empty, search(true), &[f(&[1], &[1.0]), f(&[0], &[])], &[], &[]),
         case(Op::SearchSorted, Scalar, search(true), &[f(&[1], &[1.0]), f(&[], &[1.0])], &[1.0], &[]),
