@@ -373,3 +373,30 @@ async fn points_of_a_batch_take_their_own_paths() {
     assert_eq!(answer.value("y").unwrap().data(), [8.0, 1.0, 5.0]);
     assert_eq!(answer.gradient("x").unwrap().data(), [12.0, 0.0, 1.0]);
 }
+
+/// A derivative that a function brings is held against the automatic one.
+#[tokio::test]
+async fn a_wrong_derivative_of_its_own_does_not_pass() {
+    let client = start().await;
+    let with = |factor: f64| {
+        let g = GraphBuilder::new("own");
+        let x = g.input("x", []);
+        let f = g.function("f", scalars(), |_, [x]| x.square());
+        let rule = g.function("rule", scalars(), |_, [x, _, dx]| x * dx * factor);
+        g.custom_jvp(&f, &rule);
+        let y: Expr = g.call(&f, [&x]);
+        g.finish([("y", y)]).unwrap()
+    };
+    for (factor, passes) in [(2.0, true), (3.0, false)] {
+        let graph = with(factor);
+        let session = client.session(&graph);
+        let request = session.at([("x", 1.5)]).check(["y"; 0], ["x"], &[], 0.0);
+        let answer = request.await.unwrap();
+        assert_eq!(answer.passed, passes, "{}", answer.reason);
+        let [rule] = &answer.custom_rules[..] else {
+            panic!("{:?}", answer.custom_rules)
+        };
+        assert_eq!((&rule.function[..], rule.passed), ("f", passes));
+        assert!(near(rule.error, factor / 2.0 - 1.0), "{rule:?}");
+    }
+}

@@ -8,7 +8,8 @@ mod mode;
 mod request;
 pub mod sparsity;
 
-pub use derive::{Derivation, DerivedProduct, Group, Seed, SeedSource, derive, structure};
+pub use crate::transform::Parts;
+pub use derive::{Derivation, DerivedProduct, Group, Seed, SeedSource, across, derive, structure};
 pub use differentiate::differentiate;
 pub use layout::{BlockSource, Compressed, Coordinates, Entry, Read};
 pub use request::{

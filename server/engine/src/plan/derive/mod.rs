@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::graph::Graph;
 use crate::op::ValueId;
 use crate::tensor::TensorType;
-use crate::transform::{Workspace, jvp, vjp};
+use crate::transform::{Parts, Workspace, between, jvp, segmented, vjp};
 use std::sync::Arc;
 
 /// Above this many nodes only one of two ways is written down.
@@ -87,9 +87,21 @@ pub struct Derivation {
     pub products: Vec<DerivedProduct>,
 }
 
-/// Writes the products' derivatives down, choosing modes.
-pub fn derive(graph: &Graph, products: &[Product], options: &Options) -> Result<Derivation, Error> {
-    derive_all(graph, products, options, true)
+/// Writes the products' derivatives down, choosing modes; of a graph cut in parts, if they are given.
+pub fn derive(
+    graph: &Graph,
+    products: &[Product],
+    options: &Options,
+    parts: Option<Parts>,
+) -> Result<Derivation, Error> {
+    derive_all(graph, products, options, true, parts)
+}
+
+/// Bytes that go from one part of a graph to the next, about.
+pub fn across(graph: &Graph, options: &Options) -> u64 {
+    const CUTS: u32 = 16;
+    let (workspace, _, outputs) = Workspace::checked(graph, options.non_smooth, false, true);
+    between(&workspace, &outputs, CUTS + 1) / u64::from(CUTS)
 }
 
 /// The same for a derivative that becomes a graph of its own: a direction for each element, blocks dense.
@@ -110,7 +122,7 @@ pub(super) fn derive_written(
             "LAYOUT_SPARSE of a derivative as a graph".into(),
         ));
     }
-    derive_all(graph, std::slice::from_ref(product), options, false)
+    derive_all(graph, std::slice::from_ref(product), options, false, None)
 }
 
 fn derive_all(
@@ -118,12 +130,17 @@ fn derive_all(
     products: &[Product],
     options: &Options,
     compresses: bool,
+    parts: Option<Parts>,
 ) -> Result<Derivation, Error> {
     let finite = options.non_finite == NonFinite::Error;
     // Matrices want to know what depends on what, and who reads a derivative wants to find the graph in it.
     let matrix = |p: &Product| matches!(p, Product::Jacobian { .. } | Product::Hessian { .. });
     let rolls = compresses && !products.iter().any(matrix);
-    let (workspace, inputs, outputs) = Workspace::checked(graph, options.non_smooth, finite, rolls);
+    let whole = Workspace::checked(graph, options.non_smooth, finite, rolls);
+    let (workspace, inputs, outputs) = match parts {
+        Some(parts) => segmented(whole, parts),
+        None => whole,
+    };
     let mut deriver = Deriver {
         graph,
         options,
