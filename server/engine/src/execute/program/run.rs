@@ -261,6 +261,10 @@ impl Run<'_> {
                 for (b, (source, root)) in product.blocks.iter().enumerate() {
                     let Some(root) = *root else { continue };
                     let bytes = source.ty.bytes() as usize;
+                    // The value's one lane belongs to another block.
+                    if bytes == 0 {
+                        continue;
+                    }
                     let block = &mut self.raw[p][b][first as usize * bytes..][..lanes * bytes];
                     store_points(self.memory, program.tape.roots[root], lanes, block);
                 }

@@ -83,6 +83,11 @@ impl Deriver<'_> {
                 let value = place
                     .zip(chosen.as_ref())
                     .and_then(|(place, way)| way.values[if columns { i } else { place.at }]);
+                // A row is of the input's element type, a block of the output's, whichever the mode.
+                let value = value.map(|v| match self.ty(v).dtype == of.dtype {
+                    true => v,
+                    false => self.cx().emitter().convert(v, of.dtype),
+                });
                 let first = match columns {
                     true => place.map_or(0, |place| place.first),
                     false => row,
