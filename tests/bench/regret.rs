@@ -384,15 +384,7 @@ fn scalars(n: usize, m: usize, k: usize) -> Graph {
 
 fn stacked(g: &mut Draft, ends: &[ValueId]) -> Graph {
     let rows: Vec<ValueId> = (ends.iter())
-        .map(|&v| {
-            g.push(
-                Op::Reshape,
-                &[v],
-                Attributes::Reshape {
-                    shape: vec![1].into(),
-                },
-            )
-        })
+        .map(|&v| g.push(Op::Reshape, &[v], Attributes::Reshape { shape: vec![1] }))
         .collect();
     let y = match rows[..] {
         [row] => row,
@@ -473,20 +465,8 @@ fn softmax(n: u64) -> Graph {
 fn system(n: u64) -> Graph {
     let mut g = Draft::new("system");
     let x = g.input("x", &[n]);
-    let row = g.push(
-        Op::Reshape,
-        &[x],
-        Attributes::Reshape {
-            shape: vec![1, n].into(),
-        },
-    );
-    let column = g.push(
-        Op::Reshape,
-        &[x],
-        Attributes::Reshape {
-            shape: vec![n, 1].into(),
-        },
-    );
+    let row = g.push(Op::Reshape, &[x], Attributes::Reshape { shape: vec![1, n] });
+    let column = g.push(Op::Reshape, &[x], Attributes::Reshape { shape: vec![n, 1] });
     let a = dot(&mut g, column, row, 1);
     let a = g.scale(1.0 / n as f64, a);
     let eye: Vec<f64> = (0..n * n)
@@ -540,21 +520,9 @@ fn arrow(n: u64) -> Graph {
     let x = g.input("x", &[n]);
     let squares = g.mul(x, x);
     let sum = g.sum(squares);
-    let sum = g.push(
-        Op::Reshape,
-        &[sum],
-        Attributes::Reshape {
-            shape: vec![1].into(),
-        },
-    );
+    let sum = g.push(Op::Reshape, &[sum], Attributes::Reshape { shape: vec![1] });
     let first = part(&mut g, x, 0, 1);
-    let first = g.push(
-        Op::Reshape,
-        &[first],
-        Attributes::Reshape {
-            shape: vec![].into(),
-        },
-    );
+    let first = g.push(Op::Reshape, &[first], Attributes::Reshape { shape: vec![] });
     let rest = part(&mut g, x, 1, n);
     let rest = g.mul(first, rest);
     let y = g.push(

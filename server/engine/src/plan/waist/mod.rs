@@ -211,9 +211,9 @@ impl<'a> Along<'a> {
         let mut alive: Vec<Vec<u32>> = vec![vec![]; places.len()];
         for v in 0..self.net.values.len() {
             let begin = places.partition_point(|&p| p < self.born[v]);
-            let places = places[begin..].iter().take_while(|&&p| p < self.last[v]);
-            for k in begin..begin + places.count() {
-                alive[k].push(v as u32);
+            let living = places[begin..].iter().take_while(|&&p| p < self.last[v]);
+            for (alive, _) in alive[begin..].iter_mut().zip(living) {
+                alive.push(v as u32);
             }
         }
         let sum = |values: &mut dyn Iterator<Item = u32>| -> u64 {
