@@ -379,10 +379,10 @@ fn scalars(n: usize, m: usize, k: usize) -> Graph {
     if m == 1 {
         return g.finish(ends[0]);
     }
-    stacked(&mut g, &ends)
+    stacked(g, &ends)
 }
 
-fn stacked(g: &mut Draft, ends: &[ValueId]) -> Graph {
+fn stacked(mut g: Draft, ends: &[ValueId]) -> Graph {
     let rows: Vec<ValueId> = (ends.iter())
         .map(|&v| g.push(Op::Reshape, &[v], Attributes::Reshape { shape: vec![1] }))
         .collect();
@@ -394,7 +394,7 @@ fn stacked(g: &mut Draft, ends: &[ValueId]) -> Graph {
             Attributes::Concatenate { dimension: 0 },
         ),
     };
-    std::mem::replace(g, Draft::new("")).finish(y)
+    g.finish(y)
 }
 
 /// Σ_j p_j exp(-p_{j+1} t) + … at so many t, or the sum of squares.
@@ -449,7 +449,7 @@ fn lorenz(steps: u64, m: usize) -> Graph {
     let x: Vec<ValueId> = (0..6).map(|i| g.input(&format!("x{i}"), &[])).collect();
     let scan = Control::scan(FunctionId(0), steps, 3, 0, false);
     let end = g.control(scan, &x, 3);
-    stacked(&mut g, &end[..m])
+    stacked(g, &end[..m])
 }
 
 fn softmax(n: u64) -> Graph {

@@ -1,8 +1,8 @@
 //! Jacobians of observations that look up their own rows of shared tables.
 
 use gradient_engine::{
-    Arguments, Attributes, Block, GatherDimensions, Graph, Layout, Mode, Op, Options, OutOfBounds,
-    Plan, Product, Request, Scratch, Stop, Tensor, TensorType, compile,
+    Arguments, Block, Graph, Layout, Mode, Op, Options, Plan, Product, Request, Scratch, Stop,
+    Tensor, TensorType, compile,
 };
 use gradient_tests::bundle::{Scene, wrong_entries};
 use gradient_tests::engine::tensor;
@@ -74,21 +74,9 @@ fn terms_of_one_entry_add_up() {
     let edges: Vec<(i64, i64)> = (0..144).map(|e| (e / 12, e % 12)).collect();
     let mut g = Draft::new("edges");
     let x = g.input("x", &[n]);
-    let count = edges.len() as u64;
-    let mut look_up = |places: Vec<i64>| {
-        let indices = g.indices(&[count], &places);
-        let gather = GatherDimensions {
-            offset_dims: vec![],
-            collapsed_slice_dims: vec![0],
-            start_index_map: vec![0],
-            index_vector_dim: 1,
-            slice_sizes: vec![1],
-            out_of_bounds: OutOfBounds::Clamp,
-        };
-        g.push(Op::Gather, &[x, indices], Attributes::Gather(gather))
-    };
-    let a = look_up(edges.iter().map(|e| e.0).collect());
-    let b = look_up(edges.iter().map(|e| e.1).collect());
+    let (from, to): (Vec<i64>, Vec<i64>) = edges.iter().copied().unzip();
+    let a = g.look_up(x, &from);
+    let b = g.look_up(x, &to);
     let product = g.op(Op::Multiply, &[a, b]);
     let sine = g.op(Op::Sin, &[product]);
     let y = g.op(Op::Add, &[sine, a]);
@@ -104,7 +92,7 @@ fn terms_of_one_entry_add_up() {
             plan.reason
         );
         let numbers_of = blocks[0].tensor.to_f64();
-        let mut got = vec![0.0; (count * n) as usize];
+        let mut got = vec![0.0; edges.len() * n as usize];
         match &blocks[0].coordinates {
             None => got = numbers_of,
             Some(c) => (c.rows.iter().zip(&c.columns).zip(numbers_of))

@@ -2,8 +2,8 @@
 
 use gradient_engine::plan::structure;
 use gradient_engine::{
-    Arguments, Attributes, Block, DType, Error, GatherDimensions, Graph, Layout, Mode, Op, Options,
-    OutOfBounds, Plan, Product, Request, Scratch, Stop, Tensor, TensorType, ValueId, compile,
+    Arguments, Attributes, Block, DType, Error, Graph, Layout, Mode, Op, Options, Plan, Product,
+    Request, Scratch, Stop, Tensor, TensorType, ValueId, compile,
 };
 use gradient_tests::engine::{Random, tensor};
 use gradient_tests::scenarios::{Draft, all};
@@ -343,16 +343,7 @@ fn random_graph(random: &mut Random) -> Graph {
             }
             7 => {
                 let places: Vec<i64> = (0..n).map(|_| (random.unit() * n as f64) as i64).collect();
-                let indices = g.indices(&[n], &places);
-                let gather = GatherDimensions {
-                    offset_dims: vec![],
-                    collapsed_slice_dims: vec![0],
-                    start_index_map: vec![0],
-                    index_vector_dim: 1,
-                    slice_sizes: vec![1],
-                    out_of_bounds: OutOfBounds::Clamp,
-                };
-                g.push(Op::Gather, &[a, indices], Attributes::Gather(gather))
+                g.look_up(a, &places)
             }
             8 => {
                 let axes = Attributes::Reduce {

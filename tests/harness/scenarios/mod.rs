@@ -154,6 +154,20 @@ impl Draft {
         self.constant(Tensor::from_raw(ty, raw).expect("constant"))
     }
 
+    /// The elements of a vector at these places.
+    pub fn look_up(&mut self, x: ValueId, places: &[i64]) -> ValueId {
+        let indices = self.indices(&[places.len() as u64], places);
+        let gather = GatherDimensions {
+            offset_dims: vec![],
+            collapsed_slice_dims: vec![0],
+            start_index_map: vec![0],
+            index_vector_dim: 1,
+            slice_sizes: vec![1],
+            out_of_bounds: OutOfBounds::Clamp,
+        };
+        self.push(Op::Gather, &[x, indices], Attributes::Gather(gather))
+    }
+
     /// The graph of one output.
     pub fn finish(mut self, output: ValueId) -> Graph {
         self.0.output("f", output).expect("output");

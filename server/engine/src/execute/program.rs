@@ -147,11 +147,13 @@ impl Program {
     ) -> Result<Vec<Vec<Block>>, Error> {
         stop.check()?;
         let batch = arguments.batch.max(1);
-        if self.bytes(batch) > self.budget && self.has_budget {
+        let width = self.width(batch);
+        let bytes = self.bytes_with(width, batch);
+        if bytes > self.budget && self.has_budget {
             return Err(Error::Limit {
                 name: "memory_budget_bytes",
                 value: self.budget,
-                asked: self.bytes(batch),
+                asked: bytes,
                 repair:
                     "it does not fit even with the fewest states of loops and in parts that run \
                          again; raise the budget, or ask for fewer points at once"
@@ -170,10 +172,9 @@ impl Program {
                 sizes.map(|bytes| vec![0; bytes as usize]).collect()
             })
             .collect();
-        let width = self.width(batch) as usize;
         scratch.forget(&mut 0);
-        let memory = scratch.lend(&self.tape.sizes, width);
-        let states = self.budget.saturating_sub(self.bytes(batch));
+        let memory = scratch.lend(&self.tape.sizes, width as usize);
+        let states = self.budget.saturating_sub(bytes);
         let machine = Machine::new(&self.library, states, MAX_ITERATIONS);
         let mut run = Run {
             program: self,

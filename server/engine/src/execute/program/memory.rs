@@ -16,7 +16,7 @@ impl Program {
     }
 
     /// The same with so many lanes at once.
-    fn bytes_with(&self, width: u64, batch: u64) -> u64 {
+    pub(super) fn bytes_with(&self, width: u64, batch: u64) -> u64 {
         let crossed = self.products.iter().filter_map(|p| p.crossed.as_ref());
         let crossed = crossed.map(crossed::Product::bytes).sum::<u64>();
         let at_once = if self.points_in_lanes { width } else { 1 };
