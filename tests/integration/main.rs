@@ -7,6 +7,7 @@ mod check;
 mod checked;
 mod client_inference;
 mod completeness;
+mod deadline;
 mod identity;
 mod linear_algebra;
 mod malformed;

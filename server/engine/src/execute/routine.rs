@@ -7,7 +7,7 @@ use crate::op::{Buffer, BufferMut, Routine};
 use crate::tape::{Place, Structural};
 use crate::tensor::DType;
 
-/// Operations that are counted for each element that goes through a routine.
+/// Operations that are counted for each element that goes through a routine, at least.
 const WORK: usize = 8;
 
 /// A tensor of one lane.
@@ -104,6 +104,8 @@ pub(super) fn run(
     let mut results: Vec<Dense> = step.results.iter().map(|&p| Dense::empty(p)).collect();
     let elements = step.operands.iter().chain(&step.results);
     let elements: usize = elements.map(|p| p.elements as usize).sum();
+    let work = step.work / batch.max(1) as u64;
+    let work = (elements / batch.max(1) * WORK).max(usize::try_from(work).unwrap_or(usize::MAX));
     for lane in 0..lanes {
         for (dense, &place) in operands.iter_mut().zip(&step.operands) {
             // What varies over no lane is read once.
@@ -112,7 +114,7 @@ pub(super) fn run(
             }
         }
         for i in 0..batch {
-            ticker.tick(elements / batch * WORK)?;
+            ticker.begin(work)?;
             let own: Vec<Buffer<'_>> = operands.iter().map(|d| d.item(i, batch)).collect();
             let mut out: Vec<BufferMut<'_>> =
                 results.iter_mut().map(|d| d.item_mut(i, batch)).collect();

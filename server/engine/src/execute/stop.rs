@@ -6,6 +6,9 @@ use std::time::Instant;
 /// Elementary operations between two looks at the clock: tens of microseconds.
 const OPERATIONS_PER_LOOK: usize = 1 << 14;
 
+/// No processor is faster, in seconds an elementary operation.
+const FASTEST_SECONDS: f64 = 2e-11;
+
 /// Tells a running evaluation to end. Shared between who waits and who computes.
 #[derive(Debug, Default)]
 pub struct Stop {
@@ -58,10 +61,25 @@ impl<'a> Ticker<'a> {
         }
     }
 
+    /// So much is about to be done, and nobody looks at the clock meanwhile: what cannot end in time is not begun.
+    pub(super) fn begin(&mut self, operations: usize) -> Result<(), Error> {
+        self.tick(operations)?;
+        match self.stop.deadline {
+            Some(deadline) if operations >= OPERATIONS_PER_LOOK => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                match operations as f64 * FASTEST_SECONDS > left.as_secs_f64() {
+                    true => Err(Error::Stopped(StopReason::Deadline)),
+                    false => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// So much was done, or is about to be.
     #[inline]
     pub(super) fn tick(&mut self, operations: usize) -> Result<(), Error> {
-        self.work += operations;
+        self.work = self.work.saturating_add(operations);
         if self.work < OPERATIONS_PER_LOOK {
             return Ok(());
         }

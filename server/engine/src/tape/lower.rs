@@ -365,6 +365,7 @@ impl Lowering<'_> {
                         kernel: Kernel::View(Strided::dense(place.elements as usize)),
                         operands: vec![place],
                         results: vec![wide],
+                        work: 0,
                     },
                     Instruction {
                         result: wide.slot,
@@ -378,11 +379,16 @@ impl Lowering<'_> {
             operands.push(place);
         }
         let results = node.results().map(|v| self.place(v)).collect();
+        let work = match kernel {
+            Kernel::Routine { .. } => self.arena.cost(node),
+            _ => 0,
+        };
         self.push_structural(
             Structural {
                 kernel,
                 operands,
                 results,
+                work,
             },
             instruction,
         );

@@ -87,6 +87,8 @@ pub struct Structural {
     pub operands: Vec<Place>,
     /// Its results.
     pub results: Vec<Place>,
+    /// Elementary operations for each lane; 0 where they follow from the number of elements.
+    pub work: u64,
 }
 
 impl Structural {
