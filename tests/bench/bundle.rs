@@ -107,7 +107,6 @@ async fn wire(scene: &Scene, graph: &Graph) -> Result<(), Failure> {
     let mut client = server.client().await;
     let request = pb::RegisterGraphRequest {
         graph: Some(gradient_server::encode_graph(graph)),
-        ..Default::default()
     };
     let id = client.register_graph(request).await?.into_inner().graph_id;
     let ask = |product: pb::product::Product| pb::EvaluateRequest {

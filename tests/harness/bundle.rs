@@ -56,8 +56,8 @@ impl Scene {
     pub fn graph(&self) -> Graph {
         let count = self.camera_of.len() as u64;
         let mut g = Draft::new("bundle");
-        let cameras = g.input("cameras", &self.cameras.ty().shape.to_vec());
-        let points = g.input("points", &self.points.ty().shape.to_vec());
+        let cameras = g.input("cameras", &self.cameras.ty().shape);
+        let points = g.input("points", &self.points.ty().shape);
         let mut look_up = |table: ValueId, places: &[i64], width: u64| {
             let indices = g.indices(&[count], places);
             let gather = GatherDimensions {
