@@ -296,6 +296,47 @@ fn a_graph_goes_through_files_pipes_and_derivatives() {
 }
 
 #[test]
+fn functions_are_evaluated_shown_and_derived() {
+    let source = "fn times(x, n) = if n > 0 then x*times(x, n - 1) else 1; times(x, 3)";
+    let answer = json(&["eval", source, "x=2", "-p", "value,gradient,hessian"]);
+    assert_eq!(values(&answer), [8.0, 12.0, 12.0]);
+    let shown = stdout(&["show", source, "--graph"]);
+    for part in [
+        "function=\"times\"",
+        "function \"times\" (%0: f64, %1: f64)",
+        "branches=[\"else\", \"then\"]",
+        "; 3 functions of 8 nodes",
+        "times     (f64, f64) -> (f64)  3",
+    ] {
+        assert!(shown.contains(part), "{part:?} in {shown}");
+    }
+    let shown = json(&["show", source]);
+    assert_eq!(
+        (&shown["functions"][0], &shown["function_nodes"]),
+        (
+            &serde_json::json!({
+                "name": "times", "parameters": ["f64", "f64"], "results": ["f64"], "nodes": 3
+            }),
+            &8.into()
+        )
+    );
+    assert_eq!(json(&["register", source])["functions"], 3);
+    // The derivative as a file, which is a graph like any other.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("gradient.json");
+    let path = path.to_str().unwrap();
+    fs::write(path, stdout(&["derive", source, "--json"])).unwrap();
+    assert_eq!(values(&json(&["eval", path, "x=2", "-p", "value"])), [12.0]);
+    let output = run(&["eval", "fn f(x) = k*x; f(y)", "y=2"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("`k` is no parameter of this function"),
+        "{said}"
+    );
+}
+
+#[test]
 fn plan_and_ops_tell_without_computing() {
     let plan = json(&["plan", "sum(x^2)", "x:[1000]"]);
     assert_eq!(plan["plans"][0]["product"], "gradient");

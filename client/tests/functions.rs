@@ -2,7 +2,7 @@
 //! graphs that come back as they went.
 
 use gradient_client::{
-    ALL, Client, Dtype, Error, Expr, Graph, GraphBuilder, Mode, Scan, Tensor, Type, Until,
+    ALL, Client, Dtype, Error, Expr, Graph, GraphBuilder, Mode, Scan, Tensor, Type, Until, proto,
 };
 use tokio::net::TcpListener;
 
@@ -182,6 +182,18 @@ fn cases() -> Vec<Case> {
             ],
         ),
         case(
+            "blocks in order of position",
+            |g, x, a| {
+                // x²a: 2xa and x², however they are asked for.
+                let f = g.function("f", scalars(), |_, [x, a]| x.square() * a);
+                let (u, v): (Expr, Expr) = g.gradient(&f, 0, [1, 0], [x, a]);
+                u + 10.0 * v
+            },
+            [3.0, 0.5],
+            93.0,
+            [61.0, 6.0],
+        ),
+        case(
             "own derivative",
             |g, x, a| {
                 // Sine, whose derivative is said to be 7.
@@ -295,6 +307,29 @@ async fn problems(client: &Client, case: &Case) -> Result<Vec<String>, Error> {
         back.graph.as_ref().map(|g| !g.functions.is_empty()),
         Some(true)
     );
+    // What it says of the functions is what went.
+    let sent = &graph.proto().functions;
+    let told = |f: &proto::FunctionSignature| (f.name.clone(), f.parameters.clone(), f.nodes);
+    let want = |f: &proto::Function| (f.name.clone(), f.parameters.clone(), f.nodes.len() as u64);
+    assert!(
+        back.functions.iter().map(told).eq(sent.iter().map(want)),
+        "{}: {:?}",
+        case.name,
+        back.functions
+    );
+    for (told, sent) in back.functions.iter().zip(sent) {
+        assert_eq!(told.results.len(), sent.results.len(), "{}", case.name);
+    }
+    let statistics = back.statistics.as_ref().unwrap();
+    assert_eq!(
+        (statistics.functions, statistics.function_nodes),
+        (
+            sent.len() as u64,
+            sent.iter().map(|f| f.nodes.len() as u64).sum()
+        ),
+        "{}",
+        case.name
+    );
     let back = Graph::from_proto(back.graph.unwrap());
     assert_eq!(back.outputs(), graph.outputs(), "{}", case.name);
     let again = client.register(&back).await?;
@@ -372,4 +407,31 @@ async fn points_of_a_batch_take_their_own_paths() {
         .unwrap();
     assert_eq!(answer.value("y").unwrap().data(), [8.0, 1.0, 5.0]);
     assert_eq!(answer.gradient("x").unwrap().data(), [12.0, 0.0, 1.0]);
+}
+
+/// A derivative that a function brings is held against the automatic one.
+#[tokio::test]
+async fn a_wrong_derivative_of_its_own_does_not_pass() {
+    let client = start().await;
+    let with = |factor: f64| {
+        let g = GraphBuilder::new("own");
+        let x = g.input("x", []);
+        let f = g.function("f", scalars(), |_, [x]| x.square());
+        let rule = g.function("rule", scalars(), |_, [x, _, dx]| x * dx * factor);
+        g.custom_jvp(&f, &rule);
+        let y: Expr = g.call(&f, [&x]);
+        g.finish([("y", y)]).unwrap()
+    };
+    for (factor, passes) in [(2.0, true), (3.0, false)] {
+        let graph = with(factor);
+        let session = client.session(&graph);
+        let request = session.at([("x", 1.5)]).check(["y"; 0], ["x"], &[], 0.0);
+        let answer = request.await.unwrap();
+        assert_eq!(answer.passed, passes, "{}", answer.reason);
+        let [rule] = &answer.custom_rules[..] else {
+            panic!("{:?}", answer.custom_rules)
+        };
+        assert_eq!((&rule.function[..], rule.passed), ("f", passes));
+        assert!(near(rule.error, factor / 2.0 - 1.0), "{rule:?}");
+    }
 }

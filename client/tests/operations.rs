@@ -484,7 +484,7 @@ fn graph(build: Build) -> Graph {
 
 /// What derivatives are written in. They come back in graphs of derivatives; nobody builds them.
 fn is_of_derivatives(number: i32) -> bool {
-    matches!(number, 23..=25 | 64 | 65 | 76 | 245..=259 | 295..=309)
+    matches!(number, 23..=25 | 64 | 65 | 76 | 245..=260 | 295..=309)
 }
 
 /// The operations of the contract that have a builder.

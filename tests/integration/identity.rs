@@ -1,6 +1,9 @@
 //! One function, one id: however it is spelled.
 
-use gradient_engine::{Attributes, DType, Direction, Graph, GraphId, Op, Tensor, TensorType};
+use gradient_engine::{
+    Attributes, Control, DType, Direction, FunctionId, FunctionSource, Graph, GraphId, NodeSource,
+    Op, Tensor, TensorType, ValueId,
+};
 use gradient_tests::engine::tensor;
 use gradient_tests::scenarios::Draft;
 
@@ -124,6 +127,73 @@ fn wide_concatenations_are_compared_in_full() {
         g.finish(y).id()
     };
     assert_ne!(graph(11), graph(10));
+}
+
+/// As many chains of functions as factors: each function runs the next, and the last of a chain multiplies by its
+/// factor. The sum of what the chains give.
+fn chain(names: &[&str], factors: &[f64], turned: bool) -> GraphId {
+    let call = |f: u32| Attributes::Control(Control::call(FunctionId(f)).into());
+    let node = |op, operands: &[u32], attributes| NodeSource {
+        op,
+        operands: operands.iter().map(|&v| ValueId(v)).collect(),
+        attributes,
+        label: String::new(),
+    };
+    let length = names.len() / factors.len();
+    let place = |i: usize| match turned {
+        true => names.len() - 1 - i,
+        false => i,
+    };
+    let mut functions: Vec<(usize, FunctionSource)> = vec![];
+    for (i, name) in names.iter().enumerate() {
+        let (nodes, result) = match (i + 1) % length {
+            0 => {
+                let factor = Attributes::Constant(scalar(factors[i / length]).into());
+                let times = node(Op::Multiply, &[0, 1], Attributes::None);
+                (vec![node(Op::Constant, &[], factor), times], 2)
+            }
+            _ => {
+                let next = call(place(i + 1) as u32);
+                (vec![node(Op::Call, &[0], next)], 1)
+            }
+        };
+        let source = FunctionSource {
+            name: (*name).into(),
+            parameters: vec![TensorType::f64([])],
+            nodes,
+            results: vec![ValueId(result)],
+            custom_jvp: None,
+            custom_vjp: None,
+        };
+        functions.push((place(i), source));
+    }
+    functions.sort_by_key(|&(place, _)| place);
+    let mut g = Draft::new("chains");
+    let sources = functions.into_iter().map(|(_, source)| source).collect();
+    g.0.functions(sources).expect("functions");
+    let x = g.input("x", &[]);
+    let calls = (0..factors.len()).map(|k| call(place(k * length) as u32));
+    let calls: Vec<ValueId> = calls.map(|call| g.push(Op::Call, &[x], call)).collect();
+    let sum = calls.into_iter().reduce(|a, b| g.op(Op::Add, &[a, b]));
+    g.finish(sum.expect("a call")).id()
+}
+
+#[test]
+fn functions_count_by_what_they_compute_however_deep() {
+    let names: Vec<String> = (0..80).map(|i| format!("f{i}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let others: Vec<&str> = names.iter().rev().copied().collect();
+    let one = chain(&names, &[2.0, 3.0], false);
+    assert_eq!(one, chain(&others, &[2.0, 3.0], false), "names");
+    assert_eq!(one, chain(&names, &[2.0, 3.0], true), "order in the list");
+    assert_eq!(one, chain(&names, &[3.0, 2.0], false), "order of a sum");
+    let two = chain(&names, &[2.0, 2.0], false);
+    assert_ne!(one, two, "a constant, forty functions deep");
+    assert_ne!(two, chain(&names, &[3.0, 3.0], false));
+    let once = chain(&names[..40], &[2.0], false);
+    assert_ne!(once, two, "the sum counts");
+    let short = chain(&names[..20], &[2.0], false);
+    assert_ne!(short, once, "the length counts");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod bundle;
 mod check;
 mod checked;
 mod client_inference;
+mod completeness;
 mod identity;
 mod linear_algebra;
 mod malformed;

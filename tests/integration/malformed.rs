@@ -1,6 +1,7 @@
 //! Bad input: a table of malformed requests, each with the code, the field and the words it is refused with.
 //! The server allocates nothing for them, keeps the connection, and goes on.
 
+mod attributes;
 mod bodies;
 mod graphs;
 mod requests;
@@ -62,6 +63,7 @@ use cases;
 
 fn table() -> Vec<Case> {
     let mut table = graphs::cases();
+    table.extend(attributes::cases());
     table.extend(bodies::cases());
     table.extend(requests::cases());
     table

@@ -67,7 +67,7 @@ impl GraphBuilder {
 
     /// After a mistake, what stands for the results.
     pub(super) fn nothing<R: Exprs>(&self) -> R {
-        R::from_list(self.arena.placeholders(R::COUNT.unwrap_or(0)))
+        R::from_list(self.arena.placeholders(R::COUNT.unwrap_or(1)))
     }
 
     pub(super) fn fail(&self, op: Op, message: String, location: &'static Location<'static>) {

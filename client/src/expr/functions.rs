@@ -1,6 +1,7 @@
 //! Functions: bodies that nodes run.
 
 use std::{
+    collections::HashMap,
     panic::Location,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -149,6 +150,8 @@ pub(super) struct Table {
     /// In order of declaration; without nodes until they are defined.
     messages: Vec<proto::Function>,
     defined: Vec<bool>,
+    /// How often each name was asked for.
+    asked: HashMap<String, usize>,
 }
 
 impl Functions {
@@ -239,6 +242,22 @@ impl GraphBuilder {
             Err(problem) => self.mistake(problem, location),
         }
         function
+    }
+
+    /// A name that no function has, and that nobody else is given: this one, or with a number behind it.
+    pub(crate) fn free_name(&self, name: &str) -> String {
+        let mut table = self.functions().lock();
+        loop {
+            let count = table.asked.entry(name.to_owned()).or_default();
+            *count += 1;
+            let free = match *count {
+                1 => name.to_owned(),
+                n => format!("{name} {n}"),
+            };
+            if table.signatures.get(&free).is_err() {
+                return free;
+            }
+        }
     }
 
     /// A function that is defined later, with [`GraphBuilder::define`]: those that run themselves or one another are

@@ -2,6 +2,7 @@
 
 use super::error::Span;
 use super::function::Function;
+use super::runner::Runner;
 
 /// Index into [`Ast::nodes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,24 @@ pub(super) enum Node {
     Index(ExprId, Vec<Subscript>),
     /// `[a, b, …]`: the elements stacked along a new first axis.
     Stack(Vec<ExprId>),
+    /// Runs functions of the text, by position.
+    Run {
+        runner: Runner,
+        functions: Vec<usize>,
+        arguments: Vec<ExprId>,
+        /// The length of a scan, the limit of a while.
+        bound: Option<ExprId>,
+        /// How many results are taken.
+        taken: usize,
+    },
+    /// One result of several.
+    Result(ExprId, usize),
+    /// The arms are trees of their own; beside each, which argument each of its inputs is.
+    If {
+        condition: ExprId,
+        arguments: Vec<ExprId>,
+        arms: Box<[(Ast, Vec<usize>); 2]>,
+    },
 }
 
 /// What stands between two operands.

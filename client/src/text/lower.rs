@@ -1,20 +1,35 @@
 //! Syntax tree to expressions: one pass over the arena, operands first.
 
 use super::ast::{Ast, ExprId, Node, Operator};
+use super::definition::Definition;
 use super::error::{Fault, Span};
+use super::run::{self, Known, Run};
 use crate::expr::{Expr, GraphBuilder};
 use crate::tensor::{Array, Dtype, Tensor};
 
 /// Adds the outputs to a builder, with these expressions for the inputs, in the tree's order of them.
 pub(super) fn lower(
     ast: &Ast,
+    definitions: &[Definition],
     builder: &GraphBuilder,
     inputs: &[Expr],
+) -> Result<Vec<Expr>, Fault> {
+    let functions = run::functions(definitions, builder)?;
+    lower_tree(ast, builder, inputs, &functions)
+}
+
+/// The outputs of one tree.
+pub(super) fn lower_tree(
+    ast: &Ast,
+    builder: &GraphBuilder,
+    inputs: &[Expr],
+    functions: &[Known<'_>],
 ) -> Result<Vec<Expr>, Fault> {
     let mut lowering = Lowering {
         ast,
         builder,
         inputs,
+        functions,
         values: Vec::with_capacity(ast.nodes.len()),
     };
     // A mistake made before is not one of this text.
@@ -40,12 +55,16 @@ pub(super) enum Value {
     /// Known here: usable as axis, index or exponent.
     Constant(Array),
     Expr(Expr),
+    /// What a call gives; only [`Node::Result`] takes them apart.
+    Several(Vec<Expr>),
 }
 
 pub(super) struct Lowering<'a> {
     ast: &'a Ast,
     pub builder: &'a GraphBuilder,
     inputs: &'a [Expr],
+    /// Of the text, by position.
+    pub functions: &'a [Known<'a>],
     values: Vec<Value>,
 }
 
@@ -67,6 +86,35 @@ impl Lowering<'_> {
             } => self.call(*function, arguments, *axis, span)?,
             Node::Index(base, subscripts) => self.index(*base, subscripts, span)?,
             Node::Stack(elements) => return self.stack(elements, span),
+            Node::Run {
+                runner,
+                functions,
+                arguments,
+                bound,
+                taken,
+            } => {
+                let run = Run {
+                    runner: *runner,
+                    functions,
+                    arguments,
+                    bound: *bound,
+                    taken: *taken,
+                };
+                let results = self.run(&run, span)?;
+                return Ok(match <[Expr; 1]>::try_from(results) {
+                    Ok([only]) => Value::Expr(only),
+                    Err(results) => Value::Several(results),
+                });
+            }
+            Node::Result(call, i) => match self.value(*call) {
+                Value::Several(all) if *i < all.len() => all[*i].clone(),
+                _ => self.expr(*call),
+            },
+            Node::If {
+                condition,
+                arguments,
+                arms,
+            } => self.branches(*condition, arguments, arms, span)?,
         };
         Ok(Value::Expr(expr))
     }
@@ -194,7 +242,7 @@ impl Lowering<'_> {
     pub fn constant(&self, id: ExprId) -> Option<&Array> {
         match self.value(id) {
             Value::Constant(array) => Some(array),
-            Value::Expr(_) => None,
+            Value::Expr(_) | Value::Several(_) => None,
         }
     }
 
@@ -207,7 +255,7 @@ impl Lowering<'_> {
     fn shape(&self, id: ExprId) -> Vec<usize> {
         match self.value(id) {
             Value::Constant(array) => array.shape().to_vec(),
-            Value::Expr(expr) => expr.shape(),
+            Value::Expr(_) | Value::Several(_) => self.expr(id).shape(),
         }
     }
 
@@ -216,6 +264,7 @@ impl Lowering<'_> {
         match self.value(id) {
             Value::Constant(array) => self.builder.constant(array),
             Value::Expr(expr) => expr.clone(),
+            Value::Several(all) => all[0].clone(),
         }
     }
 
@@ -246,11 +295,11 @@ impl Lowering<'_> {
     /// Two operands of one element type; a constant takes that of the other one.
     pub fn numeric_pair(&self, a: ExprId, b: ExprId, span: &Span) -> Result<[Expr; 2], Fault> {
         let pair = match (self.value(a), self.value(b)) {
-            (Value::Constant(array), Value::Expr(_)) => {
+            (Value::Constant(array), Value::Expr(_) | Value::Several(_)) => {
                 let b = self.numeric(b)?;
                 [self.constant_as(array, b.dtype(), a)?, b]
             }
-            (Value::Expr(_), Value::Constant(array)) => {
+            (Value::Expr(_) | Value::Several(_), Value::Constant(array)) => {
                 let a = self.numeric(a)?;
                 let b = self.constant_as(array, a.dtype(), b)?;
                 [a, b]
@@ -268,7 +317,7 @@ impl Lowering<'_> {
         .help("give the inputs one type"))
     }
 
-    fn constant_as(&self, array: &Array, dtype: Dtype, id: ExprId) -> Result<Expr, Fault> {
+    pub fn constant_as(&self, array: &Array, dtype: Dtype, id: ExprId) -> Result<Expr, Fault> {
         match Tensor::from(array).cast(dtype) {
             Some(tensor) => Ok(self.builder.constant(tensor)),
             None => Err(Fault::new(

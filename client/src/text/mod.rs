@@ -16,12 +16,17 @@
 //! # The language
 //!
 //! ```text
-//! program    = { statement ( ";" | newline ) }
-//! statement  = [ name "=" ] expression | "return" expression { "," expression }
-//! expression = operand { operator operand }
+//! program    = { ( statement | function ) ( ";" | newline ) }
+//! statement  = [ name "=" ] expression | name { "," name } "=" call | "return" expression { "," expression }
+//! function   = "fn" name "(" [ parameter { "," parameter } ] ")" [ "->" type { "," type } ] body
+//! parameter  = name [ ":" type ]
+//! type       = ( "f64" | "f32" | "i64" | "bool" ) [ "[" size { "," size } "]" ]
+//! body       = "=" expression | "{" { statement ( ";" | newline ) } "}"
+//! expression = operand { operator operand } | "if" expression "then" expression "else" expression
 //! operand    = { "-" | "+" | "not" } primary { "[" subscript { "," subscript } "]" }
 //! primary    = number | name | call | "(" expression ")" | "[" expression { "," expression } "]"
 //! call       = function "(" arguments ")" | function "[" arguments "]"
+//!            | runner "(" name [ "," name ] { "," expression } [ "," ( "length" | "limit" ) "=" expression ] ")"
 //! arguments  = [ expression { "," expression } ] [ "," "axis" "=" expression ]
 //! subscript  = expression | [ expression ] ":" [ expression ] [ ":" expression ]
 //! ```
@@ -58,6 +63,23 @@
 //! logdet cholesky cholesky_solve(L, b) solve(A, b) lstsq(A, b) expm eigvalsh svdvals`; `logdet` is log|det A|.
 //! `reshape(x, [2, 3])`.
 //!
+//! **Own functions.** `fn area(r, h: f64[3]) = …` or `fn area(…) { t = …; return t, h }`, anywhere in the text; a
+//! parameter without a type is an `f64` scalar. A body reads its parameters and nothing else. A function may run itself
+//! if a branch ends it; it states the types of its results after `->` unless it gives one `f64` scalar:
+//! `fn times(x, n) = if n > 0 then x*times(x, n - 1) else 1`. One that gives several is called by `a, b = f(x)`.
+//!
+//! `if condition then a else b` takes one condition and runs one branch; `where` chooses element by element, and
+//! computes both. These run functions of the text:
+//!
+//! - `while(condition, step, x, a)`: repeats step while condition holds. Both take what is carried, then what stays;
+//!   step gives what is carried, however many that are. `while(condition, step, x, a, limit=100)` fails beyond 100 steps.
+//! - `scan(step, x, sequence, a)`: step takes what is carried, an element (along the first axis) of each sequence, what
+//!   stays, and gives what is carried, then outputs, which are stacked. `scan(step, x, a, length=10)` without sequences.
+//! - `map(f, sequence, a)`: of every element along the first axis, stacked.
+//! - `grad(f, x, a)`, `jacobian(f, x, a)`, `hessian(f, x, a)`: derivatives of f in its first parameter.
+//! - `root(g, start, a)`: the x with g(x, a) = 0 by Newton's method. `fixed_point(f, start, a)`: the x with x = f(x, a).
+//!   `linear_solve(A, b, a)`: the x with A(x, a) = b, for a linear function A. Their derivatives are exact.
+//!
 //! **Powers** with a constant exponent −1, ½, 1, 2, 3 or 4 become products and roots, `e^x` the exponential
 //! function; all others are `power`, whose derivative with a constant integer exponent holds for negative bases, too.
 //!
@@ -65,12 +87,18 @@
 
 mod ast;
 mod call;
+mod definition;
 mod error;
 mod function;
+#[cfg(test)]
+mod function_tests;
 mod lexer;
 mod lower;
 mod names;
 mod parser;
+mod run;
+mod runner;
+mod scope;
 mod statement;
 mod subscript;
 #[cfg(test)]
@@ -84,6 +112,7 @@ use crate::{
     tensor::{Dtype, Type},
 };
 use ast::Ast;
+use definition::Definition;
 use error::Fault;
 
 pub use error::Error;
@@ -93,10 +122,11 @@ pub use error::Error;
 /// # Errors
 /// The first place that does not fit, and how to repair it.
 pub fn parse(source: &str) -> Result<Program, Error> {
-    let ast = parser::parse(source).map_err(|fault| fault.locate(source))?;
+    let (ast, definitions) = parser::parse(source).map_err(|fault| fault.locate(source))?;
     Ok(Program {
         source: source.to_owned(),
         ast,
+        definitions,
     })
 }
 
@@ -105,6 +135,7 @@ pub fn parse(source: &str) -> Result<Program, Error> {
 pub struct Program {
     source: String,
     ast: Ast,
+    definitions: Vec<Definition>,
 }
 
 impl Program {
@@ -184,6 +215,7 @@ impl Program {
     }
 
     fn lower(&self, builder: &GraphBuilder, inputs: &[Expr]) -> Result<Vec<Expr>, Error> {
-        lower::lower(&self.ast, builder, inputs).map_err(|fault| fault.locate(&self.source))
+        lower::lower(&self.ast, &self.definitions, builder, inputs)
+            .map_err(|fault| fault.locate(&self.source))
     }
 }

@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 
 use super::ast::{Ast, ExprId, Input, Node, Operator, Subscript};
+use super::definition::Definition;
 use super::error::{Fault, Span};
-use super::function::{Function, nearest_function};
+use super::function::{Function, nearest, nearest_function};
 use super::lexer::{Lexeme, Token, tokenize};
+use super::scope::{Body, Frame};
 
 /// Brackets, powers and signs nested deeper than this are refused: the parser recurses over them.
 const MAX_DEPTH: usize = 200;
 
 /// Names with a meaning of their own.
-pub(super) const KEYWORDS: &[&str] = &["return", "and", "or", "not"];
+pub(super) const KEYWORDS: &[&str] = &["return", "and", "or", "not", "if", "then", "else", "fn"];
 
 /// How tightly operators bind, loosest first.
 pub(super) mod binding {
@@ -26,7 +28,7 @@ pub(super) mod binding {
     pub const POWER: u8 = 8;
 }
 
-pub(super) fn parse(source: &str) -> Result<Ast, Fault> {
+pub(super) fn parse(source: &str) -> Result<(Ast, Vec<Definition>), Fault> {
     let mut parser = Parser {
         source,
         lexemes: tokenize(source)?,
@@ -36,9 +38,15 @@ pub(super) fn parse(source: &str) -> Result<Ast, Fault> {
         names: HashMap::new(),
         used: Vec::new(),
         unnamed: None,
+        body: Body::Text,
+        outer: Vec::new(),
+        functions: HashMap::new(),
+        definitions: Vec::new(),
+        runs: Vec::new(),
     };
+    parser.find_functions();
     parser.statements()?;
-    Ok(parser.ast)
+    Ok((parser.ast, parser.definitions))
 }
 
 /// What a name stands for.
@@ -51,7 +59,7 @@ pub(super) enum Meaning {
 }
 
 pub(super) struct Parser<'a> {
-    source: &'a str,
+    pub source: &'a str,
     pub lexemes: Vec<Lexeme>,
     pub position: usize,
     depth: usize,
@@ -61,6 +69,16 @@ pub(super) struct Parser<'a> {
     pub used: Vec<bool>,
     /// The expression statement, of which there may be one, last.
     pub unnamed: Option<(ExprId, Span)>,
+    /// What the tree at hand belongs to.
+    pub body: Body,
+    /// The trees around it, innermost last.
+    pub outer: Vec<Frame>,
+    /// Positions of the functions that the text defines, wherever it does.
+    pub functions: HashMap<String, usize>,
+    /// Those defined so far.
+    pub definitions: Vec<Definition>,
+    /// What the function at hand runs.
+    pub runs: Vec<usize>,
 }
 
 impl Parser<'_> {
@@ -156,6 +174,7 @@ impl Parser<'_> {
                 self.position += 1;
                 return self.expression(binding::SIGN);
             }
+            Token::Name if self.text() == "if" => return self.branches(),
             Token::Name if self.text() == "not" => {
                 self.position += 1;
                 let operand = self.expression(binding::NOT)?;
@@ -186,7 +205,7 @@ impl Parser<'_> {
             }
             Token::LeftBracket => {
                 self.position += 1;
-                let (elements, _) = self.arguments(Token::RightBracket, &span, false)?;
+                let (elements, _) = self.arguments(Token::RightBracket, &span, None)?;
                 if elements.is_empty() {
                     return Err(Fault::new(
                         span.start..self.previous_end(),
@@ -203,6 +222,15 @@ impl Parser<'_> {
                 span,
                 format!("an expression is missing before `{}`", self.text()),
             )),
+            Token::RightBrace if self.body != Body::Text => Err(Fault::new(
+                span,
+                format!("an expression is missing before `{}`", self.text()),
+            )),
+            Token::LeftBrace | Token::RightBrace => Err(Fault::new(
+                span,
+                format!("`{}` has no meaning in an expression", self.text()),
+            )
+            .help("group with parentheses")),
             _ => Err(
                 Fault::new(span, format!("`{}` has no left operand", self.text()))
                     .help("a long line is continued after an operator or within brackets"),
@@ -215,11 +243,19 @@ impl Parser<'_> {
         let span = self.span();
         let name = self.text().to_owned();
         if KEYWORDS.contains(&name.as_str()) {
-            return Err(Fault::new(span, format!("`{name}` does not fit here")));
+            let fault = Fault::new(span, format!("`{name}` does not fit here"));
+            return Err(match name.as_str() {
+                "then" | "else" => fault.help("write if condition then a else b"),
+                "fn" => fault.help("define it in a statement of its own: fn f(x) = expression"),
+                _ => fault,
+            });
         }
         self.position += 1;
         if let Some(function) = Function::named(&name) {
             return self.call(function, &name, span);
+        }
+        if self.runs_functions(&name) && self.peek() == Token::LeftParen {
+            return self.run(&name, span);
         }
         if self.peek() == Token::LeftParen {
             let variable = self.names.contains_key(&name);
@@ -228,13 +264,21 @@ impl Parser<'_> {
                     .help(format!("to multiply, write {name}*(…)"))
             } else {
                 let fault = Fault::new(span, format!("unknown function `{name}`"));
-                match nearest_function(&name) {
+                let own = self.functions.keys().map(String::as_str);
+                match nearest(&name, own).or_else(|| nearest_function(&name)) {
                     Some(nearest) => fault.help(format!("did you mean `{nearest}`?")),
-                    None => fault.help(format!("to multiply, write {name}*(…)")),
+                    None => fault.help(format!(
+                        "to multiply, write {name}*(…); to define it, fn {name}(x) = expression"
+                    )),
                 }
             });
         }
-        match self.names.get(&name) {
+        self.resolve(&name, span)
+    }
+
+    /// The value of a variable.
+    pub fn resolve(&mut self, name: &str, span: Span) -> Result<ExprId, Fault> {
+        match self.names.get(name) {
             Some(&Meaning::Definition(definition)) => {
                 self.used[definition] = true;
                 Ok(self.ast.names[definition].1)
@@ -242,19 +286,34 @@ impl Parser<'_> {
             Some(&Meaning::Input(input)) => Ok(self.ast.push(Node::Input(input), span)),
             Some(&Meaning::Constant(value)) => Ok(self.ast.push(Node::Number(value), span)),
             None => {
-                let (meaning, node) = match name.as_str() {
-                    "pi" => constant(std::f64::consts::PI),
-                    "e" => constant(std::f64::consts::E),
+                let known = self.visible(name);
+                let (meaning, node) = match name {
+                    "pi" if !known => constant(std::f64::consts::PI),
+                    "e" if !known => constant(std::f64::consts::E),
+                    _ if self.functions.contains_key(name) => {
+                        return Err(Fault::new(span, format!("`{name}` is a function"))
+                            .help(format!("call it: {name}(x, y)")));
+                    }
+                    _ if self.body == Body::Function => {
+                        let problem = format!("`{name}` is no parameter of this function");
+                        return Err(Fault::new(span, problem).help(
+                            "a body reads its parameters only: add it to them, and to the calls",
+                        ));
+                    }
+                    _ if let Some(number) = self.number_around(name) => {
+                        self.mark_around(name);
+                        constant(number)
+                    }
                     _ => {
                         let input = self.ast.inputs.len();
                         self.ast.inputs.push(Input {
-                            name: name.clone(),
+                            name: name.to_owned(),
                             span: span.clone(),
                         });
                         (Meaning::Input(input), Node::Input(input))
                     }
                 };
-                self.names.insert(name, meaning);
+                self.names.insert(name.to_owned(), meaning);
                 Ok(self.ast.push(node, span))
             }
         }
@@ -272,7 +331,8 @@ impl Parser<'_> {
             }
         };
         self.position += 1;
-        let (arguments, axis) = self.arguments(closing, &opening, function.takes_axis())?;
+        let axis = function.takes_axis().then_some("axis");
+        let (arguments, axis) = self.arguments(closing, &opening, axis)?;
         let whole = span.start..self.previous_end();
         if !function.arity().contains(&arguments.len()) {
             let count = match arguments.len() {
@@ -297,15 +357,15 @@ impl Parser<'_> {
         Ok(self.ast.push(call, whole))
     }
 
-    /// Expressions between commas up to the closing bracket, with `axis = …` last where it is allowed.
-    fn arguments(
+    /// Expressions between commas up to the closing bracket, with `keyword = …` last where there is one.
+    pub fn arguments(
         &mut self,
         closing: Token,
         opening: &Span,
-        axis_allowed: bool,
+        keyword: Option<&str>,
     ) -> Result<(Vec<ExprId>, Option<ExprId>), Fault> {
         let mut arguments = Vec::new();
-        let mut axis = None;
+        let mut named = None;
         loop {
             if self.eat(closing) {
                 break;
@@ -314,18 +374,18 @@ impl Parser<'_> {
                 .lexemes
                 .get(self.position + 1)
                 .is_some_and(|next| next.token == Token::Assign);
-            if axis_allowed && assigned && self.peek_name() == Some("axis") {
+            if assigned && keyword.is_some() && self.peek_name() == keyword {
                 self.position += 2;
-                axis = Some(self.expression(binding::ANY)?);
+                named = Some(self.expression(binding::ANY)?);
             } else {
                 arguments.push(self.expression(binding::ANY)?);
             }
-            if axis.is_some() || !self.eat(Token::Comma) {
+            if named.is_some() || !self.eat(Token::Comma) {
                 self.close(closing, opening)?;
                 break;
             }
         }
-        Ok((arguments, axis))
+        Ok((arguments, named))
     }
 
     /// `[i]`, `[a:b]`, `[i, a:b:s]` behind a value.
@@ -369,7 +429,7 @@ impl Parser<'_> {
     }
 
     /// Takes the closing bracket of the one at `opening`.
-    fn close(&mut self, closing: Token, opening: &Span) -> Result<(), Fault> {
+    pub fn close(&mut self, closing: Token, opening: &Span) -> Result<(), Fault> {
         if self.eat(closing) {
             return Ok(());
         }

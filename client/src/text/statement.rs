@@ -1,10 +1,11 @@
 //! Statements, and what of them is a result.
 
-use super::ast::Output;
-use super::error::Fault;
+use super::ast::{ExprId, Output};
+use super::error::{Fault, Span};
 use super::function::Function;
 use super::lexer::Token;
 use super::parser::{KEYWORDS, Meaning, Parser, binding};
+use super::scope::Body;
 
 /// The output's name when the text gives none.
 const UNNAMED_OUTPUT: &str = "f";
@@ -13,8 +14,14 @@ impl Parser<'_> {
     pub fn statements(&mut self) -> Result<(), Fault> {
         loop {
             while self.eat(Token::Newline) || self.eat(Token::Semicolon) {}
-            if self.peek() == Token::End {
+            let ends = self.body == Body::Function && self.peek() == Token::RightBrace;
+            if self.peek() == Token::End || ends {
                 break;
+            }
+            if self.peek_name() == Some("fn") {
+                self.function_definition()?;
+                self.end_of_statement()?;
+                continue;
             }
             if let Some((_, span)) = &self.unnamed {
                 return Err(Fault::new(
@@ -30,7 +37,10 @@ impl Parser<'_> {
             self.statement()?;
             self.end_of_statement()?;
         }
-        self.name_outputs()
+        match self.body {
+            Body::Text => self.name_outputs(),
+            _ => Ok(()),
+        }
     }
 
     fn statement(&mut self) -> Result<(), Fault> {
@@ -39,9 +49,25 @@ impl Parser<'_> {
         let assigned = self.lexemes[self.position..]
             .get(1)
             .is_some_and(|next| next.token == Token::Assign);
-        if name.is_some() && self.is_function_definition() {
-            return Err(Fault::new(span, "functions cannot be defined")
-                .help("write name = expression: names without a definition are inputs"));
+        if let Some(name) = name.as_ref().filter(|_| self.is_function_definition()) {
+            return Err(Fault::new(span, "a function is defined with `fn`")
+                .help(format!("write fn {name}(x) = expression")));
+        }
+        if let Some(names) = self.several_names() {
+            for (name, span) in &names {
+                self.check_free(name, span.clone())?;
+            }
+            self.position += 2 * names.len();
+            let values = self.several_results(names.len())?;
+            for ((name, span), value) in names.into_iter().zip(values) {
+                if matches!(self.names.get(&name), Some(Meaning::Definition(_))) {
+                    return Err(Fault::new(span, format!("`{name}` has a value already"))
+                        .help("choose another name: a value never changes"));
+                }
+                self.check_not_read(&name)?;
+                self.define(name, value);
+            }
+            return Ok(());
         }
         let (Some(name), true) = (name, assigned) else {
             let value = self.expression(binding::ANY)?;
@@ -49,16 +75,51 @@ impl Parser<'_> {
             return Ok(());
         };
 
-        if KEYWORDS.contains(&name.as_str()) || Function::named(&name).is_some() {
+        self.check_free(&name, span)?;
+        self.position += 2;
+        let value = self.expression(binding::ANY)?;
+        self.check_not_read(&name)?;
+        self.define(name, value);
+        Ok(())
+    }
+
+    fn define(&mut self, name: String, value: ExprId) {
+        let definition = Meaning::Definition(self.ast.names.len());
+        self.names.insert(name.clone(), definition);
+        self.ast.names.push((name, value));
+        self.used.push(false);
+    }
+
+    /// A value is not made of itself.
+    fn check_not_read(&self, name: &str) -> Result<(), Fault> {
+        match self.names.get(name) {
+            Some(&Meaning::Input(input)) => Err(Fault::new(
+                self.ast.inputs[input].span.clone(),
+                format!("`{name}` is defined by itself"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a value may get this name.
+    fn check_free(&self, name: &str, span: Span) -> Result<(), Fault> {
+        if KEYWORDS.contains(&name)
+            || Function::named(name).is_some()
+            || self.functions.contains_key(name)
+        {
             return Err(Fault::new(
                 span,
                 format!("`{name}` is taken: it has a meaning of its own"),
             )
             .help("choose another name"));
         }
-        match self.names.get(&name) {
+        match self.names.get(name) {
             Some(Meaning::Definition(_)) => {
                 return Err(Fault::new(span, format!("`{name}` has a value already"))
+                    .help("choose another name: a value never changes"));
+            }
+            Some(&Meaning::Input(_)) if self.body == Body::Function => {
+                return Err(Fault::new(span, format!("`{name}` is a parameter"))
                     .help("choose another name: a value never changes"));
             }
             Some(&Meaning::Input(input)) => {
@@ -76,18 +137,6 @@ impl Parser<'_> {
             }
             None => {}
         }
-        self.position += 2;
-        let value = self.expression(binding::ANY)?;
-        if let Some(&Meaning::Input(input)) = self.names.get(&name) {
-            return Err(Fault::new(
-                self.ast.inputs[input].span.clone(),
-                format!("`{name}` is defined by itself"),
-            ));
-        }
-        let definition = Meaning::Definition(self.ast.names.len());
-        self.names.insert(name.clone(), definition);
-        self.ast.names.push((name, value));
-        self.used.push(false);
         Ok(())
     }
 
@@ -105,6 +154,14 @@ impl Parser<'_> {
     fn end_of_statement(&mut self) -> Result<(), Fault> {
         match self.peek() {
             Token::Semicolon | Token::Newline | Token::End => Ok(()),
+            Token::RightBrace if self.body == Body::Function => Ok(()),
+            // What follows the body of a function needs nothing between.
+            _ if self.lexemes[..self.position]
+                .last()
+                .is_some_and(|last| last.token == Token::RightBrace) =>
+            {
+                Ok(())
+            }
             Token::RightParen | Token::RightBracket => Err(Fault::new(
                 self.span(),
                 format!("`{}` closes nothing", self.text()),
@@ -147,11 +204,25 @@ impl Parser<'_> {
         }
         self.end_of_statement()?;
         while self.eat(Token::Newline) || self.eat(Token::Semicolon) {}
-        if self.peek() != Token::End {
-            return Err(Fault::new(
-                self.span(),
-                "nothing can follow the return statement",
-            ));
+        let end = match self.body {
+            Body::Function => Token::RightBrace,
+            _ => Token::End,
+        };
+        if self.peek() != end && self.peek() != Token::End {
+            return Err(
+                Fault::new(self.span(), "nothing can follow the return statement")
+                    .help("put it before, or remove it"),
+            );
+        }
+        if self.body == Body::Function {
+            let items = items.into_iter().enumerate();
+            self.ast
+                .outputs
+                .extend(items.map(|(i, (_, value, _))| Output {
+                    name: i.to_string(),
+                    value,
+                }));
+            return Ok(());
         }
         let alone = items.len() == 1;
         for (name, value, span) in items {

@@ -388,9 +388,9 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ("[1, 2; 3]", "`;` within brackets", ";", "[[1, 2], [3, 4]]"),
     (
         "f(x) = x^2",
-        "functions cannot be defined",
+        "a function is defined with `fn`",
         "f",
-        "write name = expression",
+        "write fn f(x) = expression",
     ),
     (
         "x = 1; x = 2",

@@ -47,9 +47,9 @@ pub mod tape;
 pub mod tensor;
 pub mod transform;
 
-pub use check::{Certificate, CheckRequest, Curve, Verdict, check};
+pub use check::{Certificate, CheckRequest, Curve, CustomRule, Verdict, check};
 pub use error::{Culprit, Error, StopReason};
-pub use execute::{Arguments, Block, Program, Scratch, Stop, compile};
+pub use execute::{Arguments, Block, Counts, Program, Scratch, Stop, compile};
 pub use graph::{
     Function, FunctionSource, Graph, GraphBuilder, GraphId, Limits, NodeSource, Signature,
     Statistics, Violation,

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     store::TensorStore,
 };
-use gradient_engine::{Certificate, CheckRequest, Curve, Method, Verdict};
+use gradient_engine::{Certificate, CheckRequest, Curve, CustomRule, Method, Verdict};
 use gradient_proto::v1 as pb;
 
 /// Steps of one check.
@@ -101,6 +101,20 @@ pub fn encode(
         dot_product_error: certificate.dot_product_error,
         hessian_asymmetry: certificate.hessian_asymmetry,
         reason: certificate.reason,
+        custom_rules: certificate
+            .custom_rules
+            .into_iter()
+            .map(custom_rule)
+            .collect(),
+    }
+}
+
+fn custom_rule(rule: CustomRule) -> pb::CustomRuleVerdict {
+    pb::CustomRuleVerdict {
+        function: rule.function,
+        error: rule.error,
+        passed: rule.passed,
+        reason: rule.reason,
     }
 }
 

@@ -114,6 +114,8 @@ pub fn statistics(statistics: &Statistics) -> pb::GraphStatistics {
                 count,
             })
             .collect(),
+        functions: statistics.functions,
+        function_nodes: statistics.function_nodes,
     }
 }
 
@@ -138,7 +140,20 @@ pub fn description(graph: &Registered) -> pb::GetGraphResponse {
             })
             .collect(),
         statistics: Some(statistics(&graph.statistics)),
+        functions: engine.functions().iter().map(function).collect(),
         ..Default::default()
+    }
+}
+
+fn function(function: &engine::Function) -> pb::FunctionSignature {
+    let body = &function.body;
+    let parameters = body.inputs().iter().map(|input| &input.ty);
+    let results = (0..body.outputs().len()).map(|i| body.output_type(i));
+    pb::FunctionSignature {
+        name: function.name.clone(),
+        parameters: parameters.map(encode_type).collect(),
+        results: results.map(encode_type).collect(),
+        nodes: body.arena().node_count() as u64,
     }
 }
 

@@ -210,13 +210,18 @@ fn decode_derivative(wire: &pb::Derivative, at: &dyn Display, names: &Names) -> 
     };
     let list = |names: &[String], field: &str| -> Result<Vec<u32>> {
         let names = names.iter().enumerate();
-        names
-            .map(|(i, name)| position(name, &format_args!("{path}.{field}[{i}]")))
-            .collect()
+        let found = names.map(|(i, name)| position(name, &format_args!("{path}.{field}[{i}]")));
+        let mut found: Vec<u32> = found.collect::<Result<_>>()?;
+        // Blocks come in the order of the function, however the node lists them.
+        found.sort_unstable();
+        Ok(found)
     };
     let keys = |map: &HashMap<String, pb::Tensor>, field: &str| -> Result<Vec<u32>> {
-        let mut found = map
-            .keys()
+        let mut names: Vec<&String> = map.keys().collect();
+        // The same request gets the same error.
+        names.sort_unstable();
+        let mut found = names
+            .into_iter()
             .map(|name| position(name, &format_args!("{path}.{field}")))
             .collect::<Result<Vec<u32>>>()?;
         found.sort_unstable();

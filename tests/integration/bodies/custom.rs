@@ -1,9 +1,12 @@
 //! Derivatives that a client gives for a function: they hold wherever it is called, whatever its body says.
 
 use super::{answers, by, graph, near, scalars};
-use gradient_engine::{Control, FunctionId, FunctionSource, Graph, Layout, Method, Product};
+use gradient_engine::{
+    Certificate, CheckRequest, Control, FunctionId, FunctionSource, Graph, Layout, Method, Op,
+    Options, Product, Scratch, Stop, Tensor, ValueId, check,
+};
 use gradient_tests::engine::{evaluate, numbers};
-use gradient_tests::functions::{Write, function, number};
+use gradient_tests::functions::{FunctionBuilder, Write, function, number};
 
 /// Functions: x², whose derivative is said to be 10 x, by tangents or by cotangents; that rule; a step of a loop.
 fn functions(by_cotangents: bool) -> Vec<FunctionSource> {
@@ -86,4 +89,92 @@ fn a_clients_derivative_holds_inside_a_derivative() {
             near(&[got.value, got.gradient[0], got.hessian[0]], &want, 1e-13);
         }
     }
+}
+
+fn certified(graph: &Graph, x: f64) -> Certificate {
+    let request = CheckRequest {
+        outputs: vec![0],
+        wrt: vec![0],
+        steps: vec![],
+        tolerance: 0.0,
+        options: Options::default(),
+    };
+    let x = scalars(&[x]);
+    let x: Vec<_> = x.iter().map(Tensor::as_ref).collect();
+    let (mut scratch, stop) = (Scratch::default(), Stop::default());
+    check(graph, &request, &x, None, &mut scratch, &stop).expect("checks")
+}
+
+/// Function 0 is `body` of one number, with its derivative by `rule`, of number, result and tangent or cotangent.
+fn ruled(
+    by_cotangents: bool,
+    body: impl FnOnce(&mut FunctionBuilder, [ValueId; 1]) -> ValueId,
+    rule: impl FnOnce(&mut FunctionBuilder, [ValueId; 3]) -> ValueId,
+) -> Graph {
+    let mut own = function("own", [number()], body);
+    match by_cotangents {
+        true => own.custom_vjp = Some(FunctionId(1)),
+        false => own.custom_jvp = Some(FunctionId(1)),
+    }
+    let rule = function("rule", [number(), number(), number()], rule);
+    graph(vec![own, rule], [("x", &[])], |g, [x]| g.call(0, &[x]))
+}
+
+#[test]
+fn a_clients_derivative_is_held_against_the_automatic_one() {
+    for by_cotangents in [false, true] {
+        let rule = if by_cotangents {
+            "custom_vjp"
+        } else {
+            "custom_jvp"
+        };
+        // x² with 2 x t, with 10 x t, and with one that is off in the ninth digit: differences do not see that.
+        for (factor, agrees) in [(2.0, true), (10.0, false), (2.0 + 4e-8, false)] {
+            let square = ruled(
+                by_cotangents,
+                |f, [x]| f.mul(x, x),
+                |f, [x, _, t]| {
+                    let product = f.mul(x, t);
+                    f.scale(factor, product)
+                },
+            );
+            let found = certified(&square, 0.75);
+            let [own] = &found.custom_rules[..] else {
+                panic!("one rule, got {:?}", found.custom_rules)
+            };
+            assert_eq!((&own.function[..], own.passed), ("own", agrees), "{own:?}");
+            near(&[own.error], &[factor / 2.0 - 1.0], 1e-6);
+            assert_eq!(found.passed, agrees, "{}", found.reason);
+            let told = if agrees {
+                "agree"
+            } else {
+                "disagree: the Jacobian changes by"
+            };
+            assert!(
+                own.reason.starts_with(rule) && own.reason.contains(told),
+                "{own:?}"
+            );
+        }
+        // √x at 0 by a rule that calls it 3: there is nothing to hold it against.
+        let root = ruled(
+            by_cotangents,
+            |f, [x]| f.plain(Op::Sqrt, &[x]),
+            |f, [_, _, t]| f.scale(3.0, t),
+        );
+        let found = certified(&root, 0.0);
+        let own = &found.custom_rules[0];
+        assert!(own.passed && own.error.is_nan(), "{own:?}");
+        assert!(own.reason.contains("not finite here"), "{own:?}");
+    }
+    let plain = graph(functions(false), [("x", &[])], |g, [x]| {
+        g.call(1, &[x, x, x])
+    });
+    // Nobody calls the one that has a rule: it changes nothing.
+    let found = certified(&plain, 0.5);
+    assert!(
+        found
+            .custom_rules
+            .iter()
+            .all(|rule| rule.passed && rule.error == 0.0)
+    );
 }

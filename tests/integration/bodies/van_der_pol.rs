@@ -163,11 +163,20 @@ fn within(graph: &Graph, budget: u64) -> (Vec<f64>, u64) {
     std::fs::write("/proc/self/clear_refs", "5").expect("a process may forget its peak");
     let before = status("VmRSS");
     let begin = std::time::Instant::now();
-    let blocks = program.evaluate(&arguments, &mut Scratch::default(), &Stop::default());
+    let mut scratch = Scratch::default();
+    let blocks = program.evaluate(&arguments, &mut scratch, &Stop::default());
     let took = 1024 * status("VmHWM").saturating_sub(before);
+    // A step that is pulled back runs again for that.
+    let counts = scratch.counts;
+    let counted = (counts.steps + counts.pulled) as f64 / STEPS as f64;
     println!(
-        "budget {budget}: {took} bytes, {:?}, each step {factor} times",
+        "budget {budget}: {took} bytes, {:?}, each step {factor} times by the plan, {counted} counted",
         begin.elapsed()
+    );
+    assert_eq!(counts.pulled, STEPS);
+    assert!(
+        (2.0..=3.0).contains(&counted) && (counted - factor).abs() <= 0.01,
+        "each step ran {counted} times, {factor} by the plan"
     );
     let blocks = blocks.expect("evaluates").remove(0);
     let gradient = blocks.iter().map(|b| b.tensor.element(0)).collect();

@@ -129,16 +129,48 @@ fn tangents(names: &[&str]) -> P {
 }
 
 fn implicit(function: &str, tolerance: f64) -> A {
-    A::ImplicitRoot(Box::new(pb::Implicit {
+    A::ImplicitRoot(solved(function, tolerance))
+}
+
+fn solved(function: &str, tolerance: f64) -> Box<pb::Implicit> {
+    Box::new(pb::Implicit {
         function: function.into(),
         max_iterations: 0,
         tolerance,
+    })
+}
+
+fn mapped(function: &str, length: u64, sequences: u32) -> A {
+    A::Map(Box::new(pb::Map {
+        function: function.into(),
+        length,
+        sequences,
     }))
 }
 
 fn many(count: usize) -> Call {
     let all = (0..count).map(|i| function(&i.to_string(), &[f64s(&[])], vec![], &[0]));
     with(all.collect(), Op::Call, &[X], call("0"))
+}
+
+/// The Hessian of a sum of so many numbers, in all of them.
+fn wide(count: usize) -> Call {
+    let last = count as u32;
+    let parameters = vec![f64s(&[]); count];
+    let all = function("wide", &parameters, vec![node(Op::Negate, &[0])], &[last]);
+    let hessian = P::Hessian(pb::Hessian::default());
+    with(
+        vec![all],
+        Op::Derivative,
+        &vec![X; count],
+        derivative("wide", hessian),
+    )
+}
+
+/// A call that gives the same number so many times.
+fn call_of_many(count: usize) -> Call {
+    let many = function("many", &[f64s(&[])], vec![], &vec![0; count]);
+    with(vec![many], Op::Call, &[X], call("many"))
 }
 
 fn custom(jvp: &str) -> Call {
@@ -178,8 +210,24 @@ pub fn cases() -> Vec<Case> {
         "which result": ask(Op::Derivative, &[X, X], derivative("both", gradient("", &[]))) => InvalidArgument at "graph.nodes[0].derivative.product.gradient.output", "has 2 results";
         "gradient of a function of vectors": ask(Op::Derivative, &[VECTOR], derivative("vector", gradient("", &[]))) => InvalidArgument at "graph.nodes[0].derivative.product", "not a floating-point scalar";
         "gradient of a bool": ask(Op::Derivative, &[X, X], derivative("less", gradient("", &[]))) => InvalidArgument at "graph.nodes[0].derivative.product", "no derivative";
+        "tangents of a bool": ask(Op::Derivative, &[X, X, X, X], derivative("less", tangents(&["0", "1"]))) => InvalidArgument at "graph.nodes[0].derivative.product", "nothing is left to differentiate";
+        "tangent of a name": ask(Op::Derivative, &[X, X, X], derivative("times", tangents(&["x"]))) => InvalidArgument at "graph.nodes[0].derivative.product.jacobian_vector_product.tangents", "no position";
+        "more blocks than a node has results": wide(300) => InvalidArgument at "graph.nodes[0].derivative.product", "90000 results";
+        "more results than a node has": call_of_many(70_000) => InvalidArgument at "graph.nodes[0]", "70000 results";
+        "parameter named twice": ask(Op::Derivative, &[X, X], derivative("times", gradient("0", &["1", "1"]))) => InvalidArgument at "graph.nodes[0].derivative.product", "named twice";
         "too few tangents": ask(Op::Derivative, &[X, X, X], derivative("times", tangents(&["0", "1"]))) => InvalidArgument at "graph.nodes[0].operands", "takes 4 arguments, 3 given";
         "implicit function of another type": ask(Op::ImplicitRoot, &[X, X], implicit("both", 0.0)) => InvalidArgument at "graph.nodes[0].implicit_root.function", "one result";
+        "unknown body": ask(Op::While, &[X, X], repeat("less", "tiems")) => InvalidArgument at "graph.nodes[0].while.body", "\"times\"";
+        "unknown step": ask(Op::Scan, &[X, VECTOR], scan("bth", 3, 1, 1)) => InvalidArgument at "graph.nodes[0].scan.function", "\"both\"";
+        "more sequences than operands": ask(Op::Scan, &[X, VECTOR], scan("both", 3, 1, 7)) => InvalidArgument at "graph.nodes[0].operands", "sequences";
+        "unknown row function": ask(Op::Map, &[VECTOR, VECTOR], mapped("tims", 3, 2)) => InvalidArgument at "graph.nodes[0].map.function", "\"times\"";
+        "row of another length": ask(Op::Map, &[VECTOR, VECTOR], mapped("times", 4, 2)) => InvalidArgument at "graph.nodes[0].operands[0]", "leading axis must be the length, 4";
+        "more rows than operands": ask(Op::Map, &[VECTOR, VECTOR], mapped("times", 3, 3)) => InvalidArgument at "graph.nodes[0].operands", "sequences";
+        "derivative of no function": ask(Op::Derivative, &[X, X], derivative("tims", gradient("0", &[]))) => InvalidArgument at "graph.nodes[0].derivative.function", "\"times\"";
+        "unknown fixed point": ask(Op::FixedPoint, &[X, X], A::FixedPoint(solved("tims", 0.0))) => InvalidArgument at "graph.nodes[0].fixed_point.function", "\"times\"";
+        "fixed point to no tolerance": ask(Op::FixedPoint, &[X, X], A::FixedPoint(solved("times", f64::NAN))) => InvalidArgument at "graph.nodes[0].fixed_point.tolerance", "no tolerance";
+        "unknown operator": ask(Op::LinearSolve, &[X, X], A::LinearSolve(solved("tims", 0.0))) => InvalidArgument at "graph.nodes[0].linear_solve.function", "\"times\"";
+        "operator to no tolerance": ask(Op::LinearSolve, &[X, X], A::LinearSolve(solved("times", f64::INFINITY))) => InvalidArgument at "graph.nodes[0].linear_solve.tolerance", "no tolerance";
         "negative tolerance": ask(Op::ImplicitRoot, &[X, X], implicit("times", -1.0)) => InvalidArgument at "graph.nodes[0].implicit_root.tolerance", "no tolerance";
         "function without a name": more(function("", &one, vec![], &[0])) => InvalidArgument at "graph.functions[4].name", "empty";
         "function named twice": more(function("times", &one, vec![], &[0])) => InvalidArgument at "graph.functions[4].name", "unique";

@@ -9,14 +9,14 @@ use gradient_tests::wire::{
 use pb::{Dtype, Op, TensorType, node::Attributes as A};
 
 /// The inputs of most graphs here.
-const X: u32 = 0;
-const Y: u32 = 1;
+pub const X: u32 = 0;
+pub const Y: u32 = 1;
 const PREDICATE: u32 = 2;
-const INDICES: u32 = 3;
+pub const INDICES: u32 = 3;
 const SINGLE: u32 = 4;
-const MATRIX: u32 = 5;
+pub const MATRIX: u32 = 5;
 /// The first node's result.
-const FIRST: u32 = 6;
+pub const FIRST: u32 = 6;
 
 fn inputs() -> Vec<(&'static str, TensorType)> {
     vec![
@@ -29,7 +29,7 @@ fn inputs() -> Vec<(&'static str, TensorType)> {
     ]
 }
 
-fn nodes(nodes: Vec<pb::Node>) -> Call {
+pub fn nodes(nodes: Vec<pb::Node>) -> Call {
     let last = FIRST + nodes.len() as u32 - 1;
     Call::Register(Some(graph(&inputs(), nodes, &[("f", last)])))
 }
@@ -38,7 +38,7 @@ fn plain(op: Op, operands: &[u32]) -> Call {
     nodes(vec![node(op, operands)])
 }
 
-fn with(op: Op, operands: &[u32], attributes: A) -> Call {
+pub fn with(op: Op, operands: &[u32], attributes: A) -> Call {
     nodes(vec![node_with(op, operands, attributes)])
 }
 
@@ -64,7 +64,7 @@ fn reduce(axes: &[u32]) -> A {
     }))
 }
 
-fn reshape(shape: &[u64]) -> A {
+pub fn reshape(shape: &[u64]) -> A {
     A::Reshape(Box::new(pb::Reshape {
         shape: shape.to_vec(),
     }))
@@ -303,6 +303,7 @@ fn attributes() -> Vec<Case> {
         "contracted and batch": with(Op::DotGeneral, &[MATRIX, MATRIX], dot([&[1], &[1]], [&[0], &[1]])) => InvalidArgument at "graph.nodes[0].dot_general.rhs_batch", "named twice";
         "contracted against nothing": with(Op::DotGeneral, &[X, X], dot([&[0], &[]], [&[], &[]])) => InvalidArgument at "graph.nodes[0].dot_general.rhs_contracting", "they pair up";
         "contracted against another size": with(Op::DotGeneral, &[MATRIX, X], dot([&[0], &[0]], [&[], &[]])) => InvalidArgument at "graph.nodes[0].dot_general.rhs_contracting", "size 2";
+        "left batch beyond": with(Op::DotGeneral, &[X, X], dot([&[], &[]], [&[1], &[0]])) => InvalidArgument at "graph.nodes[0].dot_general.lhs_batch", "rank 1";
         "batch of another size": with(Op::DotGeneral, &[MATRIX, X], dot([&[], &[]], [&[0], &[0]])) => InvalidArgument at "graph.nodes[0].dot_general.rhs_batch", "dimension 0 of the left has size 2";
 
         "gather with no dimensions": gather(windows) => InvalidArgument at "graph.nodes[0].gather.start_index_map", "components";

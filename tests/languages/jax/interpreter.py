@@ -21,17 +21,18 @@ ARITHMETIC, ELEMENTARY, SINGLE = EPS, 4 * EPS, 2.0**-24
 
 # --- A mark at a node whose error may be larger than that of its parts ---
 
-# The operand; of its value and of its slope, relative errors that the node may have.
+# The operand; of its value and of its slope, relative errors that the node may have. `norm`: relative to the largest
+# element of the matrix, zeros included.
 mark_p = core.Primitive("mark")
 mark_p.def_abstract_eval(lambda x, **_: x)
 mark_p.def_impl(lambda x, **_: x)
 mlir.register_lowering(mark_p, lambda ctx, x, **_: [x])
 
 
-def _mark_jvp(primals, tangents, value, slope):
-    y = mark_p.bind(primals[0], value=value, slope=slope)
+def _mark_jvp(primals, tangents, value, slope, norm=False):
+    y = mark_p.bind(primals[0], value=value, slope=slope, norm=norm)
     t = tangents[0]
-    return y, t if isinstance(t, ad.Zero) else mark_p.bind(t, value=slope, slope=slope)
+    return y, t if isinstance(t, ad.Zero) or slope == 0 else mark_p.bind(t, value=slope, slope=slope)
 
 
 ad.primitive_jvps[mark_p] = _mark_jvp
@@ -42,6 +43,11 @@ ad.primitive_transposes[mark_p] = lambda ct, x, **sizes: [
 
 def mark(x, value, slope):
     return mark_p.bind(x, value=value, slope=slope) if jnp.issubdtype(x.dtype, jnp.floating) else x
+
+
+def nearby(matrix):
+    """What a backward stable factorisation in f64 answers for: a matrix that differs by roundings of its norm."""
+    return mark_p.bind(matrix, value=EPS, slope=0.0, norm=True)
 
 
 # --- Functions that JAX lacks, by SciPy ---
@@ -116,7 +122,10 @@ class Interpreter:
         if name == "while":
             return self._while(params, xs)
         if name == "mark":
-            return [self._rounded(xs[0], np.abs(xs[0]), params["value"])]
+            size = np.abs(xs[0])
+            if params.get("norm"):
+                size = np.max(size, (-2, -1), keepdims=True, initial=0)
+            return [self._rounded(xs[0], size, params["value"])]
         if name == "bitcast_convert_type":
             xs = [np.asarray(xs[0], eqn.invars[0].aval.dtype)]
         if name == "host":

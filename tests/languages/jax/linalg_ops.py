@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from interpreter import nearby
 from ops import op
 
 
@@ -189,17 +190,22 @@ def _squares(name, run, positive=False, shapes=SQUARES):
 
 _squares("cholesky", lambda at, a: (lax.linalg.cholesky(_from_lower(a), symmetrize_input=False),), True)
 _squares("inverse", lambda at, a: (jnp.linalg.inv(a),))
-# By cofactors: exact derivatives at singular matrices, too.
+# By cofactors: exact derivatives at singular matrices, too. The service takes the determinant from an LU, its
+# derivatives from a singular value decomposition: exact ones of a matrix nearby.
 
 
 def _determinant(a):
+    return _by_minors(nearby(a))
+
+
+def _by_minors(a):
     n = a.shape[-1]
     if n == 1:
         return a[..., 0, 0]
     total = 0
     for j in range(n):
         minor = jnp.concatenate([a[..., 1:, :j], a[..., 1:, j + 1 :]], -1)
-        total = total + (-1) ** j * a[..., 0, j] * _determinant(minor)
+        total = total + (-1) ** j * a[..., 0, j] * _by_minors(minor)
     return total
 
 

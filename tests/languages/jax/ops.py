@@ -15,7 +15,7 @@ SPECIAL = {
     *("norm_cdf", "norm_ppf", "log_ndtr", "zeta", "erfcx_derivative", "log_ndtr_derivative", "polygamma_difference"),
     *("zeta_derivative", "bessel_jn_derivative", "bessel_yn_derivative", "bessel_ine_derivative", "igamma_grad_a"),
     *("igamma_grad_x", "betainc_grad_x", "betainc_grad_a", "betainc_grad_b", "betainc_grad_aa", "betainc_grad_ab"),
-    *("betainc_grad_bb", "sinc_derivative"),
+    *("betainc_grad_bb", "betainc_kernel", "sinc_derivative"),
 }
 # Where infinities and NaN end up depends on the algorithm: not in graphs that hold some.
 FINITE_ONLY = SPECIAL | {

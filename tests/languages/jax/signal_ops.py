@@ -84,8 +84,13 @@ for _name, _f in {"max_pool": _max_pool, "average_pool": _average_pool}.items():
 
 
 def _turns(n, k):
-    angle = -2 * np.pi * np.outer(np.arange(k), np.arange(n)) / n
-    return np.cos(angle), np.sin(angle)
+    """Cosines and sines of -2 pi j l / n. Exact where they are 0 or 1, and a turn back has the same digits."""
+    steps = np.outer(np.arange(k), np.arange(n)) % n
+    quarters = np.minimum(steps, n - steps) * 4
+    angle = np.pi / 2 * quarters / n
+    cos = np.where(quarters == n, 0.0, np.cos(angle))
+    sin = np.where(quarters == 2 * n, 0.0, np.sin(angle))
+    return cos, np.where(2 * steps > n, sin, -sin)
 
 
 def _fft(at, x, sign=1.0, scale=1.0):

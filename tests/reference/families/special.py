@@ -313,6 +313,17 @@ def beta_density(a, b, x):
         return mp.exp(front)
 
 
+def beta_kernel(a, b, x):
+    """The density over a b / (a + b), its gradient and Hessian, in one list."""
+    with mp.workprec(mp.prec + 200):
+        front = (a - 1) * mp.log(x) + (b - 1) * mp.log1p(-x) - loggamma(a + 1) - loggamma(b + 1) + loggamma(a + b + 1)
+        h, s, t = mp.exp(front), psi(0, a + b + 1), psi(1, a + b + 1)
+        p, q, r = mp.log(x) - psi(0, a + 1) + s, mp.log1p(-x) - psi(0, b + 1) + s, (a - 1) / x - (b - 1) / (1 - x)
+        aa, bb, xx = t - psi(1, a + 1), t - psi(1, b + 1), -(a - 1) / x**2 - (b - 1) / (1 - x) ** 2
+        second = [p * p + aa, p * q + t, p * r + 1 / x, q * q + bb, q * r - 1 / (1 - x), r * r + xx]
+        return [h * y for y in [1, p, q, r, *second]]
+
+
 def triples(d, n=1):
     def shared(count, low, high, draw):
         return zip(draw(low, high, count), draw(low, high, count), d.linear(0, 1, count))
@@ -325,6 +336,13 @@ def triples(d, n=1):
     points += [(a, b, 1 - t) for (a, b), t in zip(d.pairs(d.linear(0, 5, 15), d.linear(0, 5, 15)), d.log(1e-15, 0.1, 15))]
     points += [(2000.0, 3000.0, 0.41), (1.0, 1.0, 0.3), (0.5, 0.5, 0.5), (1.0, 2.0, 0.25), (3.0, 1.0, 0.75), (1e-8, 1e-8, 0.5), (1e-8, 2.0, 0.3)]
     return [p for p in points if 0 < p[2] < 1]
+
+
+def small_triples(d):
+    """Parameters of which one or both are small, x at the edges too."""
+    pairs = d.pairs(d.log(1e-12, 1e-2, 20), d.log(1e-12, 1e-2, 20)) + d.pairs(d.log(1e-12, 1e-2, 20), d.log(0.1, 50, 20))
+    x = d.linear(0, 1, 24) + d.log(1e-20, 0.1, 8) + [1 - t for t in d.log(1e-15, 0.1, 8)]
+    return [p for (a, b), t in zip(pairs, x) for p in [(a, b, t), (b, a, t)]]
 
 
 # Bessel functions.
@@ -536,8 +554,9 @@ ENTRIES = [
     beta_entry("betainc_grad_aa", 2, 0, triples(Draw("betainc_grad_aa"))),
     beta_entry("betainc_grad_ab", 1, 1, triples(Draw("betainc_grad_ab"))),
     beta_entry("betainc_grad_bb", 0, 2, triples(Draw("betainc_grad_bb"))),
-    # Third derivatives of betainc are not accurate for small parameters (graph.proto says so): none below 2e-3 here.
-    numeric(beta_density, [p for p in triples(Draw("betainc_grad_x")) if min(p[:2]) > 2e-3], "betainc_grad_x", bits=300),
+    numeric(beta_density, triples(Draw("betainc_grad_x")) + small_triples(Draw("betainc_grad_x small")), "betainc_grad_x", bits=300),
+    Entry("betainc_kernel", lambda *p: beta_kernel(*p)[0], triples(Draw("betainc_kernel")) + small_triples(Draw("betainc_kernel small")),
+          first=lambda *p: beta_kernel(*p)[1:4], second=lambda *p: beta_kernel(*p)[4:]),
     cylinder("bessel_i0e", scaled_i, 0, i_points),
     cylinder("bessel_i1e", scaled_i, 1, i_points),
     cylinder("bessel_j0", J, 0, j_points(0)),

@@ -137,6 +137,9 @@ fn text(answer: &CheckDerivativesResponse, curves: &[Curve], output: &Output) ->
     for verdict in &answer.verdicts {
         text += &format!("{}: {}\n", name(verdict), verdict.reason);
     }
+    for rule in &answer.custom_rules {
+        text += &format!("function {}: {}\n", rule.function, rule.reason);
+    }
     text += &format!(
         "dot-product identity {}, asymmetry of the Hessian {}\n{}: {}\n",
         scientific(answer.dot_product_error),
@@ -160,7 +163,8 @@ fn scientific(x: f64) -> String {
 }
 
 /// `{"graph_id", "passed", "reason", "dot_product_error", "hessian_asymmetry", "verdicts": [{"output", "wrt",
-/// "passed", "reason", "best": {"step", "error"}, "complex_step_error", "curve": [{"step", "error"}]}]}`.
+/// "passed", "reason", "best": {"step", "error"}, "complex_step_error", "curve": [{"step", "error"}]}],
+/// "custom_rules": [{"function", "error", "passed", "reason"}]}`.
 fn as_json(answer: &CheckDerivativesResponse) -> Value {
     let point =
         |c: &StepError| json!({ "step": render::number(c.step), "error": render::number(c.error) });
@@ -175,6 +179,14 @@ fn as_json(answer: &CheckDerivativesResponse) -> Value {
             "curve": verdict.curve.iter().map(point).collect::<Vec<_>>(),
         })
     });
+    let rules = answer.custom_rules.iter().map(|rule| {
+        json!({
+            "function": rule.function,
+            "error": render::number(rule.error),
+            "passed": rule.passed,
+            "reason": rule.reason,
+        })
+    });
     json!({
         "graph_id": answer.graph_id,
         "passed": answer.passed,
@@ -182,5 +194,6 @@ fn as_json(answer: &CheckDerivativesResponse) -> Value {
         "dot_product_error": render::number(answer.dot_product_error),
         "hessian_asymmetry": render::number(answer.hessian_asymmetry),
         "verdicts": verdicts.collect::<Vec<_>>(),
+        "custom_rules": rules.collect::<Vec<_>>(),
     })
 }

@@ -9,6 +9,7 @@ use crate::{
     failure::Usage,
     function::{Batch, Function},
     output::Output,
+    show::function_count,
     target::Target,
 };
 
@@ -40,6 +41,8 @@ pub async fn run(args: Args, target: &Target, output: &Output) -> anyhow::Result
             "live_inputs": statistics.live_inputs,
             "outputs": statistics.outputs,
             "operations": statistics.operations,
+            "functions": statistics.functions,
+            "function_nodes": statistics.function_nodes,
         }));
     }
     // In a pipe the id alone: id=$(gradient register graph.json).
@@ -52,12 +55,13 @@ pub async fn run(args: Args, target: &Target, output: &Output) -> anyhow::Result
         "was registered before"
     };
     output.print(&format!(
-        "{}\n{known}: {} of {} nodes live, n = {}, m = {}, {} operations",
+        "{}\n{known}: {} of {} nodes live, n = {}, m = {}, {} operations{}",
         registered.graph_id,
         statistics.live_nodes,
         statistics.nodes,
         statistics.live_inputs,
         statistics.outputs,
-        statistics.operations
+        statistics.operations,
+        function_count(statistics)
     ))
 }

@@ -79,6 +79,24 @@ fn type_text(tensor_type: &Option<Type>) -> String {
     tensor_type.as_ref().map_or("?".into(), Type::to_string)
 }
 
+fn type_of(message: &proto::TensorType) -> String {
+    type_text(&Type::from_proto(message))
+}
+
+fn types_text(types: &[proto::TensorType]) -> String {
+    types.iter().map(type_of).collect::<Vec<_>>().join(", ")
+}
+
+/// `; 2 functions of 7 nodes` for graphs that have some.
+pub fn function_count(statistics: &proto::GraphStatistics) -> String {
+    let nodes = statistics.function_nodes;
+    match statistics.functions {
+        0 => String::new(),
+        1 => format!("; 1 function of {nodes} nodes"),
+        count => format!("; {count} functions of {nodes} nodes"),
+    }
+}
+
 fn op_word(op: proto::Op) -> String {
     word(op.as_str_name(), "OP_").replace('-', "_")
 }
@@ -104,18 +122,29 @@ fn as_text(
     );
     let statistics = shown.statistics.clone().unwrap_or_default();
     text += &format!(
-        "{} nodes, {} live; n = {}, m = {}; {} operations\n\n",
+        "{} nodes, {} live; n = {}, m = {}; {} operations{}\n\n",
         statistics.nodes,
         statistics.live_nodes,
         statistics.live_inputs,
         statistics.outputs,
-        statistics.operations
+        statistics.operations,
+        function_count(&statistics)
     );
     let counts = statistics
         .op_counts
         .iter()
         .map(|count| [op_word(count.op()), count.count.to_string()]);
     text += &output.table(["operation", "nodes"], counts);
+    if !shown.functions.is_empty() {
+        let rows = shown.functions.iter().map(|function| {
+            let [takes, gives] =
+                [&function.parameters, &function.results].map(|types| types_text(types));
+            let signature = format!("({takes}) -> ({gives})");
+            [function.name.clone(), signature, function.nodes.to_string()]
+        });
+        let table = output.table(["function", "signature", "nodes"], rows);
+        text += &format!("\n\n{table}");
+    }
     if let Some(graph) = graph {
         text += &format!("\n\n{graph}");
     }
@@ -142,6 +171,15 @@ fn as_json(
         .iter()
         .map(|count| (op_word(count.op()), count.count.into()))
         .collect();
+    let functions: Vec<Value> = shown
+        .functions
+        .iter()
+        .map(|function| {
+            let [parameters, results] = [&function.parameters, &function.results]
+                .map(|types| types.iter().map(type_of).collect::<Vec<_>>());
+            json!({ "name": function.name, "parameters": parameters, "results": results, "nodes": function.nodes })
+        })
+        .collect();
     Ok(json!({
         "graph_id": shown.graph_id,
         "name": signature.name.trim(),
@@ -153,6 +191,8 @@ fn as_json(
         "live_outputs": statistics.outputs,
         "operations": statistics.operations,
         "op_counts": counts,
+        "functions": functions,
+        "function_nodes": statistics.function_nodes,
         "listing": shown.listing,
         "graph": graph.map(graph_file::to_json).transpose()?,
     }))

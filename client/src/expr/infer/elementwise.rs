@@ -36,7 +36,7 @@ pub(super) fn arity(op: Op) -> Option<usize> {
         O::Clamp | O::Fma | O::Betainc | O::ScaledPower | O::PolygammaDifference => 3,
         O::ZetaDerivative | O::BesselJnDerivative | O::BesselYnDerivative => 3,
         O::BesselIneDerivative | O::IgammaGradA | O::IgammaGradX => 3,
-        O::BetaincGradX | O::BetaincGradA | O::BetaincGradB => 3,
+        O::BetaincGradX | O::BetaincGradA | O::BetaincGradB | O::BetaincKernel => 3,
         O::BetaincGradAa | O::BetaincGradAb | O::BetaincGradBb => 3,
         _ => return None,
     })

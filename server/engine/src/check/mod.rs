@@ -1,9 +1,11 @@
 //! Floor 7: holds derivatives against everything that they must agree with.
 
 mod curve;
+mod custom;
 mod identities;
 mod verdict;
 
+pub use custom::CustomRule;
 pub use verdict::{Certificate, Curve, Verdict};
 
 use crate::error::Error;
@@ -109,6 +111,9 @@ pub fn check(
         });
     }
     let exact = exact_jacobian(graph, request, &options, point, scratch, stop)?;
+    let rules = custom::rules(graph, request, &exact, |graph| {
+        exact_jacobian(graph, request, &options, point, scratch, stop)
+    })?;
     let mut differenced = Differenced {
         differences,
         point,
@@ -136,6 +141,7 @@ pub fn check(
         dot_product_error,
         hessian_asymmetry,
         tight,
+        rules,
     ))
 }
 

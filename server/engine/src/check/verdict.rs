@@ -1,5 +1,6 @@
 //! Errors of one block, and the sentence about them.
 
+use super::custom::CustomRule;
 use crate::graph::Graph;
 use crate::tensor::TensorType;
 use std::collections::HashSet;
@@ -45,14 +46,25 @@ pub struct Certificate {
     pub hessian_asymmetry: f64,
     /// One sentence.
     pub reason: String,
+    /// One for each function with a derivative of its own.
+    pub custom_rules: Vec<CustomRule>,
 }
 
 impl Certificate {
-    pub(super) fn new(verdicts: Vec<Verdict>, dot: f64, asymmetry: f64, tight: f64) -> Self {
+    pub(super) fn new(
+        verdicts: Vec<Verdict>,
+        dot: f64,
+        asymmetry: f64,
+        tight: f64,
+        custom_rules: Vec<CustomRule>,
+    ) -> Self {
         // NaN is within nothing.
         let holds = |x: f64| x <= tight;
         let failed = verdicts.iter().filter(|v| !v.passed).count();
-        let reason = if failed > 0 {
+        let wrong = custom_rules.iter().find(|rule| !rule.passed);
+        let reason = if let Some(rule) = wrong {
+            format!("function {:?}: {}", rule.function, rule.reason)
+        } else if failed > 0 {
             format!("{failed} of {} blocks disagree", verdicts.len())
         } else if !holds(dot) {
             format!(
@@ -65,11 +77,12 @@ impl Certificate {
                 .into()
         };
         Self {
-            passed: failed == 0 && holds(dot) && holds(asymmetry),
+            passed: failed == 0 && wrong.is_none() && holds(dot) && holds(asymmetry),
             verdicts,
             dot_product_error: dot,
             hessian_asymmetry: asymmetry,
             reason,
+            custom_rules,
         }
     }
 }

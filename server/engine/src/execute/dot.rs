@@ -41,42 +41,32 @@ pub(super) fn run<T: Element>(
     let [a_lanes, b_lanes] = [0, 1].map(|k| memory.lanes_of(step.operands[k].slot));
     let batches = [offsets(&plan.batch[0]), offsets(&plan.batch[1])];
     let (m, n, k) = (plan.rows.len(), plan.columns.len(), plan.inner[0].len());
-    let steps = (
-        plan.rows.single(),
-        plan.columns.single(),
-        plan.inner[0].single(),
-        plan.inner[1].single(),
-    );
-    if let (Some((_, row)), Some((_, column)), Some((_, a_inner)), Some((_, b_inner))) = steps
-        && m * n * k >= SMALL
-        && [TypeId::of::<f64>(), TypeId::of::<f32>()].contains(&TypeId::of::<T>())
+    let floats = [TypeId::of::<f64>(), TypeId::of::<f32>()].contains(&TypeId::of::<T>());
+    let even = Even::of(plan).filter(|_| floats);
+    if let Some(even) = even
+        && let Some(calls) = calls(even, [m, n, k], [a_lanes, b_lanes], lanes)
     {
-        let rows_a_call = (CALL / (n * k).max(1)).clamp(1, m);
         for (i, (&a_base, &b_base)) in batches[0].iter().zip(&batches[1]).enumerate() {
-            for lane in 0..lanes {
-                let of = |own: usize| if own == 1 { 0 } else { lane };
-                for first in (0..m).step_by(rows_a_call) {
-                    let rows = rows_a_call.min(m - first);
-                    ticker.tick(rows * n * k / 4)?;
-                    let left = Matrix {
-                        cells: a,
-                        start: (a_base + first * row) * a_lanes + of(a_lanes),
-                        row: row * a_lanes,
-                        column: a_inner * a_lanes,
-                    };
-                    let right = Matrix {
-                        cells: b,
-                        start: b_base * b_lanes + of(b_lanes),
-                        row: b_inner * b_lanes,
-                        column: column * b_lanes,
-                    };
-                    let result = Matrix {
-                        cells: out,
-                        start: (i * m + first) * n * lanes + lane,
-                        row: n * lanes,
-                        column: lanes,
-                    };
-                    multiply(&result, &left, &right, rows, n, k);
+            let sizes = [m * n * lanes, a_lanes, b_lanes];
+            for call in calls.iter(i, [a_base, b_base], sizes) {
+                let matrix = |cells, at: Steps| Matrix {
+                    cells,
+                    start: at.start,
+                    row: at.row,
+                    column: at.column,
+                };
+                let (left, right) = if calls.swapped { (b, a) } else { (a, b) };
+                let mut out = matrix(out, call.out);
+                let mut left = matrix(left, call.left);
+                let right = matrix(right, call.right);
+                let [rows, columns, inner] = calls.sizes;
+                let rows_a_call = (CALL / (columns * inner).max(1)).clamp(1, rows);
+                for first in (0..rows).step_by(rows_a_call) {
+                    let some = rows_a_call.min(rows - first);
+                    ticker.tick(some * columns * inner / 4)?;
+                    multiply(&out, &left, &right, some, columns, inner);
+                    out.start += some * out.row;
+                    left.start += some * left.row;
                 }
             }
         }
@@ -92,20 +82,180 @@ pub(super) fn run<T: Element>(
         for &row in &rows {
             for &column in &columns {
                 ticker.tick(k * lanes)?;
-                for lane in 0..lanes {
-                    let (a_lane, b_lane) = (lane % a_lanes, lane % b_lanes);
-                    let sum = inner.iter().fold(T::ZERO, |sum, &(ak, bk)| {
-                        let x = a[(a_base + row + ak) * a_lanes + a_lane].get();
-                        let y = b[(b_base + column + bk) * b_lanes + b_lane].get();
-                        sum + T::times(x, y)
-                    });
-                    out[o + lane].set(T::narrow(sum));
+                let (a_at, b_at) = (a_base + row, b_base + column);
+                let mut lane = 0;
+                // A few lanes side by side; each sums in the same order as alone.
+                while lane + SIDE <= lanes {
+                    sums::<T, SIDE>(
+                        &out[o + lane..],
+                        lane,
+                        [a, b],
+                        [a_at, b_at],
+                        [a_lanes, b_lanes],
+                        &inner,
+                    );
+                    lane += SIDE;
+                }
+                while lane < lanes {
+                    sums::<T, 1>(
+                        &out[o + lane..],
+                        lane,
+                        [a, b],
+                        [a_at, b_at],
+                        [a_lanes, b_lanes],
+                        &inner,
+                    );
+                    lane += 1;
                 }
                 o += lanes;
             }
         }
     }
     Ok(())
+}
+
+/// Lanes whose sums are carried side by side.
+const SIDE: usize = 8;
+
+/// Sums of `S` lanes from `lane` on.
+fn sums<T: Element, const S: usize>(
+    out: &[Cell<T>],
+    lane: usize,
+    cells: [&[Cell<T>]; 2],
+    at: [usize; 2],
+    lanes: [usize; 2],
+    inner: &[(usize, usize)],
+) {
+    let [a, b] = cells;
+    let mut sums = [T::ZERO; S];
+    let own = |lanes: usize| if lanes == 1 { (0, 0) } else { (lane, 1) };
+    let ((a_first, a_step), (b_first, b_step)) = (own(lanes[0]), own(lanes[1]));
+    for &(ak, bk) in inner {
+        let a = &a[(at[0] + ak) * lanes[0] + a_first..];
+        let b = &b[(at[1] + bk) * lanes[1] + b_first..];
+        for (s, sum) in sums.iter_mut().enumerate() {
+            *sum = *sum + T::times(a[s * a_step].get(), b[s * b_step].get());
+        }
+    }
+    for (out, sum) in out.iter().zip(sums) {
+        out.set(T::narrow(sum));
+    }
+}
+
+/// Steps of rows, columns, and of what is summed over on both sides, in elements.
+#[derive(Clone, Copy)]
+struct Even {
+    row: usize,
+    column: usize,
+    inner: [usize; 2],
+}
+
+impl Even {
+    fn of(plan: &DotPlan) -> Option<Self> {
+        let step = |view: &Strided| Some(view.single()?.1);
+        Some(Self {
+            row: step(&plan.rows)?,
+            column: step(&plan.columns)?,
+            inner: [step(&plan.inner[0])?, step(&plan.inner[1])?],
+        })
+    }
+}
+
+/// Where a matrix begins in its memory, and its steps.
+#[derive(Clone, Copy, Default)]
+struct Steps {
+    start: usize,
+    row: usize,
+    column: usize,
+}
+
+/// Products of plain matrices that make up one with lanes.
+struct Calls {
+    /// Rows, columns, and what is summed over.
+    sizes: [usize; 3],
+    /// Number of products for one element of the batch dimensions.
+    count: usize,
+    /// Whether the right operand stands on the left.
+    swapped: bool,
+    out: Steps,
+    left: Steps,
+    right: Steps,
+    /// From one product to the next.
+    by: [usize; 3],
+}
+
+struct Call {
+    out: Steps,
+    left: Steps,
+    right: Steps,
+}
+
+impl Calls {
+    /// The products of element `i` of the batch dimensions. `sizes`: elements of its result, lanes of the operands.
+    fn iter(&self, i: usize, bases: [usize; 2], sizes: [usize; 3]) -> impl Iterator<Item = Call> {
+        let [a, b] = [bases[0] * sizes[1], bases[1] * sizes[2]];
+        let (left, right) = if self.swapped { (b, a) } else { (a, b) };
+        let moved = |at: Steps, by: usize| Steps {
+            start: at.start + by,
+            ..at
+        };
+        (0..self.count).map(move |c| Call {
+            out: moved(self.out, i * sizes[0] + c * self.by[0]),
+            left: moved(self.left, left + c * self.by[1]),
+            right: moved(self.right, right + c * self.by[2]),
+        })
+    }
+}
+
+/// How `gemm` does it, if there is enough to do for it. Lanes of one operand alone are columns beside its own.
+fn calls(even: Even, [m, n, k]: [usize; 3], of: [usize; 2], lanes: usize) -> Option<Calls> {
+    let steps = |row: usize, column: usize| Steps {
+        start: 0,
+        row,
+        column,
+    };
+    let [a_lanes, b_lanes] = of;
+    let calls = match of {
+        [1, b_lanes] if lanes > 1 && b_lanes == lanes && (n == 1 || even.column == 1) => Calls {
+            sizes: [m, n * lanes, k],
+            count: 1,
+            swapped: false,
+            out: steps(n * lanes, 1),
+            left: steps(even.row, even.inner[0]),
+            right: steps(even.inner[1] * lanes, 1),
+            by: [0; 3],
+        },
+        [1, b_lanes] if lanes > 1 && b_lanes == lanes => Calls {
+            sizes: [m, lanes, k],
+            count: n,
+            swapped: false,
+            out: steps(n * lanes, 1),
+            left: steps(even.row, even.inner[0]),
+            right: steps(even.inner[1] * lanes, 1),
+            by: [lanes, 0, even.column * lanes],
+        },
+        // Turned round: the right operand's columns are rows.
+        [a_lanes, 1] if lanes > 1 && a_lanes == lanes => Calls {
+            sizes: [n, lanes, k],
+            count: m,
+            swapped: true,
+            out: steps(lanes, 1),
+            left: steps(even.column, even.inner[1]),
+            right: steps(even.inner[0] * lanes, 1),
+            by: [n * lanes, 0, even.row * lanes],
+        },
+        _ => Calls {
+            sizes: [m, n, k],
+            count: lanes,
+            swapped: false,
+            out: steps(n * lanes, lanes),
+            left: steps(even.row * a_lanes, even.inner[0] * a_lanes),
+            right: steps(even.inner[1] * b_lanes, even.column * b_lanes),
+            by: [1, usize::from(a_lanes > 1), usize::from(b_lanes > 1)],
+        },
+    };
+    // The same for every number of lanes: small products sum in the order of the elements, alone or in a batch.
+    (m * n * k >= SMALL).then_some(calls)
 }
 
 impl<T> Matrix<'_, T> {

@@ -1,4 +1,4 @@
-use super::control::Record;
+use super::control::{Counts, Record};
 use crate::tape::{Place, Sizes, Slot};
 use crate::tensor::DType;
 use std::cell::{Cell, RefCell};
@@ -11,6 +11,8 @@ pub struct Scratch {
     bool: [Vec<bool>; 2],
     i64: [Vec<i64>; 2],
     records: Vec<RefCell<Option<Record>>>,
+    /// How often the last evaluation ran functions and steps of loops.
+    pub counts: Counts,
 }
 
 /// What is kept for the next evaluation; the rest goes back to the allocator.

@@ -16,6 +16,7 @@ mod scan;
 mod stop;
 mod structural;
 
+pub use control::Counts;
 pub use dual::Evaluator;
 pub use memory::Scratch;
 pub use method::{

@@ -1,4 +1,6 @@
-use super::control::{complete, complete_derivative, complete_implicit, control_cost, costs};
+use super::control::{
+    check_results, complete, complete_derivative, complete_implicit, control_cost, costs,
+};
 use super::{
     Arena, Function, FunctionSource, Graph, Input, NodeId, Output, Signature, TypeId, function,
 };
@@ -308,6 +310,7 @@ impl GraphBuilder {
         self.arena
             .infer(op, operands, attributes, &mut self.types)
             .map_err(refuse)?;
+        check_results(self.types.len()).map_err(refuse)?;
         let result = self.arena.push(op, operands, attributes, &self.types);
         for i in 0..self.types.len() as u32 {
             let value = ValueId(result.0 + i);

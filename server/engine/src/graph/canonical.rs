@@ -1,8 +1,9 @@
 //! The normal form and its hash: two graphs that compute the same thing the same way have one id.
 
+use super::callees::{Callees, Digest};
 use super::function::callees;
 use super::interner::{mix, node_hash};
-use super::{Function, Graph, NodeRef};
+use super::{Graph, NodeRef};
 use crate::op::{Attributes, ControlKind, FunctionId, Product, ValueId, is_commutative};
 use crate::tensor::{DType, Tensor, TensorType};
 use hashbrown::HashTable;
@@ -55,7 +56,7 @@ impl Graph {
     pub fn id(&self) -> GraphId {
         let mut hasher = blake3::Hasher::new();
         let mut buffer = Vec::with_capacity(1 << 16);
-        let mut callees = Callees::new(self.functions());
+        let mut callees = Callees::new(self);
         put_bytes(&mut buffer, VERSION.as_bytes());
         put_graph(self, &mut callees, &mut buffer, &mut hasher);
         // Functions in the order in which they are met; each may name more of them.
@@ -83,7 +84,7 @@ fn put_graph(
 ) {
     let mut encoder = Encoder {
         graph,
-        order: structural_hashes(graph, &callees.hashes),
+        order: structural_hashes(graph, callees.hashes()),
         callees,
         numbers: vec![UNNUMBERED; graph.arena().len()],
         sharing: HashTable::with_capacity(graph.arena().node_count()),
@@ -104,108 +105,8 @@ fn put_graph(
     }
 }
 
-/// Rounds in which functions are told apart by what they run: so deep a difference is seen.
-const ROUNDS: usize = 16;
-
-/// The functions of a graph, numbered as they are met; equal ones are one.
-struct Callees {
-    /// What each computes. A collision costs two functions their difference only with 128 bits of bad luck.
-    hashes: Vec<u128>,
-    numbers: HashMap<u128, u64>,
-    /// Positions in the graph's list, by number.
-    order: Vec<usize>,
-}
-
-impl Callees {
-    fn new(functions: &[Function]) -> Self {
-        let mut hashes = vec![0u128; functions.len()];
-        for _ in 0..if functions.is_empty() { 0 } else { ROUNDS } {
-            hashes = functions
-                .iter()
-                .map(|f| function_hash(f, &hashes))
-                .collect();
-        }
-        Self {
-            hashes,
-            numbers: HashMap::new(),
-            order: Vec::new(),
-        }
-    }
-
-    fn number(&mut self, f: FunctionId) -> u64 {
-        let next = self.order.len() as u64;
-        let number = *self.numbers.entry(self.hashes[f.index()]).or_insert(next);
-        if number == next {
-            self.order.push(f.index());
-        }
-        number
-    }
-}
-
-/// What a function computes, given that of those it runs.
-fn function_hash(function: &Function, of: &[u128]) -> u128 {
-    let body = &function.body;
-    let mut hasher = blake3::Hasher::new();
-    let mut bytes = Vec::new();
-    for input in body.inputs() {
-        put_type(&mut bytes, &input.ty);
-    }
-    // Types tell apart what values computed alike do not.
-    let values = strong_hashes(body, of);
-    for output in body.outputs() {
-        put_type(&mut bytes, body.arena().ty(output.value));
-        bytes.extend_from_slice(&values[output.value.index()].to_le_bytes());
-    }
-    for rule in [function.custom_jvp, function.custom_vjp] {
-        let hash = rule.map_or(1, |f| of[f.index()]);
-        bytes.extend_from_slice(&hash.to_le_bytes());
-    }
-    hasher.update(&bytes);
-    short(&hasher)
-}
-
-fn short(hasher: &blake3::Hasher) -> u128 {
-    let hash = hasher.finalize();
-    let bytes: [u8; 16] = hash.as_bytes()[..16].try_into().expect("16 bytes");
-    u128::from_le_bytes(bytes)
-}
-
-/// A hash of what each value of a body computes, strong enough to stand for it.
-fn strong_hashes(graph: &Graph, functions: &[u128]) -> Vec<u128> {
-    let arena = graph.arena();
-    let mut hashes = vec![0u128; arena.len()];
-    for (i, input) in graph.inputs().iter().enumerate() {
-        hashes[input.value.index()] = 1 + i as u128;
-    }
-    let needed = arena.needed(graph.outputs().iter().map(|o| o.value));
-    let mut bytes = Vec::new();
-    for node in arena.nodes().filter(|n| needed[n.result.index()]) {
-        bytes.clear();
-        put(&mut bytes, node.op.number().into());
-        put_type(&mut bytes, node.ty);
-        put_attributes(&mut bytes, node.attributes);
-        put_bodies(&mut bytes, node.attributes, |f, bytes| {
-            bytes.extend_from_slice(&functions[f.index()].to_le_bytes());
-        });
-        let mut operands: Vec<u128> = node.operands.iter().map(|v| hashes[v.index()]).collect();
-        if is_commutative(node.op) {
-            operands.sort_unstable();
-        }
-        for operand in operands {
-            bytes.extend_from_slice(&operand.to_le_bytes());
-        }
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&bytes);
-        let hash = short(&hasher);
-        for (i, result) in node.results().enumerate() {
-            hashes[result.index()] = hash.wrapping_add(i as u128);
-        }
-    }
-    hashes
-}
-
 /// What a node with bodies says of them; `function` writes each.
-fn put_bodies(
+pub(super) fn put_bodies(
     buffer: &mut Vec<u8>,
     attributes: &Attributes,
     mut function: impl FnMut(FunctionId, &mut Vec<u8>),
@@ -270,7 +171,7 @@ const UNNUMBERED: u32 = u32::MAX;
 
 /// A hash of what each value computes, to order commutative operands by. A collision costs two spellings of one
 /// function their common id, never two functions their difference.
-fn structural_hashes(graph: &Graph, functions: &[u128]) -> Vec<u64> {
+fn structural_hashes(graph: &Graph, functions: &[Digest]) -> Vec<u64> {
     let arena = graph.arena();
     let mut hashes = vec![0u64; arena.len()];
     for (i, input) in graph.inputs().iter().enumerate() {
@@ -287,7 +188,7 @@ fn structural_hashes(graph: &Graph, functions: &[u128]) -> Vec<u64> {
                 other if !callees(other).is_empty() => {
                     let mut bytes = Vec::new();
                     put_bodies(&mut bytes, other, |f, bytes| {
-                        bytes.extend_from_slice(&functions[f.index()].to_le_bytes());
+                        bytes.extend_from_slice(&functions[f.index()]);
                     });
                     bytes.hash(&mut hasher);
                 }
@@ -354,7 +255,7 @@ impl Encoder<'_> {
             return (self.graph.arena().attributes_id(node.id), bytes);
         }
         put_bodies(&mut bytes, node.attributes, |f, bytes| {
-            bytes.extend_from_slice(&self.callees.hashes[f.index()].to_le_bytes());
+            bytes.extend_from_slice(&self.callees.key(f));
         });
         (0, bytes)
     }
@@ -438,7 +339,7 @@ impl Encoder<'_> {
     }
 }
 
-fn put(buffer: &mut Vec<u8>, number: u64) {
+pub(super) fn put(buffer: &mut Vec<u8>, number: u64) {
     buffer.extend_from_slice(&number.to_le_bytes());
 }
 
@@ -452,7 +353,7 @@ fn put_list(buffer: &mut Vec<u8>, list: impl ExactSizeIterator<Item = u64>) {
     list.for_each(|n| put(buffer, n));
 }
 
-fn put_type(buffer: &mut Vec<u8>, ty: &TensorType) {
+pub(super) fn put_type(buffer: &mut Vec<u8>, ty: &TensorType) {
     buffer.push(match ty.dtype {
         DType::F64 => 1,
         DType::F32 => 2,
@@ -470,7 +371,7 @@ fn put_node(buffer: &mut Vec<u8>, node: NodeRef<'_>, operands: &[u32]) {
 }
 
 /// The result's type is encoded beside the attributes, so what follows from it is left out.
-fn put_attributes(buffer: &mut Vec<u8>, attributes: &Attributes) {
+pub(super) fn put_attributes(buffer: &mut Vec<u8>, attributes: &Attributes) {
     let wide = |list: &[u32]| -> Vec<u64> { list.iter().map(|&n| n.into()).collect() };
     // Dimensions whose order does not count.
     let sorted = |list: &[u32]| -> Vec<u64> {

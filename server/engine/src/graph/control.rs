@@ -3,7 +3,8 @@
 use super::{Function, FunctionSource, NodeSource, Signature};
 use crate::op::deeper;
 use crate::op::{
-    Attributes, Control, ControlKind, Derivative, FunctionId, Implicit, Infer, Problem, Product,
+    Attributes, Control, ControlKind, Derivative, FunctionId, Implicit, Infer, Place, Problem,
+    Product,
 };
 use crate::tensor::{DType, Shape, TensorType};
 
@@ -348,6 +349,45 @@ fn filled(derivative: &Derivative, of: &Signature) -> Result<Derivative, Problem
     Ok(filled)
 }
 
+/// Checks how many results a derivative has, before they are written down.
+fn check_blocks(derivative: &Derivative, of: &Signature) -> Result<(), Problem> {
+    let floats = |types: &[TensorType]| types.iter().filter(|ty| ty.dtype.is_float()).count();
+    let count = match &derivative.product {
+        Product::Value { outputs } => outputs.len(),
+        Product::Gradient { wrt, .. } | Product::Hvp { wrt, .. } => wrt.len(),
+        Product::Jacobian { outputs, wrt, .. } => outputs.len().saturating_mul(wrt.len()),
+        Product::Jvp { .. } => floats(&of.results),
+        Product::Vjp { .. } => floats(&of.parameters),
+        Product::Hessian { wrt, .. } => wrt.len().saturating_mul(wrt.len()),
+    };
+    match count {
+        0 => Err(Problem::attribute(
+            "product",
+            format!(
+                "nothing is left to differentiate: function {:?} has no parameter or no result of floating-point type",
+                of.name
+            ),
+        )),
+        _ => check_results(count).map_err(|problem| Problem {
+            place: Place::Attribute("product"),
+            ..problem
+        }),
+    }
+}
+
+/// Checks that a node can have so many results.
+pub(super) fn check_results(count: usize) -> Result<(), Problem> {
+    match count {
+        1..=MAX_RESULTS => Ok(()),
+        _ => Err(Problem::node(format!(
+            "{count} results; a node has at most {MAX_RESULTS}: stack them, or spread them over several nodes"
+        ))),
+    }
+}
+
+/// Results of one node.
+const MAX_RESULTS: usize = u16::MAX as usize;
+
 /// A client's derivative node with its types, or what is wrong with it.
 pub(super) fn complete_derivative(
     derivative: &Derivative,
@@ -356,6 +396,7 @@ pub(super) fn complete_derivative(
 ) -> Result<Derivative, Problem> {
     let derivative = &filled(derivative, of)?;
     let (xs, ys) = (&of.parameters, &of.results);
+    check_blocks(derivative, of)?;
     let given: Vec<TensorType> = operands.iter().map(|&ty| ty.clone()).collect();
     let with = |directions: u32, ty: &TensorType| match directions {
         0 => ty.clone(),

@@ -2,6 +2,7 @@
 
 mod arena;
 mod builder;
+mod callees;
 mod canonical;
 mod control;
 mod dependence;

@@ -17,6 +17,10 @@ pub struct Statistics {
     pub operations: u64,
     /// Live nodes of each operation, most frequent first.
     pub op_counts: Vec<(Op, u64)>,
+    /// Functions as sent.
+    pub functions: u64,
+    /// Nodes of all functions as sent.
+    pub function_nodes: u64,
 }
 
 impl Graph {
@@ -25,6 +29,7 @@ impl Graph {
         let arena = self.arena();
         let needed = arena.needed(self.outputs().iter().map(|o| o.value));
         let live = || arena.nodes().filter(|n| needed[n.result.index()]);
+        let functions = || self.functions().iter();
         let last = Op::ALL.iter().map(|&op| op as usize).max().unwrap_or(0);
         let mut counts = vec![0u64; last + 1];
         live().for_each(|node| counts[node.op as usize] += 1);
@@ -50,6 +55,10 @@ impl Graph {
                 .sum(),
             operations: live().map(|node| arena.cost(node)).sum(),
             op_counts,
+            functions: functions().count() as u64,
+            function_nodes: functions()
+                .map(|function| function.body.arena().node_count() as u64)
+                .sum(),
         }
     }
 }

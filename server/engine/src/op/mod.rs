@@ -3,6 +3,7 @@
 mod activation;
 mod arg_reduce;
 mod attributes;
+mod beta_density;
 mod bspline;
 mod by_line;
 mod compare;

@@ -17,11 +17,11 @@ use super::{
     Partial::{self, MinusOne, One, Over, Times, TimesNoNan, Unavailable, Zero},
     Rule, activation,
     activation::over_root_of_radius,
-    arg_reduce, bspline, compare, concatenate, constant, control, convert, convolution, cumulative,
-    diagonal, dot, doubling, dynamic_slice, einsum, fourier, gather, integer_pow, interpolate,
-    kernels, kinks, linalg, logical, matmul, moments, norm, normal, one_hot, pad, pool, products,
-    reduce, reverse, scatter, search_sorted, select, shape_ops, slice, softmax, sort, tile, top_k,
-    values, windows,
+    arg_reduce, beta_density, bspline, compare, concatenate, constant, control, convert,
+    convolution, cumulative, diagonal, dot, doubling, dynamic_slice, einsum, fourier, gather,
+    integer_pow, interpolate, kernels, kinks, linalg, logical, matmul, moments, norm, normal,
+    one_hot, pad, pool, products, reduce, reverse, scatter, search_sorted, select, shape_ops,
+    slice, softmax, sort, tile, top_k, values, windows,
 };
 use std::cell::Cell;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
@@ -217,24 +217,6 @@ macro_rules! ops {
 
 /// 1 / √(2π).
 const FRAC_1_SQRT_2PI: f64 = 0.398_942_280_401_432_7;
-
-/// log x - psi(a) + psi(a + b): the logarithmic derivative in a of the beta density, for its log x.
-fn betainc_score<'a>(log: E<'a>, a: E<'a>, b: E<'a>) -> E<'a> {
-    log - a.number(0.0).ternary(Op::PolygammaDifference, a, b)
-}
-
-/// The second derivative in a of the beta density over the density, for its log x: p² - psi'(a) + psi'(a + b) with the
-/// score p. Of a small a the two large terms would cancel: there psi(a) is psi(a + 1) - 1 / a.
-fn betainc_bend<'a>(log: E<'a>, a: E<'a>, b: E<'a>) -> E<'a> {
-    let one = a.number(1.0);
-    let plain = betainc_score(log, a, b).square() - one.ternary(Op::PolygammaDifference, a, b);
-    let (next, sum) = (a + 1.0, a + b);
-    let l = log - next.unary(Op::Digamma) + sum.unary(Op::Digamma);
-    let trigamma = |x: E<'a>| one.binary(Op::Polygamma, x);
-    let shifted = l.square() + 2.0 * l / a - trigamma(next) + trigamma(sum);
-    let is_small = a.share(Lt, one) * a.share(Lt, b);
-    is_small * shifted + (1.0 - is_small) * plain
-}
 
 /// What a row leaves out.
 const PLAIN: Elementwise = Elementwise {
@@ -446,34 +428,39 @@ ops! {
             |x, _| Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]))
         ], domain: [(0.5, 4.0), (0.5, 4.0), (0.1, 0.9)], cost: 2000, singular: true }
         BetaincGradX = 254 "betainc_grad_x" { value: incomplete_beta::grad_x, d: [
-            |x, y| Times(y * betainc_score(x[2].unary(Op::Log), x[0], x[1])),
-            |x, y| Times(y * betainc_score((-x[2]).unary(Op::Log1p), x[1], x[0])),
-            |x, y| Times(y * ((x[0] - 1.0) * (1.0 - x[2]) - (x[1] - 1.0) * x[2]) / (x[2] * (1.0 - x[2])))
+            |x, _| Times(beta_density::in_a(x)),
+            |x, _| Times(beta_density::in_b(x)),
+            |x, y| Times(y * beta_density::in_x(x))
+        ], domain: [(0.5, 4.0), (0.5, 4.0), (0.1, 0.9)], cost: 800, singular: true }
+        BetaincKernel = 260 "betainc_kernel" { value: incomplete_beta::kernel, d: [
+            |x, y| Times(y * beta_density::kernel_in_a(x)),
+            |x, y| Times(y * beta_density::kernel_in_b(x)),
+            |x, y| Times(y * beta_density::in_x(x))
         ], domain: [(0.5, 4.0), (0.5, 4.0), (0.1, 0.9)], cost: 800, singular: true }
         BetaincGradA = 255 "betainc_grad_a" { value: |a, b, x| incomplete_beta::derivative(In::A, a, b, x), d: [
             |x, _| Times(x[0].ternary(Op::BetaincGradAa, x[1], x[2])),
             |x, _| Times(x[0].ternary(Op::BetaincGradAb, x[1], x[2])),
-            |x, _| Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_score(x[2].unary(Op::Log), x[0], x[1]))
+            |x, _| Times(beta_density::in_a(x))
         ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000, singular: true }
         BetaincGradB = 256 "betainc_grad_b" { value: |a, b, x| incomplete_beta::derivative(In::B, a, b, x), d: [
             |x, _| Times(x[0].ternary(Op::BetaincGradAb, x[1], x[2])),
             |x, _| Times(x[0].ternary(Op::BetaincGradBb, x[1], x[2])),
-            |x, _| Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_score((-x[2]).unary(Op::Log1p), x[1], x[0]))
+            |x, _| Times(beta_density::in_b(x))
         ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000, singular: true }
         BetaincGradAa = 257 "betainc_grad_aa" { value: |a, b, x| incomplete_beta::derivative(In::AA, a, b, x), d: [
             |_, _| Unavailable,
             |_, _| Unavailable,
-            |x, _| { Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_bend(x[2].unary(Op::Log), x[0], x[1])) }
+            |x, _| Times(beta_density::in_aa(x))
         ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
         BetaincGradAb = 258 "betainc_grad_ab" { value: |a, b, x| incomplete_beta::derivative(In::AB, a, b, x), d: [
             |_, _| Unavailable,
             |_, _| Unavailable,
-            |x, _| { let (p, q) = (betainc_score(x[2].unary(Op::Log), x[0], x[1]), betainc_score((-x[2]).unary(Op::Log1p), x[1], x[0])); Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * (p * q + x[0].number(1.0).binary(Op::Polygamma, x[0] + x[1]))) }
+            |x, _| Times(beta_density::in_ab(x))
         ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
         BetaincGradBb = 259 "betainc_grad_bb" { value: |a, b, x| incomplete_beta::derivative(In::BB, a, b, x), d: [
             |_, _| Unavailable,
             |_, _| Unavailable,
-            |x, _| { Times(x[0].ternary(Op::BetaincGradX, x[1], x[2]) * betainc_bend((-x[2]).unary(Op::Log1p), x[1], x[0])) }
+            |x, _| Times(beta_density::in_bb(x))
         ], domain: [(1.5, 1.5), (2.5, 2.5), (0.1, 0.9)], cost: 2000 }
     }
     structural {

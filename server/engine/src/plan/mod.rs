@@ -1,6 +1,7 @@
 //! Floor 4: from products asked for to the cheapest graph that gives them, and why.
 
 pub mod coloring;
+mod cost;
 mod derive;
 mod differentiate;
 mod layout;
@@ -11,7 +12,9 @@ mod waist;
 
 pub(crate) use waist::PRODUCT_RATE;
 
-pub use derive::{Derivation, DerivedProduct, Group, Seed, SeedSource, derive, structure};
+pub use crate::transform::Parts;
+pub use cost::LANES;
+pub use derive::{Derivation, DerivedProduct, Group, Seed, SeedSource, across, derive, structure};
 pub use differentiate::differentiate;
 pub use layout::{BlockSource, Chain, Compressed, Coordinates, Entry, Factor, Part, Read};
 pub use request::{

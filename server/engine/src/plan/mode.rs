@@ -1,38 +1,11 @@
 //! Forward or reverse: the price of both, the choice, and the sentence that explains it.
 
+use super::cost::Price;
 use super::{Candidate, HvpMode, Mode, Plan};
-use crate::graph::Arena;
-use crate::op::ValueId;
 use std::time::Duration;
-
-/// Average nanoseconds of an elementary operation on the plain executor.
-const NS_PER_OPERATION: f64 = 1.5;
 
 /// Above this ratio of n to m the answer is clear, and the loser is not even written down.
 const CLEAR_RATIO: u64 = 4;
-
-/// Elementary operations of what `roots` need: (independent of `seeds`, dependent on them).
-pub fn price(
-    arena: &Arena,
-    roots: impl IntoIterator<Item = ValueId>,
-    seeds: &[ValueId],
-) -> (u64, u64) {
-    let needed = arena.needed(roots);
-    let mut moves = vec![false; arena.len()];
-    for seed in seeds {
-        moves[seed.index()] = true;
-    }
-    let (mut still, mut moving) = (0u64, 0u64);
-    for node in arena.nodes().filter(|n| needed[n.result.index()]) {
-        let i = node.result.index();
-        moves[i] = node.operands.iter().any(|v| moves[v.index()]);
-        let moved = moves[i];
-        node.results().for_each(|v| moves[v.index()] = moved);
-        let part = if moved { &mut moving } else { &mut still };
-        *part = part.saturating_add(arena.cost(node));
-    }
-    (still, moving)
-}
 
 /// What is worth pricing for n live inputs and m outputs: (forward, reverse). Of a large graph only one derivative
 /// is written down: a sweep costs about the same either way, so the smaller of n and m decides.
@@ -51,12 +24,26 @@ pub fn worth_pricing(forced: Option<Mode>, n: u64, m: u64, large: bool) -> (bool
 pub fn choose(forward: Option<Candidate>, reverse: Option<Candidate>) -> Vec<Candidate> {
     let mut candidates: Vec<Candidate> = [forward, reverse].into_iter().flatten().collect();
     // Stable: forward stands first.
-    candidates.sort_by_key(|c| c.operations);
+    candidates.sort_by_key(|c| c.nanoseconds);
     candidates
 }
 
 fn count(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Two digits of a time.
+pub fn time(nanoseconds: u64) -> String {
+    let (value, unit) = match nanoseconds {
+        0..1_000 => (nanoseconds as f64, "ns"),
+        1_000..1_000_000 => (nanoseconds as f64 / 1e3, "us"),
+        1_000_000..1_000_000_000 => (nanoseconds as f64 / 1e6, "ms"),
+        _ => (nanoseconds as f64 / 1e9, "s"),
+    };
+    match value < 10.0 && unit != "ns" {
+        true => format!("{value:.1} {unit}"),
+        false => format!("{value:.0} {unit}"),
+    }
 }
 
 /// "reverse: 1 output, 1000 inputs; 1 sweep instead of 1000".
@@ -80,16 +67,19 @@ pub fn reason(candidates: &[Candidate], forced: bool, n: u64, m: u64) -> String 
             "{name}: {sizes}; {} instead of {other}",
             count(own, "sweep")
         ),
-        Some(loser) if loser.operations == chosen.operations => format!(
-            "{name}: {sizes}; both modes cost {} operations, and ties go to forward, which keeps nothing in memory",
-            chosen.operations
+        Some(loser) if loser.nanoseconds == chosen.nanoseconds => format!(
+            "{name}: {sizes}; both modes cost {} operations, about {}, and ties go to forward, which keeps nothing in memory",
+            chosen.operations,
+            time(chosen.nanoseconds),
         ),
         Some(loser) => format!(
-            "{name}: {sizes}; {} of {} operations in all, the other mode's {} would cost {}",
+            "{name}: {sizes}; {} of {} operations in all, about {}, the other mode's {} would take {} and {}",
             count(own, "sweep"),
             chosen.operations,
+            time(chosen.nanoseconds),
             other,
-            loser.operations
+            loser.operations,
+            time(loser.nanoseconds),
         ),
     }
 }
@@ -173,9 +163,10 @@ pub fn hessian_reason(mode: Option<HvpMode>, kind: &str, colors: u32, n: u64) ->
 }
 
 /// A plan of the first candidate.
-pub fn plan(candidates: Vec<Candidate>, reason: String, n: u64, m: u64, value: u64) -> Plan {
+pub fn plan(candidates: Vec<Candidate>, reason: String, n: u64, m: u64, value: Price) -> Plan {
     let chosen = candidates.first();
-    let operations = chosen.map_or(value, |c| c.operations);
+    let operations = chosen.map_or(value.operations(1), |c| c.operations);
+    let nanoseconds = chosen.map_or(value.nanoseconds(1), |c| c.nanoseconds);
     Plan {
         mode: chosen.map(|c| c.mode),
         hvp_mode: chosen.and_then(|c| c.hvp_mode),
@@ -184,7 +175,7 @@ pub fn plan(candidates: Vec<Candidate>, reason: String, n: u64, m: u64, value: u
         reverse_colors: 0,
         operations,
         bytes: 0,
-        predicted: Duration::from_nanos((operations as f64 * NS_PER_OPERATION) as u64),
+        predicted: Duration::from_nanos(nanoseconds),
         reason,
         candidates,
         live_inputs: n,

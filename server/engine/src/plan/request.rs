@@ -134,4 +134,6 @@ pub struct Candidate {
     pub sweeps: u32,
     /// Elementary operations for one point.
     pub operations: u64,
+    /// Time for one point: what candidates are compared by.
+    pub nanoseconds: u64,
 }

@@ -127,7 +127,11 @@ pub struct Library {
 impl Library {
     /// The tapes, by number.
     pub fn finish(self) -> Vec<Tape> {
-        self.tapes.into_iter().flatten().collect()
+        let mut tapes: Vec<Tape> = self.tapes.into_iter().flatten().collect();
+        for body in called_again(&tapes) {
+            tapes[body as usize].remembered = true;
+        }
+        tapes
     }
 
     /// A function's tape for parameters of which some vary over lanes; its roots are the wanted results.
@@ -171,6 +175,7 @@ impl Library {
             )
         })?;
         tape.function = body.origin;
+        tape.order = table.order(function);
         self.tapes[id as usize] = Some(tape);
         Ok(id)
     }
@@ -182,6 +187,47 @@ impl Library {
             None => true,
         }
     }
+}
+
+/// A function that calls no other is worth remembering from so many instructions on.
+const WORTH_REMEMBERING: usize = 256;
+
+/// Functions that derivatives call, where that is much to do again.
+fn called_again(tapes: &[Tape]) -> Vec<BodyId> {
+    let bodies = |run: &Run| -> Vec<BodyId> {
+        match run {
+            Run::Call { body } => vec![*body],
+            Run::Cond { branches } => branches.clone(),
+            Run::Loop(l) => l.condition.into_iter().chain([l.body]).collect(),
+            Run::Pull(p) => vec![p.forward.body, p.body],
+        }
+    };
+    let own_call = |tape: &Tape| {
+        let runs = &mut tape.controls.iter().map(|step| &step.run);
+        runs.any(|run| matches!(run, Run::Call { .. } | Run::Loop(_) | Run::Pull(_)))
+    };
+    // Callers are marked until nothing changes: functions may run one another.
+    let mut dear: Vec<bool> = (tapes.iter())
+        .map(|tape| tape.instructions.len() >= WORTH_REMEMBERING || own_call(tape))
+        .collect();
+    loop {
+        let before = dear.clone();
+        for (i, tape) in tapes.iter().enumerate() {
+            let runs = tape.controls.iter().flat_map(|step| bodies(&step.run));
+            dear[i] |= runs.into_iter().any(|b| before[b as usize]);
+        }
+        if dear == before {
+            break;
+        }
+    }
+    let called = tapes.iter().flat_map(|tape| {
+        let calls = tape.controls.iter().filter_map(|step| match step.run {
+            Run::Call { body } => Some(body),
+            _ => None,
+        });
+        calls.filter(|&b| tapes[b as usize].order < tape.order)
+    });
+    called.filter(|&b| dear[b as usize]).collect()
 }
 
 /// What a resolved node runs. `varying`: of its operands; `wanted`: of its results.

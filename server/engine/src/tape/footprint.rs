@@ -17,6 +17,12 @@ impl Tape {
         bodies(self, library, lanes, &mut open)
     }
 
+    /// Whether a loop that is pulled back has loops inside.
+    pub fn nests_loops(&self) -> bool {
+        let mut runs = self.controls.iter().map(|step| &step.run);
+        runs.any(|run| matches!(run, Run::Pull(pull) if pull.nested))
+    }
+
     /// States of the loops of this tape that are kept for their pull-backs: (steps, bytes of one), where the number
     /// of steps is known.
     pub fn states(&self, lanes: u64) -> Vec<(u64, u64)> {

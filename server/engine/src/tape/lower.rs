@@ -51,6 +51,8 @@ pub fn lower(
         tape: Tape {
             instructions: Vec::new(),
             function: None,
+            order: 0,
+            remembered: false,
             structural: Vec::new(),
             controls: Vec::new(),
             keeps_states: false,

@@ -114,6 +114,10 @@ pub struct Tape {
     pub instructions: Vec<Instruction>,
     /// The client's function that it was made of; `None` for the graph.
     pub function: Option<u32>,
+    /// How often the function was derived from another one: 0 for the client's own.
+    pub order: u32,
+    /// Whether the results of a call are kept: a derivative calls it again.
+    pub remembered: bool,
     /// Structural steps.
     pub structural: Vec<Structural>,
     /// Nodes with bodies.

@@ -91,6 +91,7 @@ pub struct FunctionTable {
     derived: HashMap<Derived, FunctionId>,
     dependence: HashMap<FunctionId, Arc<Dependence>>,
     customs: HashMap<FunctionId, Custom>,
+    orders: HashMap<FunctionId, u32>,
     policy: NonSmooth,
     finite: bool,
 }
@@ -236,6 +237,9 @@ impl FunctionTable {
         let body = self.close(cx, parameters, results, origin)?;
         let f = FunctionId(self.bodies.len() as u32);
         self.bodies.push(Some(body));
+        if let Some(of) = of {
+            self.orders.insert(f, self.order(of) + 1);
+        }
         self.derived.insert(key, f);
         Ok(f)
     }
@@ -384,6 +388,11 @@ impl FunctionTable {
             origin: None,
         })));
         f
+    }
+
+    /// How often a function was derived from another one.
+    pub fn order(&self, f: FunctionId) -> u32 {
+        self.orders.get(&f).copied().unwrap_or(0)
     }
 
     /// Gives a function derivatives of its own.

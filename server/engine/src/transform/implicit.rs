@@ -99,8 +99,12 @@ fn carried(node: &Implicit) -> Vec<TensorType> {
         .collect()
 }
 
-/// The largest absolute value.
+/// The largest absolute value; of nothing 0.
 fn size_of(cx: &mut dyn Emit, x: ValueId) -> ValueId {
+    if cx.ty(x).elements() == 0 {
+        let dtype = cx.ty(x).dtype;
+        return cx.scalar(dtype, 0.0);
+    }
     let size = cx.unary(Op::Abs, x);
     let axes = (0..cx.ty(size).shape.rank() as u32).collect();
     cx.reduce(Op::ReduceMax, size, axes)

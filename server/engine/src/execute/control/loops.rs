@@ -184,6 +184,8 @@ impl<'a, 't> Runner<'a, 't> {
             carries: before,
         };
         let mut after = Vec::with_capacity(from.carries.len());
+        let mark = ticker.machine.memo.mark();
+        ticker.machine.counts.steps += 1;
         let (memory, roots) = self.step.run(ticker, |memory, parameters| {
             fill(looped, operands, index, &from, memory, parameters);
         })?;
@@ -194,6 +196,7 @@ impl<'a, 't> Runner<'a, 't> {
             after.push(if varies { carry.widened(lanes) } else { carry });
         }
         output(index, memory, outputs);
+        ticker.machine.memo.release(mark);
         state.carries = after;
         state.step += 1;
         Ok(())

@@ -3,6 +3,7 @@
 
 mod column;
 mod loops;
+mod memo;
 mod pull;
 mod states;
 mod steady;
@@ -16,6 +17,7 @@ use crate::error::Error;
 use crate::op::deeper;
 use crate::tape::{Argument, BodyId, ControlStep, Place, Run, Tape};
 use column::Column;
+use memo::Memo;
 pub(super) use states::repeated;
 
 /// Frames that stand on one another at most.
@@ -47,15 +49,35 @@ pub struct Machine<'a> {
     pub budget: u64,
     /// The most iterations of a loop that says nothing of it.
     pub max_iterations: u64,
+    memo: Memo,
+    /// What was run so far.
+    pub counts: Counts,
 }
+
+/// How often bodies were run.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Counts {
+    /// Functions called; calls whose results were still known do not count.
+    pub calls: u64,
+    /// Steps of loops, forward.
+    pub steps: u64,
+    /// Steps of loops, pulled back.
+    pub pulled: u64,
+}
+
+/// Of the bytes for states of loops so many, as a fraction, are for results of calls.
+const MEMO_SHARE: u64 = 4;
 
 impl<'a> Machine<'a> {
     /// For one evaluation.
     pub fn new(library: &'a [Tape], budget: u64, max_iterations: u64) -> Self {
+        let remembers = library.iter().any(|tape| tape.remembered);
+        let limit = if remembers { budget / MEMO_SHARE } else { 0 };
         Self {
             library,
-            budget,
+            budget: budget - limit,
             max_iterations,
+            memo: Memo::new(limit),
             ..Self::default()
         }
     }
@@ -67,6 +89,11 @@ impl<'a> Machine<'a> {
 
     fn give(&mut self, scratch: Scratch) {
         self.frames.push(scratch);
+    }
+
+    /// Nobody asks again for what was called so far.
+    pub fn forget_calls(&mut self) {
+        self.memo = Memo::new(self.memo.limit());
     }
 
     fn tape(&self, body: BodyId) -> &'a Tape {
@@ -183,6 +210,18 @@ fn call(
     operands: &[Column],
     ticker: &mut Ticker<'_>,
 ) -> Result<(), Halt> {
+    let key = (ticker.machine.tape(body).remembered).then(|| memo::key(body, node.lanes, operands));
+    if let Some(mut words) = key.as_ref().and_then(|key| ticker.machine.memo.get(key)) {
+        for place in node.places() {
+            let count = place.elements as usize * node.memory.lanes_of(place.slot);
+            let (own, rest) = words.split_at(count);
+            node.memory.write_words(place, own);
+            words = rest;
+        }
+        return Ok(());
+    }
+    ticker.machine.counts.calls += 1;
+    let begun = key.as_ref().map(|_| ticker.machine.memo.begin());
     let mut frame = Frame::open(body, node.lanes, ticker);
     let (memory, roots) = frame.run(ticker, |memory, parameters| {
         fill(memory, parameters, operands);
@@ -193,6 +232,13 @@ fn call(
         column.store(node.memory, place);
     }
     frame.close(ticker);
+    if let (Some(key), Some(begun)) = (key, begun) {
+        let mut words = Vec::new();
+        let places = node.places();
+        places.for_each(|place| node.memory.read_words(place, &mut words));
+        let machine = &mut ticker.machine;
+        machine.memo.keep(key, words, machine.depth, begun);
+    }
     Ok(())
 }
 

@@ -215,10 +215,13 @@ impl<'a, 't> Back<'a, 't> {
         let (carries, outputs) = (&mut self.carries, &self.outputs);
         let (sequences, constants) = (&mut self.sequences, &mut self.constants);
         let x = self.own.len();
+        let mark = ticker.machine.memo.mark();
+        ticker.machine.counts.pulled += 1;
         let (memory, roots) = self.frame.run(ticker, |memory, parameters| {
             runner.fill(state, memory, parameters);
             given(memory, &parameters[x..], lanes, index, carries, outputs);
         })?;
+        ticker.machine.memo.release(mark);
         take(
             memory,
             roots,
@@ -247,11 +250,14 @@ impl<'a, 't> Back<'a, 't> {
         let (sequences, constants) = (&mut self.sequences, &mut self.constants);
         let x = self.own.len();
         let filled = std::mem::replace(&mut self.filled, true);
+        let mark = ticker.machine.memo.mark();
+        ticker.machine.counts.pulled += 1;
         let (memory, roots) = self.frame.run(ticker, |memory, parameters| {
             states.restore(i, memory, parameters);
             runner.fill_rest(index, filled, memory, parameters);
             given(memory, &parameters[x..], None, index, carries, outputs);
         })?;
+        ticker.machine.memo.release(mark);
         take(
             memory,
             roots,

@@ -128,8 +128,11 @@ pub(super) fn run(
                 operands[looped.carries + i].store_step(index, memory, place);
             }
         }
+        let mark = ticker.machine.memo.mark();
+        ticker.machine.counts.steps += 1;
         section(tape, 0, memory, ticker)?;
         section(tape, 1, memory, ticker)?;
+        ticker.machine.memo.release(mark);
         for (&place, output) in of_outputs.iter().zip(&mut *outputs) {
             output.load_step(index, memory, place);
         }

@@ -288,9 +288,9 @@ fn a_while_runs_until_it_is_done() {
     close(&gradient, &[1.5 / 2f64.sqrt(), 2f64.sqrt()]);
 }
 
-#[test]
-fn a_function_may_call_itself() {
-    // p(x, k) = k ≤ 0 ? 1 : x · p(x, k - 1): x⁴
+/// xᵏ by recursion.
+fn power(k: u32) -> Graph {
+    // p(x, k) = k ≤ 0 ? 1 : x · p(x, k - 1): xᵏ
     let i64s = TensorType::new(DType::I64, []);
     let integer = |value: f64| {
         let tensor = Tensor::scalar(DType::I64, value);
@@ -333,22 +333,94 @@ fn a_function_may_call_itself() {
         ],
         &[5],
     );
-    let f = graph(
+    graph(
         vec![power, one, more],
         1,
         vec![
-            integer(4.0),
+            integer(k as f64),
             node(
                 Op::Call,
                 &[0, 1],
                 Attributes::Control(Control::call(FunctionId(0)).into()),
             ),
         ],
-    );
+    )
+}
+
+#[test]
+fn a_function_may_call_itself() {
+    let f = power(4);
     let (value, gradient, hessian) = all(&f, &[1.5]);
     close(&[value], &[1.5f64.powi(4)]);
     close(&gradient, &[4.0 * 1.5f64.powi(3)]);
     close(&hessian, &[12.0 * 1.5f64.powi(2)]);
+}
+
+/// Calls that products of xᵏ need, their values right, within a budget of bytes for the rest.
+fn calls_of(k: u32, product: &Product, mode: Mode, budget: u64) -> u64 {
+    let (f, x) = (power(k), 1.01f64);
+    let request = |memory_budget| Request {
+        products: vec![Product::Value { outputs: vec![0] }, product.clone()],
+        options: Options {
+            mode: Some(mode),
+            memory_budget,
+            ..Options::default()
+        },
+        batched: None,
+    };
+    let least = compile(&f, &request(0)).unwrap().bytes(1);
+    let program = compile(&f, &request(least + budget)).unwrap();
+    let (x0, one) = (
+        Tensor::scalar(DType::F64, x),
+        Tensor::scalar(DType::F64, 1.0),
+    );
+    let seeds = match product {
+        Product::Hvp { .. } => vec![one.as_ref()],
+        _ => vec![],
+    };
+    let arguments = Arguments {
+        inputs: vec![x0.as_ref()],
+        seeds: vec![vec![], seeds],
+        batch: 1,
+    };
+    let mut scratch = Scratch::default();
+    let found = program.evaluate(&arguments, &mut scratch, &Stop::default());
+    let found = found.unwrap()[1][0].tensor.element(0);
+    let n = f64::from(k);
+    let want = match product {
+        Product::Hvp { .. } => n * (n - 1.0) * x.powi(k as i32 - 2),
+        _ => n * x.powi(k as i32 - 1),
+    };
+    assert!((found - want).abs() <= 1e-12 * want, "{found} for {want}");
+    scratch.counts.calls
+}
+
+#[test]
+fn derivatives_of_recursion_run_nothing_twice_at_each_level() {
+    let gradient = Product::Gradient {
+        output: 0,
+        wrt: vec![0],
+    };
+    let hvp = Product::Hvp {
+        output: 0,
+        wrt: vec![0],
+        directions: 0,
+    };
+    for product in [&gradient, &hvp] {
+        for mode in [Mode::Forward, Mode::Reverse] {
+            let calls = |k, budget| calls_of(k, product, mode, budget);
+            let [few, many] = [200, 400].map(|k| calls(k, 1 << 24));
+            assert!(
+                many <= 2 * few,
+                "{product:?} {mode:?}: {few}, then {many} calls"
+            );
+            // Power and its branch, and so many derivatives of both.
+            assert!(few <= 2 * 201 * 6, "{product:?} {mode:?}: {few} calls");
+            // Some room: less than with none, which takes as many times as it is deep.
+            let [all, some, none] = [1 << 24, 12_000, 0].map(|budget| calls(60, budget));
+            assert!(all < some && 3 * some < none, "{all} < {some} < {none}");
+        }
+    }
 }
 
 #[test]

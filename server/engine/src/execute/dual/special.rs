@@ -55,6 +55,16 @@ pub(super) fn apply<N: Number>(op: Op, x: &[N]) -> Option<N> {
                 - apply(Op::Lbeta, &[*a, *b])?;
             log.elementary(Op::Exp)?.at(op.value3(p, q, u))
         }
+        (Op::BetaincKernel, [a, b, t], &[p, q, u]) => {
+            let one = N::constant(1.0);
+            let powers =
+                (*a - one) * t.elementary(Op::Log)? + (*b - one) * (-*t).elementary(Op::Log1p)?;
+            // 1 / (gamma(a + 1) gamma(b + 1)) by the beta function of both over a + b + 1.
+            let log = powers
+                - apply(Op::Lbeta, &[*a + one, *b + one])?
+                - (*a + *b + one).elementary(Op::Log)?;
+            log.elementary(Op::Exp)?.at(op.value3(p, q, u))
+        }
         (Op::Betainc, _, &[a, b, t]) => {
             let of = |op: Op| op.value3(a, b, t);
             let density = of(Op::BetaincGradX);

@@ -142,14 +142,35 @@ pub fn grad_x(a: f64, b: f64, x: f64) -> f64 {
         return f64::NAN;
     }
     if x == 0.0 || x == 1.0 {
-        // The power that vanishes or not, and the other parameter: B(1, b) = 1 / b.
-        let (p, other) = if x == 0.0 { (a, b) } else { (b, a) };
-        return match p {
-            p if p > 1.0 => 0.0,
-            p if p < 1.0 => f64::INFINITY,
-            _ => other,
-        };
+        // B(1, b) = 1 / b.
+        return at_edge(a, b, x, |other| other);
     }
     let dx = Dd::from(x);
     (front(a, b, x) / (dx * (Dd::ONE - dx))).value()
+}
+
+/// The density without the factor a b / (a + b) that vanishes with its parameters:
+/// x^(a - 1) (1 - x)^(b - 1) Γ(a + b + 1) / (Γ(a + 1) Γ(b + 1)).
+pub fn kernel(a: f64, b: f64, x: f64) -> f64 {
+    if !is_inside(a, b, x) {
+        return f64::NAN;
+    }
+    if x == 0.0 || x == 1.0 {
+        return at_edge(a, b, x, |other| other + 1.0);
+    }
+    let (dx, da, db) = (Dd::from(x), Dd::from(a), Dd::from(b));
+    // Not (a + b) / (a b): the product may underflow.
+    let inverse = da.recip() + db.recip();
+    (front(a, b, x) * inverse / (dx * (Dd::ONE - dx))).value()
+}
+
+/// x^(a - 1) (1 - x)^(b - 1) times something finite at x = 0 or 1, which where the power is 1 depends on the other
+/// parameter.
+fn at_edge(a: f64, b: f64, x: f64, of_other: impl Fn(f64) -> f64) -> f64 {
+    let (p, other) = if x == 0.0 { (a, b) } else { (b, a) };
+    match p {
+        p if p > 1.0 => 0.0,
+        p if p < 1.0 => f64::INFINITY,
+        _ => of_other(other),
+    }
 }

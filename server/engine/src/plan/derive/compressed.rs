@@ -8,6 +8,7 @@ use super::{
 use crate::error::Error;
 use crate::op::ValueId;
 use crate::plan::coloring::{Coloring, Symmetric};
+use crate::plan::cost::Price;
 use crate::plan::mode::{colors_reason, hessian_reason, plan, sweeps, worth_pricing};
 use crate::plan::{Candidate, Coordinates, Layout, Mode, Read};
 use crate::tensor::TensorType;
@@ -124,14 +125,15 @@ impl Deriver<'_> {
                 hvp_mode: None,
                 sweeps: parts[0].sweeps.saturating_add(parts[1].sweeps),
                 operations: parts[0].operations.saturating_add(parts[1].operations),
+                nanoseconds: parts[0].nanoseconds.saturating_add(parts[1].nanoseconds),
             };
             candidates.push((mixed, [&cover.columns, &cover.rows]));
         }
         // Stable: ties go to forward.
-        candidates.sort_by_key(|(c, _)| c.operations);
+        candidates.sort_by_key(|(c, _)| c.nanoseconds);
         let cheaper = |rival: &Candidate| {
             let best = candidates.first();
-            best.is_none_or(|(best, _)| rival.operations < best.operations)
+            best.is_none_or(|(best, _)| rival.nanoseconds < best.nanoseconds)
         };
         let is_rival = crossed.as_ref().is_some_and(|c| cheaper(&c.candidate));
         if let Some(gathered) = gathered
@@ -139,7 +141,7 @@ impl Deriver<'_> {
             && !(is_rival
                 && crossed
                     .as_ref()
-                    .is_some_and(|c| c.candidate.operations < gathered.candidate.operations))
+                    .is_some_and(|c| c.candidate.nanoseconds < gathered.candidate.nanoseconds))
         {
             let others = candidates.into_iter().map(|(c, _)| c).collect();
             let (of, by) = (self.outputs_side(outputs), self.inputs_side(wrt, live));
@@ -187,7 +189,7 @@ impl Deriver<'_> {
         let counts = [columns.count, rows.count];
         let reason = colors_reason(best.mode, forced.is_some(), counts, [n, m]);
         let all = candidates.into_iter().map(|(c, _)| c).collect();
-        let mut plan = plan(all, reason, n, m, 0);
+        let mut plan = plan(all, reason, n, m, Price::default());
         [plan.forward_colors, plan.reverse_colors] = counts;
         Ok(Some(DerivedProduct {
             group: None,
@@ -275,7 +277,7 @@ impl Deriver<'_> {
             None => "the output depends on no input; the Hessian is zero".into(),
             Some(_) => hessian_reason(mode, kind, count, n),
         };
-        let mut plan = plan(candidates, reason, n, 1, 0);
+        let mut plan = plan(candidates, reason, n, 1, Price::default());
         plan.forward_colors = count;
         Ok(Some(DerivedProduct {
             group: None,
@@ -350,7 +352,8 @@ impl Way {
         let lanes = u64::from(count);
         Candidate {
             sweeps: sweeps(lanes),
-            operations: self.still.saturating_add(self.moving.saturating_mul(lanes)),
+            operations: self.price.operations(lanes),
+            nanoseconds: self.price.nanoseconds(lanes),
             ..self.candidate.clone()
         }
     }

@@ -5,6 +5,7 @@ use super::structure::Structure;
 use super::{DerivedProduct, Deriver, Seed, SeedSource, Way};
 use crate::error::Error;
 use crate::op::ValueId;
+use crate::plan::cost::{MULTIPLY_ADD, Price};
 use crate::plan::mode::{crossed_reason, plan, sweeps};
 use crate::plan::waist::{self, PRODUCT_RATE};
 use crate::plan::{Candidate, Chain, Factor, Mode, Part};
@@ -55,7 +56,7 @@ impl Deriver<'_> {
         let mut best: Option<Crossed> = None;
         for chain in chains {
             let crossed = self.across(&chain, ys, xs)?;
-            let price = |c: &Crossed| c.candidate.operations;
+            let price = |c: &Crossed| c.candidate.nanoseconds;
             if best.as_ref().is_none_or(|b| price(&crossed) < price(b)) {
                 best = Some(crossed);
             }
@@ -91,12 +92,16 @@ impl Deriver<'_> {
         let lanes = segments.iter().map(|s| s.way.lanes).sum();
         let operations = segments.iter().map(|s| s.way.candidate.operations);
         let operations = operations.fold(multiply_adds / PRODUCT_RATE, u64::saturating_add);
+        let product = multiply_adds as f64 * MULTIPLY_ADD;
+        let nanoseconds = segments.iter().map(|s| s.way.candidate.nanoseconds);
+        let nanoseconds = nanoseconds.fold(product as u64, u64::saturating_add);
         Ok(Crossed {
             candidate: Candidate {
                 mode: Mode::Mixed,
                 hvp_mode: None,
                 sweeps: sweeps(lanes),
                 operations,
+                nanoseconds,
             },
             segments,
             waists: widths[1..last].to_vec(),
@@ -196,7 +201,7 @@ impl Deriver<'_> {
         let reason = crossed_reason(forced, &crossed.waists, [forward, reverse], [n, m]);
         let mut candidates = vec![crossed.candidate];
         candidates.extend(others);
-        let mut plan = plan(candidates, reason, n, m, 0);
+        let mut plan = plan(candidates, reason, n, m, Price::default());
         [plan.forward_colors, plan.reverse_colors] = [sweeps(forward), sweeps(reverse)];
         let starts = of
             .iter()

@@ -7,6 +7,7 @@ use super::structure::{Key, Structure};
 use super::{DerivedProduct, Deriver, Live, Way};
 use crate::error::Error;
 use crate::op::ValueId;
+use crate::plan::cost::Price;
 use crate::plan::mode::{gathered_reason, plan};
 use crate::plan::sparsity::{Pattern, Selected, selected};
 use crate::plan::{Candidate, Entry, Mode};
@@ -120,7 +121,7 @@ impl Deriver<'_> {
         let reason = gathered_reason(self.options.mode.is_some(), rows.count, [n, m]);
         let mut candidates = vec![gathered.candidate];
         candidates.extend(others);
-        let mut plan = plan(candidates, reason, n, m, 0);
+        let mut plan = plan(candidates, reason, n, m, Price::default());
         plan.reverse_colors = rows.count;
         DerivedProduct {
             group: None,

@@ -4,6 +4,7 @@ use super::crossed::Crossed;
 use super::{BlockSource, DerivedProduct, Deriver, Way};
 use crate::error::Error;
 use crate::op::ValueId;
+use crate::plan::cost::Price;
 use crate::plan::mode::{choose, plan, reason, worth_pricing};
 use crate::plan::{Layout, Mode};
 use crate::transform::{jvp, vjp};
@@ -55,7 +56,7 @@ impl Deriver<'_> {
         let candidates = choose(candidate(&forward), candidate(&reverse));
         let cheaper = |crossed: &Crossed| {
             let best = candidates.first();
-            best.is_none_or(|best| crossed.candidate.operations < best.operations)
+            best.is_none_or(|best| crossed.candidate.nanoseconds < best.nanoseconds)
         };
         if crossed.as_ref().is_some_and(cheaper)
             && let Some(crossed) = crossed.take()
@@ -82,6 +83,11 @@ impl Deriver<'_> {
                 let value = place
                     .zip(chosen.as_ref())
                     .and_then(|(place, way)| way.values[if columns { i } else { place.at }]);
+                // A row is of the input's element type, a block of the output's, whichever the mode.
+                let value = value.map(|v| match self.ty(v).dtype == of.dtype {
+                    true => v,
+                    false => self.cx().emitter().convert(v, of.dtype),
+                });
                 let first = match columns {
                     true => place.map_or(0, |place| place.first),
                     false => row,
@@ -101,7 +107,7 @@ impl Deriver<'_> {
             compressed: vec![],
             subtractions: vec![],
             chain: None,
-            plan: plan(candidates, why, n, m, 0),
+            plan: plan(candidates, why, n, m, Price::default()),
         })
     }
 

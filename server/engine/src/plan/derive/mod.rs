@@ -7,14 +7,15 @@ mod structure;
 
 pub use structure::structure;
 
-use super::mode::{plan, price, sweeps};
+use super::cost::Price;
+use super::mode::{plan, sweeps};
 use super::{BlockSource, Chain, Compressed, Entry};
 use super::{Candidate, HvpMode, Layout, Mode, NonFinite, Options, Plan, Product};
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::op::ValueId;
 use crate::tensor::TensorType;
-use crate::transform::{Workspace, jvp, vjp};
+use crate::transform::{Parts, Workspace, between, jvp, segmented, vjp};
 use std::sync::Arc;
 
 /// Above this many nodes only one of two ways is written down.
@@ -91,9 +92,21 @@ pub struct Derivation {
     pub products: Vec<DerivedProduct>,
 }
 
-/// Writes the products' derivatives down, choosing modes.
-pub fn derive(graph: &Graph, products: &[Product], options: &Options) -> Result<Derivation, Error> {
-    derive_all(graph, products, options, true)
+/// Writes the products' derivatives down, choosing modes; of a graph cut in parts, if they are given.
+pub fn derive(
+    graph: &Graph,
+    products: &[Product],
+    options: &Options,
+    parts: Option<Parts>,
+) -> Result<Derivation, Error> {
+    derive_all(graph, products, options, true, parts)
+}
+
+/// Bytes that go from one part of a graph to the next, about.
+pub fn across(graph: &Graph, options: &Options) -> u64 {
+    const CUTS: u32 = 16;
+    let (workspace, _, outputs) = Workspace::checked(graph, options.non_smooth, false, true);
+    between(&workspace, &outputs, CUTS + 1) / u64::from(CUTS)
 }
 
 /// The same for a derivative that becomes a graph of its own: a direction for each element, blocks dense.
@@ -114,7 +127,7 @@ pub(super) fn derive_written(
             "LAYOUT_SPARSE of a derivative as a graph".into(),
         ));
     }
-    derive_all(graph, std::slice::from_ref(product), options, false)
+    derive_all(graph, std::slice::from_ref(product), options, false, None)
 }
 
 fn derive_all(
@@ -122,12 +135,17 @@ fn derive_all(
     products: &[Product],
     options: &Options,
     compresses: bool,
+    parts: Option<Parts>,
 ) -> Result<Derivation, Error> {
     let finite = options.non_finite == NonFinite::Error;
     // Matrices want to know what depends on what, and who reads a derivative wants to find the graph in it.
     let matrix = |p: &Product| matches!(p, Product::Jacobian { .. } | Product::Hessian { .. });
     let rolls = compresses && !products.iter().any(matrix);
-    let (workspace, inputs, outputs) = Workspace::checked(graph, options.non_smooth, finite, rolls);
+    let whole = Workspace::checked(graph, options.non_smooth, finite, rolls);
+    let (workspace, inputs, outputs) = match parts {
+        Some(parts) => segmented(whole, parts),
+        None => whole,
+    };
     let mut deriver = Deriver {
         graph,
         options,
@@ -191,9 +209,7 @@ struct Way {
     seeds: Vec<Seed>,
     lanes: u64,
     candidate: Candidate,
-    /// Elementary operations that depend on no direction, and those of each sweep.
-    still: u64,
-    moving: u64,
+    price: Price,
 }
 
 impl Deriver<'_> {
@@ -347,7 +363,7 @@ impl Deriver<'_> {
     ) -> Way {
         let parameters: Vec<ValueId> = seeds.iter().map(|s| s.parameter).collect();
         let arena = self.derivation.workspace.arena();
-        let (still, moving) = price(arena, values.iter().copied().flatten(), &parameters);
+        let price = Price::of(arena, values.iter().copied().flatten(), &parameters);
         Way {
             values,
             seeds,
@@ -356,10 +372,10 @@ impl Deriver<'_> {
                 mode,
                 hvp_mode,
                 sweeps: sweeps(lanes),
-                operations: still.saturating_add(moving.saturating_mul(lanes)),
+                operations: price.operations(lanes),
+                nanoseconds: price.nanoseconds(lanes),
             },
-            still,
-            moving,
+            price,
         }
     }
 
@@ -372,7 +388,7 @@ impl Deriver<'_> {
             })
             .collect();
         let values = outputs.iter().map(|&o| self.output(o));
-        let (cost, _) = price(self.derivation.workspace.arena(), values, &[]);
+        let price = Price::of(self.derivation.workspace.arena(), values, &[]);
         let ys: Vec<ValueId> = outputs.iter().map(|&o| self.output(o)).collect();
         let m = self.elements(&ys);
         DerivedProduct {
@@ -381,7 +397,7 @@ impl Deriver<'_> {
             compressed: vec![],
             subtractions: vec![],
             chain: None,
-            plan: plan(vec![], "no derivative asked for".into(), 0, m, cost),
+            plan: plan(vec![], "no derivative asked for".into(), 0, m, price),
         }
     }
 
@@ -429,7 +445,7 @@ impl Deriver<'_> {
             compressed: vec![],
             subtractions: vec![],
             chain: None,
-            plan: plan(vec![way.candidate], why.into(), n, m, 0),
+            plan: plan(vec![way.candidate], why.into(), n, m, Price::default()),
         })
     }
 }

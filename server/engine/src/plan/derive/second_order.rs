@@ -3,7 +3,8 @@
 use super::{BlockSource, DerivedProduct, Deriver, Seed, Way, lanes};
 use crate::error::Error;
 use crate::op::ValueId;
-use crate::plan::mode::plan;
+use crate::plan::cost::Price;
+use crate::plan::mode::{plan, time};
 use crate::plan::{Candidate, HvpMode, Layout, Mode, Plan};
 use crate::transform::{jvp, vjp};
 
@@ -45,7 +46,7 @@ impl Deriver<'_> {
             };
             ways.push(self.way(values, seeds.to_vec(), lanes, Mode::Mixed, Some(mode)));
         }
-        ways.sort_by_key(|w| w.candidate.operations);
+        ways.sort_by_key(|w| w.candidate.nanoseconds);
         Ok(ways)
     }
 
@@ -64,11 +65,13 @@ impl Deriver<'_> {
                 )
             }
             [best, other] => format!(
-                "{}: {} operations, {} would cost {}; {} of {n} inputs",
+                "{}: {} operations, about {}, {} would take {} and {}; {} of {n} inputs",
                 name(best),
                 best.operations,
+                time(best.nanoseconds),
                 name(other),
                 other.operations,
+                time(other.nanoseconds),
                 if best.sweeps == 1 {
                     "1 sweep".into()
                 } else {
@@ -78,7 +81,7 @@ impl Deriver<'_> {
             [only, ..] => format!("{}: {} sweeps, {n} inputs", name(only), only.sweeps),
             [] => "the output depends on no input; the Hessian is zero".into(),
         };
-        plan(candidates, why, n, 1, 0)
+        plan(candidates, why, n, 1, Price::default())
     }
 
     pub(super) fn hvp(

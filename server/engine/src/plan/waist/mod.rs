@@ -210,10 +210,10 @@ impl<'a> Along<'a> {
         let places: Vec<u32> = [&[0], &cuts[..], &[end]].concat();
         let mut alive: Vec<Vec<u32>> = vec![vec![]; places.len()];
         for v in 0..self.net.values.len() {
-            let [begin, end] =
-                [self.born[v], self.last[v]].map(|at| places.partition_point(|&p| p < at));
-            for own in alive.iter_mut().take(end).skip(begin) {
-                own.push(v as u32);
+            let begin = places.partition_point(|&p| p < self.born[v]);
+            let living = places[begin..].iter().take_while(|&&p| p < self.last[v]);
+            for (alive, _) in alive[begin..].iter_mut().zip(living) {
+                alive.push(v as u32);
             }
         }
         let sum = |values: &mut dyn Iterator<Item = u32>| -> u64 {

@@ -94,7 +94,12 @@ pub fn svd_solve(
     let cutoff = super::cutoff(m, n, epsilon, s);
     for (i, &s) in s.iter().enumerate() {
         for j in 0..k {
-            y[(i, j)] = if s <= cutoff { 0.0 } else { y[(i, j)] / s };
+            // Not 0 by itself: NaN stays NaN.
+            y[(i, j)] = if s <= cutoff {
+                0.0 * y[(i, j)]
+            } else {
+                y[(i, j)] / s
+            };
         }
     }
     store(x, super::product(to, y.as_ref()).as_ref());

@@ -1,0 +1,169 @@
+use super::{Compiled, Lanes, Program, Reads};
+use crate::error::Error;
+use crate::execute::crossed;
+use crate::graph::Graph;
+use crate::op::ValueId;
+use crate::plan::{Mode, Parts, Plan, Request, across, derive};
+use crate::tape::{Class, Library, Tape, lower};
+
+/// Parts are cut into parts again so often at most.
+const MAX_LEVELS: u32 = 5;
+
+/// More parts of one are no use.
+const MAX_PARTS: f64 = 4096.0;
+
+/// Derives, plans and lowers. What a reverse sweep keeps is kept within the budget, if need be by parts of the graph
+/// that run again.
+pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
+    let mut best = compile_in(graph, request, None)?;
+    let whole = best.bytes(1);
+    let forward =
+        |plan: &Plan| plan.hvp_mode.is_none() && matches!(plan.mode, None | Some(Mode::Forward));
+    if !best.has_budget || whole <= best.budget || best.plans.iter().all(forward) {
+        return Ok(best);
+    }
+    // Of n values kept, l levels of k parts keep (l + 1) k cuts, best with k = n^(1 / (l + 1)).
+    let cut = across(graph, &request.options).max(1) as f64;
+    let kept = whole.saturating_sub(best.ends_bytes()) as f64 / cut;
+    for levels in 1..=MAX_LEVELS {
+        let count = kept.powf(1.0 / f64::from(levels + 1)).ceil();
+        let parts = Parts {
+            count: count.clamp(2.0, MAX_PARTS) as u32,
+            levels,
+        };
+        let mut program = compile_in(graph, request, Some(parts))?;
+        if program.bytes(1) >= best.bytes(1) {
+            continue;
+        }
+        program.tell(&format!(
+            "; kept whole, what it calculates would take {whole} bytes, {} are allowed: {} of parts of at most {}, each node runs {} times instead of once",
+            program.budget,
+            if levels == 1 { "one level".into() } else { format!("{levels} levels") },
+            parts.count,
+            levels + 1,
+        ));
+        best = program;
+        if best.bytes(1) <= best.budget {
+            break;
+        }
+    }
+    Ok(best)
+}
+
+fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<Program, Error> {
+    let mut derivation = derive(graph, &request.products, &request.options, parts)?;
+    let points_in_lanes =
+        request.batched.is_some() && derivation.groups.iter().all(|g| g.lanes <= 1);
+    let mut parameters: Vec<(ValueId, Class)> = Vec::new();
+    for (i, &value) in derivation.inputs.iter().enumerate() {
+        let batched = request.batched.as_ref().is_some_and(|b| b[i]);
+        parameters.push((value, Class::from(points_in_lanes && batched)));
+    }
+    let arena = derivation.workspace.arena();
+    let mut groups = Vec::with_capacity(derivation.groups.len());
+    for (g, group) in derivation.groups.iter().enumerate() {
+        let class = if points_in_lanes { 1 } else { g as Class + 1 };
+        let mut seeds = Vec::with_capacity(group.seeds.len());
+        for seed in &group.seeds {
+            seeds.push((
+                parameters.len(),
+                seed.source.clone(),
+                arena.ty(seed.parameter).clone(),
+            ));
+            parameters.push((seed.parameter, class));
+        }
+        groups.push(Lanes {
+            lanes: group.lanes,
+            product: group.product,
+            seeds,
+        });
+    }
+    let mut roots = Vec::new();
+    let mut products = Vec::with_capacity(derivation.products.len());
+    let mut plans = Vec::with_capacity(derivation.products.len());
+    for product in &derivation.products {
+        let mut blocks = Vec::with_capacity(product.blocks.len());
+        for block in &product.blocks {
+            let root = block.value.map(|value| {
+                roots.push(value);
+                roots.len() - 1
+            });
+            blocks.push((block.clone(), root));
+        }
+        let compressed = product.compressed.iter().map(|source| {
+            roots.push(source.value);
+            let reads = Reads::all(&source.reads);
+            (source.group, roots.len() - 1, reads, source.adds)
+        });
+        let compressed = compressed.collect();
+        products.push(Compiled {
+            group: product.group,
+            compressed,
+            subtractions: product.subtractions.clone(),
+            crossed: (product.chain.as_ref()).map(|c| crossed::Product::new(c, &mut roots)),
+            types: (blocks.iter())
+                .map(|(block, _)| (block.ty.dtype, block.ty.bytes() as usize))
+                .collect(),
+            blocks,
+        });
+        plans.push(product.plan.clone());
+    }
+    let sections = if points_in_lanes { 1 } else { groups.len() };
+    let watched = derivation.workspace.watched().to_vec();
+    let mut library = Library::default();
+    let (arena, table) = derivation.workspace.parts();
+    let tape = lower(
+        arena,
+        table,
+        &mut library,
+        &parameters,
+        &roots,
+        sections,
+        &watched,
+    )?;
+    let crossed = products.iter().filter_map(|p| p.crossed.as_ref());
+    let products_of_factors = crossed.map(crossed::Product::operations);
+    let operations = products_of_factors.fold(
+        operations(&tape, &groups, points_in_lanes),
+        u64::saturating_add,
+    );
+    let mut program = Program {
+        tape,
+        library: library.finish(),
+        budget: request.options.memory_budget(),
+        has_budget: request.options.memory_budget > 0,
+        products,
+        groups,
+        inputs: graph.inputs().iter().map(|i| i.ty.clone()).collect(),
+        batched: request.batched.clone(),
+        points_in_lanes,
+        plans,
+        operations,
+        checked: (!watched.is_empty()).then(|| graph.clone()),
+    };
+    let (bytes, about_states) = program.with_states();
+    program.plans.iter_mut().for_each(|plan| plan.bytes = bytes);
+    program.tell(&about_states);
+    Ok(program)
+}
+
+impl Program {
+    /// Adds to the reasons of derivatives; values keep nothing.
+    fn tell(&mut self, what: &str) {
+        let derivatives = self.plans.iter_mut().filter(|plan| plan.mode.is_some());
+        derivatives.for_each(|plan| plan.reason += what);
+    }
+}
+
+/// Elementary operations for one point: what the products share once.
+fn operations(tape: &Tape, groups: &[Lanes], points_in_lanes: bool) -> u64 {
+    let lanes = |section: usize| match section {
+        0 => 1,
+        _ if points_in_lanes => 1,
+        s => groups[s - 1].lanes,
+    };
+    let costs = tape.costs.iter().enumerate();
+    costs.fold(0, |sum: u64, (s, cost)| {
+        sum.saturating_add(cost.saturating_mul(lanes(s)))
+    })
+}

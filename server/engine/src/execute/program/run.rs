@@ -1,0 +1,287 @@
+use super::{Arguments, Compiled, Lanes, Program};
+use crate::error::Error;
+use crate::execute::assemble::{Blocks, Window, colored, load, store, store_points, unit};
+use crate::execute::crossed::{self, Factors};
+use crate::execute::interpret::{Halt, section};
+use crate::execute::memory::Memory;
+use crate::execute::stop::Ticker;
+use crate::plan::SeedSource;
+use crate::tensor::Tensor;
+
+/// An evaluation under way.
+pub(super) struct Run<'a> {
+    pub program: &'a Program,
+    pub arguments: &'a Arguments<'a>,
+    pub memory: Memory<'a>,
+    pub ticker: Ticker<'a>,
+    pub raw: &'a mut [Vec<Vec<u8>>],
+}
+
+impl Run<'_> {
+    fn is_batched(&self, input: usize) -> bool {
+        self.program.batched.as_ref().is_some_and(|b| b[input])
+    }
+
+    /// All products at one point: directions in lanes.
+    pub fn point(&mut self, point: u64) -> Result<(), Halt> {
+        let program = self.program;
+        for (i, ty) in program.inputs.iter().enumerate() {
+            let Some(place) = program.tape.parameters[i] else {
+                continue;
+            };
+            let own = if self.is_batched(i) {
+                point * ty.bytes()
+            } else {
+                0
+            };
+            load(
+                self.memory,
+                place,
+                &self.arguments.inputs[i].raw()[own as usize..],
+                1,
+                0,
+            );
+        }
+        section(&program.tape, 0, self.memory, &mut self.ticker)?;
+        for (p, product) in program.products.iter().enumerate() {
+            if product.group.is_none() {
+                self.store(p, point, &Window { first: 0, lanes: 1 });
+            }
+        }
+        let mut factors = self.factors(1);
+        for (g, group) in program.groups.iter().enumerate() {
+            let mut first = 0;
+            while first < group.lanes {
+                let lanes = (group.lanes - first).min(self.memory.lanes as u64) as usize;
+                self.seed(group, point, first, lanes);
+                section(&program.tape, g + 1, self.memory, &mut self.ticker)?;
+                self.store(group.product, point, &Window { first, lanes });
+                self.read(g, point, first, lanes);
+                let own = crossed::Lanes::Directions(first, lanes);
+                self.read_factors(&mut factors, g, &[own]);
+                first += lanes as u64;
+            }
+        }
+        self.subtract(point);
+        self.multiply(factors, point)?;
+        Ok(())
+    }
+
+    /// For each product that crosses waists, the factors at so many points.
+    fn factors(&self, points: usize) -> Vec<Vec<Factors>> {
+        let of = |product: &Compiled| match &product.crossed {
+            None => vec![],
+            Some(crossed) => (0..points).map(|_| crossed.factors()).collect(),
+        };
+        self.program.products.iter().map(of).collect()
+    }
+
+    /// Factors whose lanes are in memory, for each point.
+    fn read_factors(&self, factors: &mut [Vec<Factors>], group: usize, lanes: &[crossed::Lanes]) {
+        let places = &self.program.tape.roots;
+        for (product, factors) in self.program.products.iter().zip(factors) {
+            let Some(crossed) = &product.crossed else {
+                continue;
+            };
+            for (factors, &lanes) in factors.iter_mut().zip(lanes) {
+                crossed.read(factors, group, self.memory, places, lanes);
+            }
+        }
+    }
+
+    /// Multiplies what is at points from `first` on.
+    fn multiply(&mut self, factors: Vec<Vec<Factors>>, first: u64) -> Result<(), Error> {
+        for (p, factors) in factors.into_iter().enumerate() {
+            let product = &self.program.products[p];
+            let Some(crossed) = &product.crossed else {
+                continue;
+            };
+            let mut blocks = Blocks {
+                types: &product.types,
+                raw: &mut self.raw[p],
+            };
+            for (i, factors) in factors.into_iter().enumerate() {
+                let (point, ticker) = (first as usize + i, &mut self.ticker);
+                crossed.write(factors, &product.blocks, &mut blocks, point, ticker)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Entries whose lanes are in memory.
+    fn read(&mut self, group: usize, point: u64, first: u64, lanes: usize) {
+        let program = self.program;
+        let p = program.groups[group].product;
+        let product = &program.products[p];
+        let mut blocks = Blocks {
+            types: &product.types,
+            raw: &mut self.raw[p],
+        };
+        for (_, root, reads, adds) in product.compressed.iter().filter(|c| c.0 == group) {
+            let place = program.tape.roots[*root];
+            let end = first + lanes as u64;
+            let [begin, end] =
+                [first, end].map(|lane| reads.partition_point(|read| u64::from(read.lane) < lane));
+            let reads = &reads[begin..end];
+            let reads = (reads, *adds);
+            blocks.read(self.memory, place, reads, Some(first), point as usize, 1);
+        }
+    }
+
+    fn subtract(&mut self, point: u64) {
+        for (product, raw) in self.program.products.iter().zip(self.raw.iter_mut()) {
+            let mut blocks = Blocks {
+                types: &product.types,
+                raw,
+            };
+            blocks.subtract(&product.subtractions, point as usize);
+        }
+    }
+
+    fn seed(&self, group: &Lanes, point: u64, first: u64, lanes: usize) {
+        for (parameter, source, ty) in &group.seeds {
+            let Some(place) = self.program.tape.parameters[*parameter] else {
+                continue;
+            };
+            match source {
+                SeedSource::Unit { offset } => unit(self.memory, place, first, lanes, *offset),
+                SeedSource::Colored { colors, offset } => {
+                    let own = &colors[*offset as usize..];
+                    colored(self.memory, place, first, lanes, own);
+                }
+                SeedSource::Given { index } => {
+                    let tensor = &self.arguments.seeds[group.product][*index];
+                    let begin = (point * group.lanes + first) * ty.bytes();
+                    load(
+                        self.memory,
+                        place,
+                        &tensor.raw()[begin as usize..],
+                        lanes,
+                        ty.elements() as usize,
+                    );
+                }
+            }
+        }
+    }
+
+    fn store(&mut self, product: usize, point: u64, window: &Window) {
+        for (b, (source, root)) in self.program.products[product].blocks.iter().enumerate() {
+            let Some(root) = *root else { continue };
+            let bytes = source.ty.bytes() as usize;
+            let block = &mut self.raw[product][b][point as usize * bytes..][..bytes];
+            store(
+                self.memory,
+                self.program.tape.roots[root],
+                source,
+                window,
+                block,
+            );
+        }
+    }
+
+    /// All products at all points: points in lanes.
+    pub fn points(&mut self, batch: u64) -> Result<(), (Halt, u64)> {
+        let program = self.program;
+        for (i, _) in program
+            .inputs
+            .iter()
+            .enumerate()
+            .filter(|&(i, _)| !self.is_batched(i))
+        {
+            if let Some(place) = program.tape.parameters[i] {
+                load(self.memory, place, self.arguments.inputs[i].raw(), 1, 0);
+            }
+        }
+        section(&program.tape, 0, self.memory, &mut self.ticker).map_err(|halt| (halt, 0))?;
+        let mut first = 0;
+        while first < batch {
+            let lanes = (batch - first).min(self.memory.lanes as u64) as usize;
+            self.ticker.machine.forget_calls();
+            // Lanes without a point hold what was there before, and a loop might never end for it.
+            self.memory.lanes = lanes;
+            for (i, ty) in program
+                .inputs
+                .iter()
+                .enumerate()
+                .filter(|&(i, _)| self.is_batched(i))
+            {
+                let Some(place) = program.tape.parameters[i] else {
+                    continue;
+                };
+                let raw = &self.arguments.inputs[i].raw()[(first * ty.bytes()) as usize..];
+                load(self.memory, place, raw, lanes, ty.elements() as usize);
+            }
+            for group in &program.groups {
+                for (parameter, source, ty) in &group.seeds {
+                    let Some(place) = program.tape.parameters[*parameter] else {
+                        continue;
+                    };
+                    match source {
+                        // One lane in all, so one element in all: 1 at every point.
+                        SeedSource::Unit { .. } => {
+                            let one = Tensor::scalar(place.dtype, 1.0);
+                            load(self.memory, place, one.raw(), lanes, 0);
+                        }
+                        // One colour in all: 1 in the elements that have it, at every point.
+                        SeedSource::Colored { colors, offset } => {
+                            let own = colors[*offset as usize..].iter();
+                            let own = own.take(place.elements as usize);
+                            let raw: Vec<u8> = own
+                                .flat_map(|&color| {
+                                    let one = f64::from(color == 0);
+                                    Tensor::scalar(place.dtype, one).into_raw()
+                                })
+                                .collect();
+                            load(self.memory, place, &raw, lanes, 0);
+                        }
+                        SeedSource::Given { index } => {
+                            let raw = self.arguments.seeds[group.product][*index].raw();
+                            let raw = &raw[(first * ty.bytes()) as usize..];
+                            load(self.memory, place, raw, lanes, ty.elements() as usize);
+                        }
+                    }
+                }
+            }
+            section(&program.tape, 1, self.memory, &mut self.ticker).map_err(|halt| {
+                let lane = match &halt {
+                    Halt::Caught(caught) => caught.lane as u64,
+                    Halt::Error(_) => 0,
+                };
+                // Lanes beyond the last point hold what was there before.
+                (halt, (first + lane).min(batch - 1))
+            })?;
+            let mut factors = self.factors(lanes);
+            let own: Vec<crossed::Lanes> = (0..lanes).map(crossed::Lanes::Point).collect();
+            for g in 0..program.groups.len() {
+                self.read_factors(&mut factors, g, &own);
+            }
+            self.multiply(factors, first)
+                .map_err(|error| (Halt::Error(error), first))?;
+            for (p, product) in program.products.iter().enumerate() {
+                for (b, (source, root)) in product.blocks.iter().enumerate() {
+                    let Some(root) = *root else { continue };
+                    let bytes = source.ty.bytes() as usize;
+                    // The value's one lane belongs to another block.
+                    if bytes == 0 {
+                        continue;
+                    }
+                    let block = &mut self.raw[p][b][first as usize * bytes..][..lanes * bytes];
+                    store_points(self.memory, program.tape.roots[root], lanes, block);
+                }
+                let mut blocks = Blocks {
+                    types: &product.types,
+                    raw: &mut self.raw[p],
+                };
+                for (_, root, reads, adds) in &product.compressed {
+                    let place = program.tape.roots[*root];
+                    let reads = (&reads[..], *adds);
+                    blocks.read(self.memory, place, reads, None, first as usize, lanes);
+                }
+                let points = first as usize..first as usize + lanes;
+                points.for_each(|point| blocks.subtract(&product.subtractions, point));
+            }
+            first += lanes as u64;
+        }
+        Ok(())
+    }
+}
