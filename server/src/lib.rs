@@ -30,3 +30,11 @@ pub use run::run;
 pub fn encode_graph(graph: &gradient_engine::Graph) -> gradient_proto::v1::Graph {
     wire::graph::encode_graph(graph, &wire::names::Signature::of(graph))
 }
+
+/// A graph that a client sent, checked as the service checks it. It may not name resident tensors.
+pub fn decode_graph(
+    graph: gradient_proto::v1::Graph,
+    limits: &gradient_engine::Limits,
+) -> error::Result<gradient_engine::Graph> {
+    wire::graph::decode_graph(graph, "graph", limits, &store::TensorStore::new(0))
+}

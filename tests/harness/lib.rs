@@ -4,6 +4,7 @@ pub mod bundle;
 pub mod dense;
 pub mod engine;
 pub mod functions;
+pub mod recurrence;
 pub mod references;
 pub mod scenarios;
 pub mod server;
