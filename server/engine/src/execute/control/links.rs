@@ -81,8 +81,14 @@ impl<'m> Feed<'m> {
         let Some((from, to)) = self.cells else {
             return self.column.store_step(index, memory, self.place);
         };
-        let from = &from[index * to.len()..][..to.len()];
-        to.iter().zip(from).for_each(|(c, &x)| c.set(x));
+        match to {
+            // A call of memcpy would take longer.
+            [to] => to.set(from[index]),
+            _ => {
+                let from = &from[index * to.len()..][..to.len()];
+                to.iter().zip(from).for_each(|(c, &x)| c.set(x));
+            }
+        }
     }
 }
 
@@ -109,6 +115,7 @@ impl<'m> Drain<'m> {
     /// Takes a step of a sequence.
     pub fn step(&mut self, memory: Memory<'_>, index: usize) {
         match (self.cells, self.column.numbers_mut()) {
+            (Some([from]), Some(to)) => to[index] = from.get(),
             (Some(from), Some(to)) => {
                 let to = &mut to[index * from.len()..][..from.len()];
                 to.iter_mut().zip(from).for_each(|(x, c)| *x = c.get());
@@ -120,6 +127,7 @@ impl<'m> Drain<'m> {
     /// Adds what is there.
     pub fn add(&mut self, memory: Memory<'_>) {
         match (self.cells, self.column.numbers_mut()) {
+            (Some([from]), Some([to])) => *to += from.get(),
             (Some(from), Some(to)) => to.iter_mut().zip(from).for_each(|(x, c)| *x += c.get()),
             _ => {
                 self.spare.load(memory, self.place);

@@ -10,7 +10,7 @@ use crate::tape::{Instruction, Slot, Tape};
 use crate::tensor::DType;
 
 /// Fewer instructions in a row are not worth the call.
-const MIN_LENGTH: usize = 4;
+const MIN_LENGTH: usize = 2;
 /// Instructions between two looks at the clock.
 const MAX_LENGTH: usize = 1 << 14;
 /// Elements of an instruction that are written out one by one.
