@@ -12,7 +12,7 @@ import numpy as np
 
 import peer
 
-STEP = 0.005
+STEP = 0.002
 # The longest that gcc may take, in seconds.
 PATIENCE = 60
 

@@ -11,7 +11,7 @@ import numpy as np
 
 import peer
 
-STEP = 0.005
+STEP = 0.002
 
 
 def rosenbrock(sizes, x):

@@ -66,7 +66,7 @@ fn lorenz(x: &[Expr], steps: usize) -> Expr {
 }
 
 /// Length of a step.
-pub const STEP: f64 = 0.005;
+pub const STEP: f64 = 0.002;
 
 /// One step: 71 nodes.
 pub fn runge_kutta(state: &[Expr; 3], parameters: [&Expr; 3]) -> [Expr; 3] {
