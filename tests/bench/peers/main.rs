@@ -8,6 +8,7 @@
 //!   `scalar` (each element of a point is an input) or `indexed` (elements are taken out of an input).
 //! - `{"do":"time", "id", "seconds"}`: evaluates for about so long; answers `{"ns"}`, the median of one evaluation.
 //! - `{"do":"first", "id"}`: from the bytes of the graph to the numbers, nothing kept; answers `{"ns"}`.
+//! - `{"do":"plan", "id"}`, `{"do":"listing", "id"}`: why it is computed as it is, and the tape; for people.
 //! - `{"do":"drop", "id"}`.
 //!
 //! What goes wrong is answered as `{"error"}`.
@@ -63,14 +64,13 @@ fn answer(loaded: &mut HashMap<u64, Loaded>, line: &str) -> Result<Value, Failur
         }
         Some(what) => {
             let this = loaded.get_mut(&id).ok_or("nothing has this id")?;
-            let ns = match what {
-                "time" => this.time(line["seconds"].as_f64().unwrap_or(0.1))?,
-                "first" => this.first()?,
-                "plan" => return Ok(json!({"plan": this.program.plans()[0].reason})),
-                "listing" => return Ok(json!({"listing": this.program.listing()})),
-                _ => return Err("load, time, first or drop".into()),
-            };
-            Ok(json!({"ns": ns}))
+            match what {
+                "time" => Ok(json!({"ns": this.time(line["seconds"].as_f64().unwrap_or(0.1))?})),
+                "first" => this.first(),
+                "plan" => Ok(json!({"plan": this.program.plans()[0].reason})),
+                "listing" => Ok(json!({"listing": this.program.listing()})),
+                _ => Err("load, time, first, plan, listing or drop".into()),
+            }
         }
         None => Err("no \"do\"".into()),
     }
@@ -304,15 +304,27 @@ impl Loaded {
         Ok(samples[samples.len() / 2])
     }
 
-    /// What a server does with a graph that it does not know: read, identify, derive, compile, evaluate.
-    fn first(&mut self) -> Result<f64, Failure> {
+    /// What a server does with a graph that it does not know: reads it, identifies it, derives and compiles, evaluates.
+    /// Nanoseconds of all, and of each.
+    fn first(&mut self) -> Result<Value, Failure> {
         self.scratch = Scratch::default();
         let begin = Instant::now();
+        let since = || begin.elapsed().as_secs_f64() * 1e9;
         let graph = decode(&self.message)?;
+        let read = since();
         std::hint::black_box((graph.id(), graph.statistics()));
+        let identified = since();
         self.program = compile(&graph, &self.request)?;
+        let compiled = since();
         std::hint::black_box(self.evaluate()?);
-        Ok(begin.elapsed().as_secs_f64() * 1e9)
+        let all = since();
+        Ok(json!({
+            "ns": all,
+            "read": read,
+            "identify": identified - read,
+            "compile": compiled - identified,
+            "evaluate": all - compiled,
+        }))
     }
 }
 
