@@ -31,7 +31,10 @@ pub fn encode_graph(graph: &gradient_engine::Graph) -> gradient_proto::v1::Graph
     wire::graph::encode_graph(graph, &wire::names::Signature::of(graph))
 }
 
-/// A graph that a client sent, checked as the service checks it. It may not name resident tensors.
+/// A graph as the service reads it, where no tensors are resident.
+///
+/// # Errors
+/// What the service answers a client that sends such a graph.
 pub fn decode_graph(
     graph: gradient_proto::v1::Graph,
     limits: &gradient_engine::Limits,
