@@ -6,6 +6,7 @@ pub mod engine;
 pub mod functions;
 #[path = "../bench/gradbench/tool/mod.rs"]
 pub mod gradbench;
+pub mod recurrence;
 pub mod references;
 pub mod scenarios;
 pub mod server;

@@ -24,4 +24,5 @@ mod sparsity;
 mod special_points;
 mod special_points_special;
 mod spectral;
+mod tiers;
 mod waists;
