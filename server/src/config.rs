@@ -50,6 +50,10 @@ pub struct Config {
     #[arg(long, env = "GRADIENT_THREADS", default_value_t = 0)]
     pub threads: usize,
 
+    /// Whether tapes that run often become machine code, where the processor allows it. Results are the same bit for bit.
+    #[arg(long, env = "GRADIENT_NATIVE", default_value_t = true, action = clap::ArgAction::Set)]
+    pub native: bool,
+
     /// The most computations waiting for a thread; beyond, requests are refused with RESOURCE_EXHAUSTED.
     #[arg(long, env = "GRADIENT_QUEUE", default_value_t = 1024, value_parser = at_least_one)]
     pub queue: usize,
@@ -87,6 +91,7 @@ impl Default for Config {
             max_functions: 256,
             max_elements: 1 << 28,
             threads: 0,
+            native: true,
             queue: 1024,
             queue_bytes: GIB,
             max_concurrent_streams: 256,

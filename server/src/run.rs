@@ -34,6 +34,7 @@ pub async fn run(
         .local_addr()
         .context("the listener has no address")?;
     let config = Arc::new(config);
+    gradient_engine::tape::native::set_native(config.native);
     let draining = CancellationToken::new();
     let closing = CancellationToken::new();
     let calls = TaskTracker::new();

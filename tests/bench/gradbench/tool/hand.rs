@@ -126,7 +126,7 @@ fn graph(hand: &Model, on_triangles: bool) -> Result<Graph, BuildError> {
     let mut positions = (moved * shares).sum_over([0]);
     if hand.mirrored {
         let signs = g.constant(vec![-1.0, 1.0, 1.0]);
-        positions = positions * signs.broadcast_in_dim([3, vertices], [0]);
+        positions *= signs.broadcast_in_dim([3, vertices], [0]);
     }
     let place = theta.slice([3], [6]).broadcast_in_dim([3, vertices], [0]);
     let positions = rotation(&g, &theta).matmul(&positions) + place;

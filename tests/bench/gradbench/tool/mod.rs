@@ -23,6 +23,9 @@ type Failure = Box<dyn std::error::Error>;
 /// Bytes of a message of an upload.
 const CHUNK: usize = 1 << 20;
 
+/// What an answer says, of what was found.
+type Written = Box<dyn Fn(&Found) -> Result<Value, Failure>>;
+
 /// What an eval asks for, ready to be sent.
 struct Work {
     /// Of everything that the graph depends on.
@@ -33,7 +36,7 @@ struct Work {
     /// Inputs that the server keeps.
     data: Vec<(&'static str, Tensor)>,
     products: Vec<pb::product::Product>,
-    output: Box<dyn Fn(&Found) -> Result<Value, Failure>>,
+    output: Written,
 }
 
 /// The work of a function of an eval, if there are such.

@@ -35,7 +35,7 @@ fn products(function: &str) -> Result<Vec<gradient_client::proto::product::Produ
 }
 
 /// What `products` of this name give.
-fn output(function: &str) -> Box<dyn Fn(&super::Found) -> Result<Value, Failure>> {
+fn output(function: &str) -> super::Written {
     match function {
         "gradient" => Box::new(|found| Ok(json!(found.all()))),
         _ => Box::new(|found| found.number()),
