@@ -4,8 +4,8 @@ use super::home::Home;
 use super::sequence::{is_number, sequence};
 use super::{Run, Source};
 use crate::graph::{Arena, NodeId};
-use crate::op::{Attributes, Control, Emit, FunctionId, ValueId};
-use crate::tensor::TensorType;
+use crate::op::{Attributes, Control, Emit, FunctionId, Op, ValueId};
+use crate::tensor::{DType, TensorType};
 use crate::transform::Workspace;
 use std::collections::BTreeMap;
 
@@ -82,18 +82,41 @@ impl Run {
         let stacks: Vec<usize> = stacked.keys().copied().collect();
         let (each, same) = self.givens(from, &homes);
         let before = self.before(cx, from, &homes, to);
+        let given = |cx: &mut Workspace, given: Given| match given {
+            Given::Sequence(s) => sequence(cx, from, &self.sequences[s], to),
+            Given::Value(v) => to[v.index()],
+            Given::Outside(q) => before[q],
+        };
+        if let Some((chain, terms)) = self.sums(from, &homes) {
+            let count = chain.len();
+            let first = to[self.value(from, 0, chain[count - 1]).index()];
+            let terms: Vec<ValueId> = terms.into_iter().map(|t| given(cx, t)).collect();
+            let sums = running_sums(cx, first, &terms, steps);
+            let ends = (0..self.period).filter(|&q| at_end[q]);
+            let ends = ends.map(|q| (q, last));
+            let read = stacked
+                .iter()
+                .flat_map(|(&q, all)| all.iter().map(move |&b| (q, b)));
+            for (q, block) in read.chain(ends) {
+                let Some(place) = chain.iter().position(|&c| c == q) else {
+                    continue;
+                };
+                let value = self.value(from, block, q);
+                let at = ((block - 1) * count + place + 1) as u64;
+                let cx = cx.emitter();
+                let slice = cx.slice_along(sums, 0, at, at + 1);
+                to[value.index()] = cx.reshape(slice, &[]);
+            }
+            return;
+        }
         let body = self.body(cx, from, &homes, &carried, &stacks, (&each, &same));
         // The scan's operands.
         let mut operands: Vec<ValueId> = carried
             .iter()
             .map(|&q| to[self.value(from, 0, q).index()])
             .collect();
-        for given in each.iter().chain(&same) {
-            operands.push(match *given {
-                Given::Sequence(s) => sequence(cx, from, &self.sequences[s], to),
-                Given::Value(v) => to[v.index()],
-                Given::Outside(q) => before[q],
-            });
+        for &all in each.iter().chain(&same) {
+            operands.push(given(cx, all));
         }
         let types: Vec<TensorType> = operands.iter().map(|&v| cx.arena().ty(v).clone()).collect();
         let ty = |q: usize| from.ty(self.value(from, 1, q)).clone();
@@ -122,6 +145,37 @@ impl Run {
                 to[value.index()] = cx.reshape(slice, &shape);
             }
         }
+    }
+
+    /// Whether all that is left for the loop is to add to a sum: the additions, and the term that each adds. One term
+    /// after the other is added, as the loop would.
+    fn sums(&self, from: &Arena, homes: &[Home]) -> Option<(Vec<usize>, Vec<Given>)> {
+        let is_constant = |q: usize| is_number(from, self.value(from, 1, q));
+        let inside = (0..self.period).filter(|&q| homes[q] == Home::Body && !is_constant(q));
+        let chain: Vec<usize> = inside.collect();
+        let mut so_far = Source::Before(*chain.last()?);
+        let mut all = Vec::with_capacity(chain.len());
+        for &q in &chain {
+            let node = from.node(self.node(1, q));
+            let ty = from.ty(node.result);
+            if node.op != Op::Add || ty.dtype != DType::F64 || !ty.shape.is_empty() {
+                return None;
+            }
+            let term = match self.operands[q][..] {
+                [a, term] if a == so_far => term,
+                [term, b] if b == so_far => term,
+                _ => return None,
+            };
+            all.push(match term {
+                Source::Each(s) if from.ty(self.sequences[s][0]).shape.is_empty() => {
+                    Given::Sequence(s)
+                }
+                Source::Own(p) if homes[p] == Home::Each => Given::Outside(p),
+                _ => return None,
+            });
+            so_far = Source::Own(q);
+        }
+        Some((chain, all))
     }
 
     /// Results of blocks that something after the run reads: which of the last block, and of which others.
@@ -256,6 +310,33 @@ impl Run {
             (parameters, results)
         })
     }
+}
+
+/// `first`, then the sums of it and one, two, … terms, of which each step adds one of each sequence.
+fn running_sums(cx: &mut Workspace, first: ValueId, terms: &[ValueId], steps: u64) -> ValueId {
+    let count = terms.len() as u64;
+    let concatenate = |cx: &mut Workspace, parts: &[ValueId], dimension: u32| {
+        cx.emit(
+            Op::Concatenate,
+            parts,
+            Attributes::Concatenate { dimension },
+        )
+    };
+    let mut side_by_side = Vec::with_capacity(terms.len());
+    let terms = match *terms {
+        [one] => one,
+        _ => {
+            for &term in terms {
+                side_by_side.push(cx.emitter().reshape(term, &[steps, 1]));
+            }
+            let rows = concatenate(cx, &side_by_side, 1);
+            cx.emitter().reshape(rows, &[steps * count])
+        }
+    };
+    let first = cx.emitter().reshape(first, &[1]);
+    let all = concatenate(cx, &[first, terms], 0);
+    let (axis, reverse) = (0, false);
+    cx.emit(Op::Cumsum, &[all], Attributes::Cumulative { axis, reverse })
 }
 
 /// A scalar constant again.
