@@ -67,7 +67,7 @@ FUNCTION = "function"
 
 def cases():
     for work, name in SMALL.items():
-        peers = {"CasADi": Bound(3, 6), "CasADi, gcc -O3": Bound(None, 1)}
+        peers = {"CasADi": Bound(3, 6), "CasADi, gcc -O3": Bound(None, 1), "ADOL-C": Bound()}
         yield Case("a. gradient, scalars, one point", name, work, peers, form="scalar")
     for work, name in SMALL.items():
         peers = {"CasADi": Bound(3, 6)}

@@ -130,6 +130,7 @@ class Programs:
         self.commands = {
             "ours": ([engine], [core], 1),
             "CasADi": ([python, HERE / "peer_casadi.py"], [core], 1),
+            "ADOL-C": ([python, HERE / "peer_adolc.py"], [core], 1),
             "JAX": ([python, HERE / "peer_jax.py"], [core], 1),
             "JAX, 2 threads": ([python, HERE / "peer_jax.py"], two, 2),
         }
