@@ -133,16 +133,26 @@ pub fn transpose(
             operands: &operands,
             result,
         };
+        // Where an operand of a concatenation ends in it: there may be very many of them.
+        let mut ends = 0;
         for (k, &operand) in operands.iter().enumerate() {
+            let begin = ends;
+            if let Attributes::Concatenate { dimension } = attributes {
+                ends += cx.arena().ty(operand).shape[dimension as usize];
+            }
             let Some(j) = at(operand).filter(|&j| linear[j]) else {
                 continue;
             };
             if op == Op::Slice && pieces.take(j, cx.arena().ty(operand), &attributes, ct) {
                 continue;
             }
-            let part = match op.rule() {
-                Some(rule) => rule.transpose.map(|turn| turn(cx, &application, ct, k)),
-                None => elementwise(cx, op, &operands, ct, k),
+            let part = match (&attributes, op.rule()) {
+                (Attributes::Concatenate { dimension }, _) => {
+                    let axis = *dimension as usize;
+                    Some(cx.emitter().slice_along(ct, axis, begin, ends))
+                }
+                (_, Some(rule)) => rule.transpose.map(|turn| turn(cx, &application, ct, k)),
+                (_, None) => elementwise(cx, op, &operands, ct, k),
             };
             let Some(part) = part else {
                 return Err(Error::Unimplemented(format!(
