@@ -81,16 +81,16 @@ fn put_graph(
     buffer: &mut Vec<u8>,
     hasher: &mut blake3::Hasher,
 ) {
+    let (order, repeated) = structural_hashes(graph, callees.hashes());
     let mut encoder = Encoder {
         graph,
-        order: Vec::new(),
-        repeated: Repeated::default(),
+        order,
+        repeated,
         callees,
         numbers: vec![UNNUMBERED; graph.arena().len()],
         sharing: HashTable::new(),
         next: 0,
     };
-    (encoder.order, encoder.repeated) = structural_hashes(graph, encoder.callees.hashes());
     put(buffer, graph.inputs().len() as u64);
     for input in graph.inputs() {
         put_type(buffer, &input.ty);
@@ -210,7 +210,6 @@ fn structural_hashes(graph: &Graph, functions: &[Digest]) -> (Vec<u64>, Repeated
 
 /// Which hashes come more than once, and a few others: two sets of bits, for most values of a large graph are met
 /// once and a table of all of them does not fit the cache.
-#[derive(Default)]
 struct Repeated {
     met: Vec<u64>,
     again: Vec<u64>,

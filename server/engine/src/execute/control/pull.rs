@@ -32,29 +32,10 @@ pub(super) fn run(
     };
     let mut back = Back::open(node, pull, own, cotangents, ticker);
     let states = &record.keeping.states;
-    let mut end = record.steps;
-    if back.is_steady() && states.are_all(end) {
+    if back.is_steady() && states.are_all(record.steps) {
         back.all(&runner, states, ticker)?;
-        end = 0;
-    }
-    for i in (0..states.len()).rev() {
-        if end == 0 {
-            break;
-        }
-        if end - states.step(i) == 1 && states.is_whole(i) {
-            back.kept(&runner, states, i, ticker)?;
-        } else {
-            segment(
-                &mut runner,
-                &mut back,
-                states.get(i),
-                end,
-                pull.nested,
-                ticker,
-            )?;
-        }
-
-        end = states.step(i);
+    } else {
+        back.apart(&mut runner, states, record.steps, ticker)?;
     }
     back.finish(ticker);
     runner.close(ticker);
@@ -276,6 +257,27 @@ impl<'a, 't> Back<'a, 't> {
             constants,
             &mut self.column,
         );
+        Ok(())
+    }
+
+    /// Pulls back the steps before `end`, from one kept state to the next.
+    fn apart(
+        &mut self,
+        runner: &mut Runner<'_, '_>,
+        states: &States,
+        end: u64,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<(), Halt> {
+        let mut end = end;
+        for i in (0..states.len()).rev() {
+            if end - states.step(i) == 1 && states.is_whole(i) {
+                self.kept(runner, states, i, ticker)?;
+            } else {
+                let nested = self.pull.nested;
+                segment(runner, self, states.get(i), end, nested, ticker)?;
+            }
+            end = states.step(i);
+        }
         Ok(())
     }
 
