@@ -32,3 +32,14 @@ pub use run::run;
 pub fn encode_graph(graph: &gradient_engine::Graph) -> gradient_proto::v1::Graph {
     wire::graph::encode_graph(graph, &wire::names::Signature::of(graph))
 }
+
+/// A graph as the service reads it, where no tensors are resident.
+///
+/// # Errors
+/// What the service answers a client that sends such a graph.
+pub fn decode_graph(
+    graph: gradient_proto::v1::Graph,
+    limits: &gradient_engine::Limits,
+) -> error::Result<gradient_engine::Graph> {
+    wire::graph::decode_graph(graph, "graph", limits, &store::TensorStore::new(0))
+}

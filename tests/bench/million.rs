@@ -1,25 +1,29 @@
 //! A million scalar nodes over the wire: how long registration and the first gradient take, how that grows, and
-//! how much memory the server needs. `cargo bench -p gradient-tests --bench million`
+//! how much memory the server needs. `cargo bench -p gradient-tests --bench million`; sizes may
+//! be named: `… -- 40000 100000`.
 //!
 //! The server runs in a process of its own, so that its peak memory is its own. Results are checked against a
 //! forward-mode recurrence in plain Rust before anything is printed.
 
 use gradient_proto::v1::{
-    Constant, Dtype, EvaluateRequest, Gradient, Graph, Input, Node, Op, Output, Product,
-    RegisterGraphRequest, Tensor, TensorType, evaluate_request,
-    gradient_service_client::GradientServiceClient, node::Attributes, product, tensor,
+    EvaluateRequest, Gradient, Product, RegisterGraphRequest, evaluate_request,
+    gradient_service_client::GradientServiceClient, product, tensor,
 };
 use gradient_server::Config;
+use gradient_tests::recurrence::{INPUTS, by_hand, recurrence, scalar};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 use tonic::transport::Channel;
 
-const INPUTS: usize = 10;
 /// 40,000 nodes are 10,000 steps.
 const SIZES: [usize; 4] = [10_000, 40_000, 100_000, 1_000_000];
 /// Each size this often, each time on a new server; medians are printed.
 const RUNS: usize = 5;
+/// As the server's binary has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SERVE: &str = "GRADIENT_BENCH_SERVE";
 
 type Failure = Box<dyn std::error::Error>;
@@ -33,8 +37,13 @@ fn main() -> Result<(), Failure> {
         "{:>9}  {:>11}  {:>11}  {:>9}  {:>12}  {:>10}",
         "nodes", "register ms", "gradient ms", "total ms", "µs per node", "peak MiB"
     );
+    let asked: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
+    let sizes = match asked.is_empty() {
+        true => &SIZES[..],
+        false => &asked[..],
+    };
     let mut per_node = Vec::new();
-    for nodes in SIZES {
+    for &nodes in sizes {
         let mut runs = Vec::new();
         for _ in 0..RUNS {
             runs.push(runtime.block_on(measure(nodes))?);
@@ -53,9 +62,9 @@ fn main() -> Result<(), Failure> {
     }
     println!(
         "time per node at {} nodes : at {} nodes = {:.2}",
-        SIZES[3],
-        SIZES[0],
-        per_node[3] / per_node[0]
+        sizes[sizes.len() - 1],
+        sizes[0],
+        per_node[sizes.len() - 1] / per_node[0]
     );
     Ok(())
 }
@@ -157,76 +166,4 @@ async fn measure(nodes: usize) -> Result<Run, Failure> {
         gradient,
         peak_mib: kib / 1024.0,
     })
-}
-
-fn scalar(x: f64) -> Tensor {
-    Tensor {
-        dtype: Dtype::F64.into(),
-        shape: vec![],
-        data: Some(tensor::Data::Raw(x.to_le_bytes().to_vec().into())),
-    }
-}
-
-fn node(op: Op, operands: Vec<u32>) -> Node {
-    Node {
-        op: op.into(),
-        operands,
-        ..Node::default()
-    }
-}
-
-/// y ← sin(y · x[i % 10]) + 0.1 · x[(i + 3) % 10], unrolled: four nodes a step.
-fn recurrence(nodes: usize) -> Graph {
-    let ty = TensorType {
-        dtype: Dtype::F64.into(),
-        shape: vec![],
-    };
-    let inputs = (0..INPUTS).map(|i| Input {
-        name: format!("x{i}"),
-        r#type: Some(ty.clone()),
-    });
-    let x = |i: usize| (i % INPUTS) as u32;
-    let tenth = INPUTS as u32;
-    let mut list = vec![Node {
-        attributes: Some(Attributes::Constant(Box::new(Constant {
-            value: Some(scalar(0.1)),
-        }))),
-        ..node(Op::Constant, vec![])
-    }];
-    let mut y = 0;
-    for i in 0..nodes / 4 {
-        let first = (INPUTS + list.len()) as u32;
-        list.push(node(Op::Multiply, vec![y, x(i)]));
-        list.push(node(Op::Sin, vec![first]));
-        list.push(node(Op::Multiply, vec![tenth, x(i + 3)]));
-        list.push(node(Op::Add, vec![first + 1, first + 2]));
-        y = first + 3;
-    }
-    Graph {
-        name: "recurrence".into(),
-        inputs: inputs.collect(),
-        nodes: list,
-        outputs: vec![Output {
-            name: "y".into(),
-            value: y,
-        }],
-        functions: vec![],
-    }
-}
-
-/// The gradient by forward mode, written out.
-fn by_hand(x: &[f64], nodes: usize) -> Vec<f64> {
-    let mut y = x[0];
-    let mut dy = vec![0.0; INPUTS];
-    dy[0] = 1.0;
-    for i in 0..nodes / 4 {
-        let (a, b) = (i % INPUTS, (i + 3) % INPUTS);
-        let slope = (y * x[a]).cos();
-        for (k, d) in dy.iter_mut().enumerate() {
-            let inner = *d * x[a] + if k == a { y } else { 0.0 };
-            *d = slope * inner + if k == b { 0.1 } else { 0.0 };
-        }
-        y = (y * x[a]).sin() + 0.1 * x[b];
-    }
-    dy
 }

@@ -4,6 +4,9 @@ pub mod bundle;
 pub mod dense;
 pub mod engine;
 pub mod functions;
+#[path = "../bench/gradbench/tool/mod.rs"]
+pub mod gradbench;
+pub mod recurrence;
 pub mod references;
 pub mod scenarios;
 pub mod server;

@@ -30,7 +30,8 @@ pub fn calibrate() -> Costs {
 /// Picoseconds in the order of [`Costs::named`].
 fn measured() -> Result<[f64; 5], Error> {
     let number = TensorType::f64([]);
-    let cheap = chain(&number, CHEAP, 2000, 1)?;
+    // Shorter than what is rolled into a loop.
+    let cheap = chain(&number, CHEAP, 1000, 1)?;
     let mixed = chain(&number, MIXED, 999, 1)?;
     let [scalar_step, scalar_operation] = solved([cheap, mixed]);
     let lanes = chain(&number, MIXED, 600, LANES)?;

@@ -3,6 +3,7 @@ use super::stop::Ticker;
 use super::{control, elementwise, structural};
 use crate::error::Error;
 use crate::op::Op;
+use crate::tape::native::Code;
 use crate::tape::{Check, Instruction, Tape};
 use crate::tensor::DType;
 use crate::transform::Reason;
@@ -21,8 +22,43 @@ pub(super) fn section(
     if !tape.checks.is_empty() {
         return checked(tape, range.clone(), memory, ticker);
     }
-    for i in &tape.instructions[range.clone()] {
+    // Uniform values are single numbers, and with one lane all are.
+    if (section == 0 || memory.lanes == 1)
+        && let Some(code) = tape.native()
+    {
+        return pieces(tape, code, section, memory, ticker);
+    }
+    run(tape, range.clone(), memory, ticker)
+}
+
+#[inline]
+fn run(
+    tape: &Tape,
+    range: Range<usize>,
+    memory: Memory<'_>,
+    ticker: &mut Ticker<'_>,
+) -> Result<(), Halt> {
+    for i in &tape.instructions[range] {
         step(tape, i, memory, ticker)?;
+    }
+    Ok(())
+}
+
+/// Runs a section of which some is machine code.
+fn pieces(
+    tape: &Tape,
+    code: &Code,
+    section: usize,
+    memory: Memory<'_>,
+    ticker: &mut Ticker<'_>,
+) -> Result<(), Halt> {
+    for piece in code.pieces(section) {
+        // SAFETY: the memory was lent for this tape, and the caller has seen to the lanes.
+        if unsafe { code.run(piece, memory.bases()) } {
+            ticker.tick(piece.range.len())?;
+        } else {
+            run(tape, piece.range.clone(), memory, ticker)?;
+        }
     }
     Ok(())
 }

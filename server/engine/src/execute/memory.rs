@@ -1,4 +1,5 @@
 use super::control::{Counts, Record};
+use crate::tape::native::Bases;
 use crate::tape::{Place, Sizes, Slot};
 use crate::tensor::DType;
 use std::cell::{Cell, RefCell};
@@ -89,6 +90,16 @@ impl<'a> Memory<'a> {
     /// Lanes of a slot: 1 if it is uniform.
     pub fn lanes_of(&self, slot: Slot) -> usize {
         if slot.varies() { self.lanes } else { 1 }
+    }
+
+    /// Where it begins, for machine code.
+    pub fn bases(&self) -> Bases {
+        Bases {
+            f64: self
+                .f64
+                .map(|cells| cells.as_ptr().cast::<f64>().cast_mut()),
+            bool: (self.bool).map(|cells| cells.as_ptr().cast::<bool>().cast_mut()),
+        }
     }
 
     /// Leaves a loop's states for its pull-back.

@@ -25,6 +25,9 @@ pub(super) fn run<T: Element>(
     ticker: &mut Ticker<'_>,
 ) -> Result<(), Error> {
     let row = lines.row;
+    if row == 1 && of == Reduction::Sum {
+        return sums(out, from, lines, ticker);
+    }
     let mut sums = vec![T::ZERO; if of == Reduction::Sum { row } else { 0 }];
     for o in 0..lines.outer {
         sums.fill(T::ZERO);
@@ -38,7 +41,13 @@ pub(super) fn run<T: Element>(
             let begin = (o * lines.size + k) * row;
             let (to, from) = (&out[begin..][..row], &from[begin..][..row]);
             match (of, before) {
-                (Reduction::Sum, _) => {
+                (Reduction::Sum, None) => {
+                    for ((sum, to), x) in sums.iter_mut().zip(to).zip(from) {
+                        *sum = x.get().widen();
+                        to.set(x.get());
+                    }
+                }
+                (Reduction::Sum, Some(_)) => {
                     for ((sum, to), x) in sums.iter_mut().zip(to).zip(from) {
                         *sum = *sum + x.get().widen();
                         to.set(T::narrow(*sum));
@@ -60,6 +69,32 @@ pub(super) fn run<T: Element>(
                 }
             }
             before = Some(to);
+        }
+    }
+    Ok(())
+}
+
+/// Sums along lines of single numbers.
+fn sums<T: Element>(
+    out: &[Cell<T>],
+    from: &[Cell<T>],
+    lines: &Lines,
+    ticker: &mut Ticker<'_>,
+) -> Result<(), Error> {
+    let each = lines.size.max(1);
+    for (out, from) in out.chunks_exact(each).zip(from.chunks_exact(each)) {
+        ticker.tick(each)?;
+        // A sum of one term is that term, zeros with their sign included.
+        let mut sum: Option<T::Sum> = None;
+        let mut add = |(to, x): (&Cell<T>, &Cell<T>)| {
+            let x = x.get().widen();
+            let next = sum.map_or(x, |sum| sum + x);
+            to.set(T::narrow(next));
+            sum = Some(next);
+        };
+        match lines.reverse {
+            false => out.iter().zip(from).for_each(&mut add),
+            true => out.iter().zip(from).rev().for_each(&mut add),
         }
     }
     Ok(())

@@ -95,6 +95,21 @@ fn typed<T: Element>(
             return scan::run(out, operand(0), *of, &lines, ticker);
         }
         Kernel::Dot(plan) => return dot::run::<T>(memory, step, plan, ticker),
+        Kernel::Gather(plan) if lanes == 1 && plan.is_of_elements() => {
+            let from = operand(0);
+            elements(memory, step.operands[1], plan, |at, i| {
+                out[i].set(at.map_or(T::default(), |at| from[at].get()));
+            });
+        }
+        Kernel::ScatterAdd(plan) if lanes == 1 && plan.is_of_elements() => {
+            copy(out, operand(0));
+            let updates = operand(2);
+            elements(memory, step.operands[1], plan, |at, i| {
+                if let Some(at) = at {
+                    out[at].set(out[at].get().plus(updates[i].get()));
+                }
+            });
+        }
         Kernel::Gather(plan) => windows(
             memory,
             step.operands[1],
@@ -238,6 +253,24 @@ fn reduce<T: Element>(
         }
     });
     stopped
+}
+
+/// [`windows`] of one element each, found by one index each, where there is one lane: the usual look-up.
+fn elements(
+    memory: Memory<'_>,
+    indices: Place,
+    plan: &WindowPlan,
+    mut visit: impl FnMut(Option<usize>, usize),
+) {
+    let cells = memory.at::<i64>(indices);
+    let (stride, last) = plan.components[0];
+    let drops = plan.out_of_bounds == OutOfBounds::Drop;
+    for (v, start) in cells.iter().enumerate() {
+        let start = start.get();
+        let clamped = start.clamp(0, last);
+        let there = !drops || clamped == start;
+        visit(there.then(|| clamped as usize * stride), v);
+    }
 }
 
 /// Calls `visit(lanes, element of the operand or None outside, element among the windows)` for every element

@@ -177,6 +177,21 @@ impl Arena {
         Ok(())
     }
 
+    /// Appends an elementwise node whose operands are there and have one type, which is the result's: nearly every node
+    /// of a large scalar graph. `None`, and nothing is done, where it is another node or a wrong one.
+    pub fn push_alike(&mut self, op: Op, operands: &[ValueId]) -> Option<ValueId> {
+        let row = op.elementwise()?;
+        if operands.len() != row.partials.len() || operands.iter().any(|v| v.index() >= self.len())
+        {
+            return None;
+        }
+        let first = self.type_id(operands[0]);
+        let dtype = self.types.get(first.0).dtype;
+        let fits = operands[1..].iter().all(|&v| self.type_id(v) == first)
+            && (dtype.is_float() || row.integer && dtype == crate::tensor::DType::I64);
+        fits.then(|| self.push(op, operands, 0, &[first]))
+    }
+
     /// Appends a node of known result types and gives its first result.
     #[inline(always)]
     pub fn push(
@@ -238,6 +253,11 @@ impl Arena {
     /// Attributes by number.
     pub fn attributes(&self, id: u32) -> &Attributes {
         self.attributes.get(id)
+    }
+
+    /// All attributes that nodes have, each once.
+    pub fn all_attributes(&self) -> &[Attributes] {
+        self.attributes.items()
     }
 
     /// Nodes in order.

@@ -280,6 +280,13 @@ impl GraphBuilder {
         attributes: Attributes,
         label: &str,
     ) -> Result<ValueId, Violation> {
+        if matches!(attributes, Attributes::None)
+            && label.is_empty()
+            && (self.arena.node_count() as u64) < self.limits.max_nodes
+            && let Some(result) = self.arena.push_alike(op, operands)
+        {
+            return Ok(result);
+        }
         let node = self.arena.node_count();
         // A scan without carries is a map.
         let op = match &attributes {

@@ -8,13 +8,12 @@ use crate::op::{Attributes, ControlKind, FunctionId, Product, ValueId, is_commut
 use crate::tensor::{DType, Tensor, TensorType};
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
-use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 /// Changes whenever the encoding below does: ids of different versions never meet.
-const VERSION: &str = "gradient.v1 canonical graph 1";
+const VERSION: &str = "gradient.v1 canonical graph 2";
 
 /// BLAKE3-256 over the canonical encoding of the normalised graph.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,12 +83,14 @@ fn put_graph(
 ) {
     let mut encoder = Encoder {
         graph,
-        order: structural_hashes(graph, callees.hashes()),
+        order: Vec::new(),
+        repeated: Repeated::default(),
         callees,
         numbers: vec![UNNUMBERED; graph.arena().len()],
-        sharing: HashTable::with_capacity(graph.arena().node_count()),
+        sharing: HashTable::new(),
         next: 0,
     };
+    (encoder.order, encoder.repeated) = structural_hashes(graph, encoder.callees.hashes());
     put(buffer, graph.inputs().len() as u64);
     for input in graph.inputs() {
         put_type(buffer, &input.ty);
@@ -171,31 +172,22 @@ const UNNUMBERED: u32 = u32::MAX;
 
 /// A hash of what each value computes, to order commutative operands by. A collision costs two spellings of one
 /// function their common id, never two functions their difference.
-fn structural_hashes(graph: &Graph, functions: &[Digest]) -> Vec<u64> {
+fn structural_hashes(graph: &Graph, functions: &[Digest]) -> (Vec<u64>, Repeated) {
     let arena = graph.arena();
+    let mut repeated = Repeated::of(arena.node_count());
     let mut hashes = vec![0u64; arena.len()];
     for (i, input) in graph.inputs().iter().enumerate() {
         hashes[input.value.index()] = mix(0x1234_5678 + i as u64);
     }
     // Attributes are interned: each is hashed once, by content.
-    let mut of_attributes: HashMap<u32, u64> = HashMap::new();
+    let mut of_attributes: Vec<Option<u64>> = Vec::new();
     for node in arena.nodes() {
-        let attributes = arena.attributes_id(node.id);
-        let mut hash = *of_attributes.entry(attributes).or_insert_with(|| {
-            let mut hasher = FxHasher::default();
-            match node.attributes {
-                Attributes::Constant(tensor) => canonical_constant(tensor).hash(&mut hasher),
-                other if !callees(other).is_empty() => {
-                    let mut bytes = Vec::new();
-                    put_bodies(&mut bytes, other, |f, bytes| {
-                        bytes.extend_from_slice(&functions[f.index()]);
-                    });
-                    bytes.hash(&mut hasher);
-                }
-                other => other.hash(&mut hasher),
-            }
-            hasher.finish()
-        });
+        let attributes = arena.attributes_id(node.id) as usize;
+        if attributes >= of_attributes.len() {
+            of_attributes.resize(attributes + 1, None);
+        }
+        let mut hash = *of_attributes[attributes]
+            .get_or_insert_with(|| attributes_hash(node.attributes, functions));
         hash = mix(hash ^ mix(node.op.number().into()));
         if is_commutative(node.op) {
             let (a, b) = (
@@ -211,14 +203,72 @@ fn structural_hashes(graph: &Graph, functions: &[Digest]) -> Vec<u64> {
         for (i, result) in node.results().enumerate() {
             hashes[result.index()] = mix(hash.wrapping_add(i as u64));
         }
+        repeated.note(hashes[node.result.index()]);
     }
-    hashes
+    (hashes, repeated)
+}
+
+/// Which hashes come more than once, and a few others: two sets of bits, for most values of a large graph are met
+/// once and a table of all of them does not fit the cache.
+#[derive(Default)]
+struct Repeated {
+    met: Vec<u64>,
+    again: Vec<u64>,
+}
+
+impl Repeated {
+    /// Bits a value: one in sixteen values is taken for one that comes again.
+    const BITS: usize = 16;
+
+    fn of(values: usize) -> Self {
+        let words = (values * Self::BITS / 64).next_power_of_two();
+        Self {
+            met: vec![0; words],
+            again: vec![0; words],
+        }
+    }
+
+    fn place(&self, hash: u64) -> (usize, u64) {
+        let word = (hash >> 6) as usize & (self.met.len() - 1);
+        (word, 1 << (hash & 63))
+    }
+
+    fn note(&mut self, hash: u64) {
+        let (word, bit) = self.place(hash);
+        if self.met[word] & bit != 0 {
+            self.again[word] |= bit;
+        }
+        self.met[word] |= bit;
+    }
+
+    fn has(&self, hash: u64) -> bool {
+        let (word, bit) = self.place(hash);
+        self.again[word] & bit != 0
+    }
+}
+
+fn attributes_hash(attributes: &Attributes, functions: &[Digest]) -> u64 {
+    let mut hasher = FxHasher::default();
+    match attributes {
+        Attributes::Constant(tensor) => canonical_constant(tensor).hash(&mut hasher),
+        other if !callees(other).is_empty() => {
+            let mut bytes = Vec::new();
+            put_bodies(&mut bytes, other, |f, bytes| {
+                bytes.extend_from_slice(&functions[f.index()]);
+            });
+            bytes.hash(&mut hasher);
+        }
+        other => other.hash(&mut hasher),
+    }
+    hasher.finish()
 }
 
 struct Encoder<'a> {
     graph: &'a Graph,
     callees: &'a mut Callees,
     order: Vec<u64>,
+    /// Values whose equals may be met: only these are looked for.
+    repeated: Repeated,
     /// Canonical number of each value, in order of a depth-first walk from the outputs.
     numbers: Vec<u32>,
     /// Encoded values by the operation and canonical operands that they come from, so that equal ones are
@@ -245,19 +295,23 @@ impl Encoder<'_> {
         };
         x.op == y.op
             && self.attributes_of(x) == self.attributes_of(y)
+            && (self.attributes_of(x).is_some() || self.bodies_of(x) == self.bodies_of(y))
             && self.operand_numbers(x).eq(self.operand_numbers(y))
     }
 
-    /// Attributes by number; of nodes with bodies by what these compute.
-    fn attributes_of(&self, node: NodeRef<'_>) -> (u32, Vec<u8>) {
+    /// Attributes by number; `None` for those that name functions.
+    fn attributes_of(&self, node: NodeRef<'_>) -> Option<u32> {
+        let plain = callees(node.attributes).is_empty();
+        plain.then(|| self.graph.arena().attributes_id(node.id))
+    }
+
+    /// Nodes with bodies compare by what these compute.
+    fn bodies_of(&self, node: NodeRef<'_>) -> Vec<u8> {
         let mut bytes = Vec::new();
-        if callees(node.attributes).is_empty() {
-            return (self.graph.arena().attributes_id(node.id), bytes);
-        }
         put_bodies(&mut bytes, node.attributes, |f, bytes| {
             bytes.extend_from_slice(&self.callees.key(f));
         });
-        (0, bytes)
+        bytes
     }
 
     fn hash(&self, value: ValueId) -> u64 {
@@ -265,7 +319,7 @@ impl Encoder<'_> {
         let Some(node) = arena.producer(value) else {
             return 0;
         };
-        let attributes = self.attributes_of(node).0;
+        let attributes = self.attributes_of(node).unwrap_or_default();
         node_hash(node.op, attributes, self.operand_numbers(node))
     }
 
@@ -276,6 +330,12 @@ impl Encoder<'_> {
             let operand = pair.map_or(node.operands[i], |pair| pair[i]);
             self.numbers[operand.index()]
         })
+    }
+
+    /// The equal of a value among those encoded.
+    fn shared(&self, value: ValueId) -> Option<ValueId> {
+        let same = |&v: &ValueId| self.same(v, value);
+        self.sharing.find(self.hash(value), same).copied()
     }
 
     /// Encodes a value's node after its operands. The stack is explicit: graphs can be millions of nodes deep.
@@ -312,15 +372,18 @@ impl Encoder<'_> {
             stack.pop();
             // A node is encoded whole, whichever of its results was asked for.
             let value = node.result;
-            let hash = self.hash(value);
-            if let Some(&same) = self.sharing.find(hash, |&v| self.same(v, value)) {
+            let repeated = self.repeated.has(self.order[value.index()]);
+            if repeated && let Some(same) = self.shared(value) {
                 for (i, result) in node.results().enumerate() {
                     self.numbers[result.index()] = self.numbers[same.index() + i];
                 }
                 continue;
             }
-            let numbers: Vec<u32> = operands.iter().map(|v| self.numbers[v.index()]).collect();
-            put_node(buffer, node, &numbers);
+            let numbers = operands.iter().map(|v| self.numbers[v.index()].into());
+            put(buffer, node.op.number().into());
+            put_list(buffer, numbers);
+            put_type(buffer, node.ty);
+            put_attributes(buffer, node.attributes);
             put_bodies(buffer, node.attributes, |f, buffer| {
                 put(buffer, self.callees.number(f));
             });
@@ -332,15 +395,25 @@ impl Encoder<'_> {
                 self.numbers[result.index()] = self.next;
                 self.next += 1;
             }
-            let mut sharing = std::mem::take(&mut self.sharing);
-            sharing.insert_unique(hash, value, |&v| self.hash(v));
-            self.sharing = sharing;
+            if repeated {
+                let hash = self.hash(value);
+                let mut sharing = std::mem::take(&mut self.sharing);
+                sharing.insert_unique(hash, value, |&v| self.hash(v));
+                self.sharing = sharing;
+            }
         }
     }
 }
 
-pub(super) fn put(buffer: &mut Vec<u8>, number: u64) {
-    buffer.extend_from_slice(&number.to_le_bytes());
+/// A number in seven bits a byte, least significant first (LEB128): most are small, and hashing takes its time for
+/// every byte.
+#[inline]
+pub(super) fn put(buffer: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        buffer.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    buffer.push(number as u8);
 }
 
 fn put_bytes(buffer: &mut Vec<u8>, bytes: &[u8]) {
@@ -361,13 +434,6 @@ pub(super) fn put_type(buffer: &mut Vec<u8>, ty: &TensorType) {
         DType::I64 => 4,
     });
     put_list(buffer, ty.shape.iter().copied());
-}
-
-fn put_node(buffer: &mut Vec<u8>, node: NodeRef<'_>, operands: &[u32]) {
-    put(buffer, node.op.number().into());
-    put_list(buffer, operands.iter().map(|&n| n.into()));
-    put_type(buffer, node.ty);
-    put_attributes(buffer, node.attributes);
 }
 
 /// The result's type is encoded beside the attributes, so what follows from it is left out.

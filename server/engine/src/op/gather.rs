@@ -117,6 +117,17 @@ pub struct WindowPlan {
 }
 
 impl WindowPlan {
+    /// Whether index i alone says where element i of the windows stands in the operand.
+    pub fn is_of_elements(&self) -> bool {
+        let one = Strided::dense(1);
+        let all = Strided::dense(self.vectors.len());
+        self.components.len() == 1
+            && self.inside_operand == one
+            && self.inside_windows == one
+            && self.vectors == all
+            && self.origins == all
+    }
+
     pub(super) fn new(
         g: &GatherDimensions,
         operand: &TensorType,

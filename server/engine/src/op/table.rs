@@ -181,6 +181,28 @@ macro_rules! ops {
             }
         }
 
+        #[cfg(target_arch = "x86_64")]
+        impl Op {
+            /// Address of the function of an elementwise operation, which takes its operands in vector registers.
+            pub fn address(self) -> Option<usize> {
+                match self {
+                    $(Op::$u => {
+                        extern "sysv64" fn call(a: f64) -> f64 { Op::$u.value1(a) }
+                        Some(call as *const () as usize)
+                    })*
+                    $(Op::$b => {
+                        extern "sysv64" fn call(a: f64, b: f64) -> f64 { Op::$b.value2(a, b) }
+                        Some(call as *const () as usize)
+                    })*
+                    $(Op::$t => {
+                        extern "sysv64" fn call(a: f64, b: f64, c: f64) -> f64 { Op::$t.value3(a, b, c) }
+                        Some(call as *const () as usize)
+                    })*
+                    _ => None,
+                }
+            }
+        }
+
         /// `out[i] = op(a[i], b[i], c[i])`.
         pub fn ternary_floats<T: kernels::Float>(op: Op, out: &[Cell<T>], operands: [kernels::Source<'_, T>; 3]) {
             match op { $(Op::$t => kernels::map3(out, operands, $tvalue),)* _ => {} }

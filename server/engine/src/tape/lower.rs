@@ -62,6 +62,7 @@ pub fn lower(
             roots: Vec::new(),
             sizes: Sizes::default(),
             checks: Vec::new(),
+            native: Default::default(),
         },
         // The first of several who watch a value is the node that gave it.
         watched: watched.iter().rev().map(|w| (w.value, *w)).collect(),

@@ -7,6 +7,7 @@ mod control;
 mod footprint;
 mod listing;
 mod lower;
+pub mod native;
 mod slots;
 
 pub use control::{Argument, BodyId, ControlStep, Library, Loop, Pull, Run};
@@ -138,6 +139,8 @@ pub struct Tape {
     pub sizes: Sizes,
     /// What is looked at as the tape runs, by instruction; empty unless the request asks for it.
     pub checks: Vec<Check>,
+    /// Machine code, once it pays.
+    pub native: native::Native,
 }
 
 /// A result that is looked at.
@@ -178,6 +181,7 @@ impl Tape {
                 _ => 400,
             })
             .sum();
-        (self.instructions.len() * size_of::<Instruction>()) as u64 + constants + 512
+        let instructions = (self.instructions.len() * size_of::<Instruction>()) as u64;
+        instructions + constants + self.native_bytes() + 512
     }
 }

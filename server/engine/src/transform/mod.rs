@@ -6,6 +6,7 @@ mod derivative;
 mod functions;
 mod implicit;
 mod jvp;
+mod pieces;
 mod roll;
 mod segment;
 mod settle;

@@ -1,5 +1,5 @@
 use super::functions::FunctionTable;
-use super::roll::rolled;
+use super::roll::{rolled, rolled_graph};
 use super::watch::{Reason, Watch};
 use super::{derivative, implicit};
 use crate::error::Error;
@@ -49,6 +49,11 @@ impl Workspace {
     ) -> (Self, Vec<ValueId>, Vec<ValueId>) {
         let inputs: Vec<ValueId> = graph.inputs().iter().map(|i| i.value).collect();
         let outputs: Vec<ValueId> = graph.outputs().iter().map(|o| o.value).collect();
+        // Who looks at nodes wants the client's.
+        let rolls = rolls && Watch::wanted(policy, finite).is_none();
+        if rolls && let Some(rolled) = rolled_graph(graph, policy) {
+            return rolled;
+        }
         let table = FunctionTable::new(graph.functions().clone(), policy, finite);
         let (cx, inputs, outputs) = Self::copy(
             graph.arena(),
@@ -58,8 +63,7 @@ impl Workspace {
             table,
             None,
         );
-        // Who looks at nodes wants the client's.
-        match rolls && cx.watch.is_none() {
+        match rolls {
             true => rolled(cx, inputs, outputs),
             false => (cx, inputs, outputs),
         }

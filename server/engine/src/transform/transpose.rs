@@ -1,3 +1,4 @@
+use super::pieces::Pieces;
 use super::watch::Reason;
 use super::{Workspace, control, jvp};
 use crate::error::Error;
@@ -55,6 +56,26 @@ pub fn transpose(
             cotangents[i] = cx.emitter().add_some(cotangents[i], Some(cotangent));
         }
     }
+    let mut pieces = Pieces::default();
+    // What is turned round is linear and stands before `end`.
+    let settle =
+        |cx: &mut Workspace, pieces: &mut Pieces, cotangents: &mut [Option<ValueId>], i: usize| {
+            if pieces.is_empty() {
+                return;
+            }
+            let value = ValueId((begin.values + i) as u32);
+            let ty = cx.arena().ty(value).clone();
+            let whole = pieces.together(cx, i, &ty, |cx, attributes, ct| {
+                let application = Application {
+                    op: Op::Slice,
+                    attributes,
+                    operands: &[value],
+                    result: ct,
+                };
+                slice_transpose(cx, &application, ct)
+            });
+            cotangents[i] = cx.emitter().add_some(cotangents[i], whole);
+        };
     // Walk outputs first: a node's cotangent must be complete before anyone reads it.
     let mut operands = Vec::new();
     for n in (begin.nodes..end.nodes).rev() {
@@ -63,6 +84,11 @@ pub fn transpose(
         let Some(i) = at(node.result).filter(|&i| linear[i]) else {
             continue;
         };
+        let results = node.results();
+        for i in results.filter_map(at) {
+            settle(cx, &mut pieces, &mut cotangents, i);
+        }
+        let node = cx.arena().node(NodeId(n));
         if let Attributes::Control(control) = node.attributes {
             let control = control.clone();
             let given: Vec<Option<ValueId>> = node.results().map(|r| cotangents[at(r)?]).collect();
@@ -111,6 +137,9 @@ pub fn transpose(
             let Some(j) = at(operand).filter(|&j| linear[j]) else {
                 continue;
             };
+            if op == Op::Slice && pieces.take(j, cx.arena().ty(operand), &attributes, ct) {
+                continue;
+            }
             let part = match op.rule() {
                 Some(rule) => rule.transpose.map(|turn| turn(cx, &application, ct, k)),
                 None => elementwise(cx, op, &operands, ct, k),
@@ -125,10 +154,19 @@ pub fn transpose(
             cotangents[j] = cx.emitter().add_some(cotangents[j], Some(part));
         }
     }
+    for i in inputs.iter().filter_map(|&v| at(v)) {
+        settle(cx, &mut pieces, &mut cotangents, i);
+    }
     Ok(inputs
         .iter()
         .map(|&v| at(v).and_then(|i| cotangents[i]))
         .collect())
+}
+
+/// A slice turned round by itself.
+fn slice_transpose(cx: &mut Workspace, slice: &Application<'_>, ct: ValueId) -> ValueId {
+    let turn = slice.op.rule().and_then(|rule| rule.transpose);
+    turn.map_or(ct, |turn| turn(cx, slice, ct, 0))
 }
 
 /// The elementwise operations that tangents are made of.

@@ -283,6 +283,27 @@ impl Column {
         }
     }
 
+    /// Lanes; 1 if it does not vary.
+    pub fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    /// All elements × lanes, if they are f64.
+    pub fn numbers(&self) -> Option<&[f64]> {
+        match &self.data {
+            Data::F64(v) => Some(v),
+            _ => None,
+        }
+    }
+
+    /// The same, to be written.
+    pub fn numbers_mut(&mut self) -> Option<&mut [f64]> {
+        match &mut self.data {
+            Data::F64(v) => Some(v),
+            _ => None,
+        }
+    }
+
     /// Whether every lane has its own.
     pub fn varies(&self) -> bool {
         self.varying

@@ -2,6 +2,7 @@
 //! take different ways are packed, so that each way runs only for those who go it.
 
 mod column;
+mod links;
 mod loops;
 mod memo;
 mod pull;

@@ -3,10 +3,11 @@
 //! Each step is then pulled back, the last one first.
 
 use super::column::Column;
+use super::links::{Copies, Feed, Restore, drains};
 use super::loops::{Keeping, Runner};
 use super::states::{State, States, advance};
 use super::{Frame, Node, Record, steady};
-use crate::execute::interpret::Halt;
+use crate::execute::interpret::{Halt, section};
 use crate::execute::memory::Memory;
 use crate::execute::stop::Ticker;
 use crate::tape::{Place, Pull};
@@ -32,7 +33,14 @@ pub(super) fn run(
     let mut back = Back::open(node, pull, own, cotangents, ticker);
     let states = &record.keeping.states;
     let mut end = record.steps;
+    if back.is_steady() && states.are_all(end) {
+        back.all(&runner, states, ticker)?;
+        end = 0;
+    }
     for i in (0..states.len()).rev() {
+        if end == 0 {
+            break;
+        }
         if end - states.step(i) == 1 && states.is_whole(i) {
             back.kept(&runner, states, i, ticker)?;
         } else {
@@ -268,6 +276,73 @@ impl<'a, 't> Back<'a, 't> {
             constants,
             &mut self.column,
         );
+        Ok(())
+    }
+
+    /// Whether no step leaves anything behind in the frame that the next one must not find.
+    fn is_steady(&self) -> bool {
+        self.frame.tape.sizes.records == 0
+    }
+
+    /// Pulls all steps back, whose states are kept: what they hand on stays in the frame, and nothing is allocated.
+    fn all(
+        &mut self,
+        runner: &Runner<'_, '_>,
+        states: &States,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<(), Halt> {
+        let Some(last) = states.len().checked_sub(1) else {
+            return Ok(());
+        };
+        let (tape, lanes) = (self.frame.tape, self.node.lanes);
+        let memory = self.frame.scratch.lend(&tape.sizes, lanes);
+        let (own, given) = tape.parameters.split_at(self.own.len());
+        let (of_carries, of_outputs) = given.split_at(self.carries.len());
+        runner.fill_rest(runner.index(states.step(last)), false, memory, own);
+        for (carry, place) in self.carries.iter().zip(of_carries) {
+            if let Some(place) = *place {
+                carry.store(memory, place);
+            }
+        }
+        let forward = &self.pull.forward;
+        let sequences = forward.carries..forward.carries + forward.sequences;
+        let fed = runner.operands()[sequences.clone()]
+            .iter()
+            .zip(&own[sequences]);
+        let feeds: Vec<Feed<'_>> = fed
+            .chain(self.outputs.iter().zip(of_outputs))
+            .filter_map(|(column, place)| Some(Feed::new(memory, column, (*place)?)))
+            .collect();
+        let restore = Restore::new(memory, states, own);
+        let (to_carries, rest) = tape.roots.split_at(self.carries.len());
+        let (to_sequences, to_constants) = rest.split_at(self.sequences.len());
+        let mut steps = drains(memory, &mut self.sequences, to_sequences);
+        let mut sums = drains(memory, &mut self.constants, to_constants);
+        let links = to_carries.iter().zip(of_carries);
+        let links = links.filter_map(|(&root, place)| Some((root, (*place)?)));
+        let mut copies = Copies::new(memory, links.collect());
+        for i in (0..=last).rev() {
+            let index = runner.index(states.step(i));
+            restore.run(memory, i);
+            feeds.iter().for_each(|feed| feed.run(memory, index));
+            let mark = ticker.machine.memo.mark();
+            ticker.machine.counts.pulled += 1;
+            section(tape, 0, memory, ticker)?;
+            section(tape, 1, memory, ticker)?;
+            ticker.tick(8)?;
+            ticker.machine.memo.release(mark);
+            steps.iter_mut().for_each(|to| to.step(memory, index));
+            sums.iter_mut().for_each(|to| to.add(memory));
+            // The last ones are read from where they are.
+            if i > 0 {
+                copies.run();
+            }
+        }
+        for (carry, &root) in self.carries.iter_mut().zip(to_carries) {
+            self.column.load(memory, root);
+            carry.put_all(None, &self.column);
+        }
+        self.filled = false;
         Ok(())
     }
 

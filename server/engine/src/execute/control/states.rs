@@ -96,14 +96,37 @@ impl States {
 
     /// Writes a state into places.
     pub fn restore(&self, i: usize, memory: Memory<'_>, places: &[Option<Place>]) {
-        let mut at = self.entries[i].begin;
-        for (like, place) in self.like.iter().zip(places) {
-            let count = like.words();
-            if let Some(place) = *place {
-                memory.write_words(place, &self.words[at..at + count]);
-            }
-            at += count;
+        let words = self.words(i);
+        for (begin, count, place) in self.parts(places) {
+            memory.write_words(place, &words[begin..begin + count]);
         }
+    }
+
+    /// For each carry that has a place, where its words begin in a state in which every lane runs, and how many
+    /// there are.
+    pub fn parts<'p>(
+        &'p self,
+        places: &'p [Option<Place>],
+    ) -> impl Iterator<Item = (usize, usize, Place)> + 'p {
+        let mut at = 0;
+        let parts = self.like.iter().zip(places).map(move |(like, place)| {
+            let begin = at;
+            at += like.words();
+            place.map(|place| (begin, like.words(), place))
+        });
+        parts.flatten()
+    }
+
+    /// A state's words, and those of later ones.
+    pub fn words(&self, i: usize) -> &[u64] {
+        &self.words[self.entries[i].begin..]
+    }
+
+    /// Whether the states before each of so many steps are there, every lane running.
+    pub fn are_all(&self, steps: u64) -> bool {
+        let mut entries = (0..).zip(&self.entries);
+        self.entries.len() as u64 == steps
+            && entries.all(|(i, entry)| entry.step == i && entry.lanes.is_none())
     }
 
     /// Whether every lane runs in a state.

@@ -1,6 +1,7 @@
 //! Loops whose lanes all go the same way: the state stays in the frame from step to step, and nothing is allocated.
 
 use super::column::Column;
+use super::links::{Copies, Feed, drains};
 use super::loops::{Keeping, limit_passed};
 use super::states::State;
 use crate::execute::interpret::{Halt, section};
@@ -90,7 +91,14 @@ pub(super) fn run(
         .copied()
         .zip(carried.iter().copied())
         .collect();
+    let mut copies = Copies::new(memory, links);
+    let places = tape.parameters[looped.carries..sequences].iter();
+    let feeds: Vec<Feed<'_>> = places
+        .zip(&operands[looped.carries..])
+        .filter_map(|(place, operand)| Some(Feed::new(memory, operand, (*place)?)))
+        .collect();
     let of_outputs = &tape.roots[looped.carries..];
+    let mut drains = drains(memory, outputs, of_outputs);
     let mut words = Words::default();
     let mut step = 0;
     loop {
@@ -120,23 +128,16 @@ pub(super) fn run(
             keeping.offer_places(step, &first, memory, &carried);
         }
         let index = looped.index(step);
-        for (i, place) in tape.parameters[looped.carries..sequences]
-            .iter()
-            .enumerate()
-        {
-            if let Some(place) = *place {
-                operands[looped.carries + i].store_step(index, memory, place);
-            }
-        }
+        feeds.iter().for_each(|feed| feed.run(memory, index));
         let mark = ticker.machine.memo.mark();
         ticker.machine.counts.steps += 1;
         section(tape, 0, memory, ticker)?;
         section(tape, 1, memory, ticker)?;
         ticker.machine.memo.release(mark);
-        for (&place, output) in of_outputs.iter().zip(&mut *outputs) {
-            output.load_step(index, memory, place);
-        }
-        words.copy(memory, &links);
+        drains
+            .iter_mut()
+            .for_each(|drain| drain.step(memory, index));
+        copies.run();
         ticker.tick(8)?;
         step += 1;
     }

@@ -615,3 +615,79 @@ fn what_never_ends_ends_with_an_error() {
         }
     }
 }
+
+/// A sum of many terms, one by one: no loop is left of it, and no bit of it changes.
+#[test]
+fn an_unrolled_sum_is_summed_in_its_order() {
+    let n = 500;
+    let mut builder = GraphBuilder::new("sum", Limits::default());
+    let x: Vec<ValueId> = (0..n)
+        .map(|i| {
+            builder
+                .input(&format!("x{i}"), TensorType::f64([]))
+                .unwrap()
+        })
+        .collect();
+    let mut push =
+        |op, operands: &[ValueId]| builder.push(op, operands, Attributes::None, "").unwrap();
+    let mut total = None;
+    for pair in x.windows(2) {
+        let product = push(Op::Multiply, pair);
+        let sine = push(Op::Sin, &[product]);
+        let square = push(Op::Square, &[pair[1]]);
+        let term = push(Op::Multiply, &[sine, square]);
+        total = Some(total.map_or(term, |sum| push(Op::Add, &[sum, term])));
+    }
+    builder.output("f", total.unwrap()).unwrap();
+    let graph = builder.finish().unwrap();
+    let wrt: Vec<u32> = (0..n).collect();
+    let request = |product| Request {
+        products: vec![product],
+        options: Options::default(),
+        batched: None,
+    };
+    let point: Vec<f64> = (0..n).map(|i| (f64::from(i) * 0.37).sin() * 1e3).collect();
+    let inputs: Vec<Tensor> = point
+        .iter()
+        .map(|&x| Tensor::scalar(DType::F64, x))
+        .collect();
+    let arguments = Arguments {
+        inputs: inputs.iter().map(Tensor::as_ref).collect(),
+        seeds: vec![vec![]],
+        batch: 1,
+    };
+    let run = |product| {
+        let program = compile(&graph, &request(product)).unwrap();
+        let mut scratch = Scratch::default();
+        let blocks = program
+            .evaluate(&arguments, &mut scratch, &Stop::default())
+            .unwrap();
+        assert_eq!(scratch.counts.steps, 0, "{}", program.listing());
+        let numbers = blocks[0].iter().map(|b| b.tensor.element(0));
+        numbers.collect::<Vec<f64>>()
+    };
+    let term = |a: f64, b: f64| Op::Sin.value1(a * b) * (b * b);
+    let want = point
+        .windows(2)
+        .map(|p| term(p[0], p[1]))
+        .reduce(|a, b| a + b)
+        .unwrap();
+    assert_eq!(
+        run(Product::Value { outputs: vec![0] })[0].to_bits(),
+        want.to_bits()
+    );
+    let gradient = run(Product::Gradient { output: 0, wrt });
+    for (i, got) in gradient.iter().enumerate() {
+        let mut want = 0.0;
+        if i + 1 < point.len() {
+            let (a, b) = (point[i], point[i + 1]);
+            want += (a * b).cos() * b * (b * b);
+        }
+        if i > 0 {
+            let (a, b) = (point[i - 1], point[i]);
+            want += (a * b).cos() * a * (b * b) + (a * b).sin() * 2.0 * b;
+        }
+        let close = got.is_finite() && (got - want).abs() <= 1e-9 * want.abs().max(1.0);
+        assert!(close, "{i}: {got} against {want}");
+    }
+}

@@ -1,0 +1,144 @@
+//! The native tier: sections whose values are single numbers run as machine code once they have run a few times.
+//!
+//! It stands on this floor because it is another lowering of the same instructions. The same vector of slots is read
+//! and written, each operation is the interpreter's own (the processor's where that is the same correctly rounded
+//! one, else a call of the same function), so no bit of a result depends on the tier.
+
+#[cfg(all(target_arch = "x86_64", unix))]
+mod assembler;
+#[cfg(all(target_arch = "x86_64", unix))]
+mod registers;
+#[cfg(all(target_arch = "x86_64", unix))]
+mod translate;
+
+#[cfg(all(test, target_arch = "x86_64", unix))]
+mod tests;
+
+use super::Tape;
+use std::ops::Range;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// Runs after which a section is translated. Translating takes about ten times as long as what it saves in a run.
+const RUNS: u32 = 8;
+
+/// Bytes of code of one tape. Beyond, fetching instructions costs more than interpreting them.
+#[cfg(all(target_arch = "x86_64", unix))]
+const MAX_BYTES: usize = 8 << 20;
+
+static ENABLED: AtomicBool = AtomicBool::new(true);
+
+/// Whether tapes may be translated from now on. Those that are stay so.
+pub fn set_native(enabled: bool) {
+    ENABLED.store(enabled, Ordering::Relaxed);
+}
+
+/// Pointers to the memories of a running tape.
+#[derive(Clone, Copy)]
+pub struct Bases {
+    /// Numbers, uniform and of the only lane.
+    pub f64: [*mut f64; 2],
+    /// Truth values, uniform and of the only lane.
+    pub bool: [*mut bool; 2],
+}
+
+/// A part of a section.
+#[derive(Debug)]
+pub struct Piece {
+    /// Its instructions.
+    pub range: Range<usize>,
+    /// Where its code begins; `None`: it is interpreted.
+    entry: Option<usize>,
+}
+
+/// The machine code of a tape.
+#[derive(Debug)]
+pub struct Code {
+    #[cfg(all(target_arch = "x86_64", unix))]
+    bytes: memmap2::Mmap,
+    sections: Vec<Vec<Piece>>,
+}
+
+impl Code {
+    /// The parts of a section.
+    pub fn pieces(&self, section: usize) -> &[Piece] {
+        &self.sections[section]
+    }
+
+    /// Runs a piece; false, and nothing is done, if it has no code.
+    ///
+    /// # Safety
+    /// The bases are those of the memory lent for this tape, with a single lane where the piece is not of section 0.
+    #[inline]
+    pub unsafe fn run(&self, piece: &Piece, bases: Bases) -> bool {
+        let Some(entry) = piece.entry else {
+            return false;
+        };
+        #[cfg(all(target_arch = "x86_64", unix))]
+        {
+            type Entry = unsafe extern "sysv64" fn(*mut f64, *mut f64, *mut bool, *mut bool);
+            let [uniform, varying] = bases.f64;
+            let [uniform_bool, varying_bool] = bases.bool;
+            // SAFETY: `entry` was set by `translate` to the beginning of a function of this type in `bytes`, which
+            // are executable and live as long as `self`. It touches slots of the tape alone.
+            unsafe {
+                let code = self.bytes.as_ptr().add(entry);
+                let code = std::mem::transmute::<*const u8, Entry>(code);
+                code(uniform, varying, uniform_bool, varying_bool);
+            }
+        }
+        #[cfg(not(all(target_arch = "x86_64", unix)))]
+        let _ = (entry, bases);
+        true
+    }
+}
+
+/// What a tape knows of its code.
+#[derive(Default, Debug)]
+pub struct Native {
+    runs: AtomicU32,
+    code: OnceLock<Option<Code>>,
+}
+
+impl Tape {
+    /// The code, once it has been run often enough; counts a run.
+    #[inline]
+    pub fn native(&self) -> Option<&Code> {
+        if let Some(code) = self.native.code.get() {
+            return code.as_ref();
+        }
+        if self.native.runs.fetch_add(1, Ordering::Relaxed) < RUNS
+            || !ENABLED.load(Ordering::Relaxed)
+        {
+            return None;
+        }
+        self.native.code.get_or_init(|| translated(self)).as_ref()
+    }
+
+    /// Bytes that machine code may come to: a cache weighs a program before it has any.
+    pub fn native_bytes(&self) -> u64 {
+        #[cfg(all(target_arch = "x86_64", unix))]
+        {
+            let each = translate::INSTRUCTION_BYTES;
+            self.instructions.len().saturating_mul(each).min(MAX_BYTES) as u64
+        }
+        #[cfg(not(all(target_arch = "x86_64", unix)))]
+        0
+    }
+}
+
+#[cfg(all(target_arch = "x86_64", unix))]
+fn translated(tape: &Tape) -> Option<Code> {
+    let features = translate::Features::here()?;
+    let (bytes, sections) = translate::translate(tape, features)?;
+    // Written first, executable after: pages are never both. Where the platform refuses, all is interpreted.
+    let mut map = memmap2::MmapMut::map_anon(bytes.len()).ok()?;
+    map.copy_from_slice(&bytes);
+    let bytes = map.make_exec().ok()?;
+    Some(Code { bytes, sections })
+}
+
+#[cfg(not(all(target_arch = "x86_64", unix)))]
+fn translated(_: &Tape) -> Option<Code> {
+    None
+}

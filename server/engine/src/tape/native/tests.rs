@@ -1,0 +1,43 @@
+use super::assembler::{Arithmetic, Assembler, At, Base, Bits, Condition, Logic, Operand};
+
+/// Against what GNU as makes of the same instructions.
+#[test]
+fn instructions_are_encoded() {
+    let encoded = |write: &dyn Fn(&mut Assembler)| {
+        let mut code = Assembler::default();
+        write(&mut code);
+        code.bytes
+    };
+    let at = |base, bytes| At { base, bytes };
+    let (u, l) = (at(Base::UNIFORM, 8), at(Base::VARYING, 4096));
+    // vmovsd xmm9, [rbx + 8]
+    let bytes = encoded(&|c| c.load(9, u));
+    assert_eq!(bytes, [0xc4, 0x61, 0x03 | 0x78, 0x10, 0x4b, 0x08]);
+    // vaddsd xmm1, xmm12, [r13 + 4096]
+    let bytes = encoded(&|c| c.arithmetic(Arithmetic::Add, 1, 12, Operand::Memory(l)));
+    assert_eq!(bytes, [0xc4, 0xc1, 0x1b, 0x58, 0x8d, 0, 0x10, 0, 0]);
+    // vxorpd xmm3, xmm2, xmm15
+    let bytes = encoded(&|c| c.bits(Bits::Xor, 3, 2, Operand::Register(15)));
+    assert_eq!(bytes, [0xc4, 0xc1, 0x69, 0x57, 0xdf]);
+    // vfmadd231sd xmm8, xmm1, xmm2
+    let bytes = encoded(&|c| c.multiply_add(8, 1, Operand::Register(2)));
+    assert_eq!(bytes, [0xc4, 0x62, 0xf1, 0xb9, 0xc2]);
+    // vucomisd xmm0, xmm1; seta al; mov [r15 + 3], al
+    let bytes = encoded(&|c| {
+        c.compare(0, Operand::Register(1), Condition::Above);
+        c.logic(Logic::Store, at(Base::VARYING_BOOL, 3));
+    });
+    let want = [
+        0xc4, 0xe1, 0x79, 0x2e, 0xc1, 0x0f, 0x97, 0xc0, 0x41, 0x88, 0x47, 3,
+    ];
+    assert_eq!(bytes, want);
+    // mov rax, [rbx + 8]; cmp byte ptr [r14 + 1], 0; cmovne rax, [r13 + 4096]; mov [rbx + 8], rax
+    let bytes = encoded(&|c| c.select_word(u, at(Base::UNIFORM_BOOL, 1), l, u));
+    let want = [
+        &[0x48, 0x8b, 0x43, 8][..],
+        &[0x41, 0x80, 0x7e, 1, 0],
+        &[0x49, 0x0f, 0x45, 0x85, 0, 0x10, 0, 0],
+        &[0x48, 0x89, 0x43, 8],
+    ];
+    assert_eq!(bytes, want.concat());
+}

@@ -1,0 +1,339 @@
+//! Instructions of a tape as machine code.
+
+use super::assembler::{
+    Arithmetic, Assembler, At, Base, Bits, Condition, Logic, Operand, Register,
+};
+use super::registers::Registers;
+use super::{MAX_BYTES, Piece};
+use crate::op::{Direction, Kernel, Op};
+use crate::tape::{Instruction, Slot, Tape};
+use crate::tensor::DType;
+
+/// Fewer instructions in a row are not worth the call.
+const MIN_LENGTH: usize = 2;
+/// Instructions between two looks at the clock.
+const MAX_LENGTH: usize = 1 << 14;
+/// Elements of an instruction that are written out one by one.
+const MAX_ELEMENTS: u32 = 8;
+
+/// Bytes of an instruction on one number, about.
+pub const INSTRUCTION_BYTES: usize = 24;
+
+/// What the processor has beside the base: all of it is needed but for `fma`.
+#[derive(Clone, Copy)]
+pub struct Features {
+    fma: bool,
+}
+
+impl Features {
+    /// Of this machine; `None` where code would not run.
+    pub fn here() -> Option<Self> {
+        is_x86_feature_detected!("avx").then(|| Self {
+            fma: is_x86_feature_detected!("fma"),
+        })
+    }
+}
+
+/// Constants at the beginning of the code, 16 bytes each.
+const SIGN: usize = 0;
+const MAGNITUDE: usize = 16;
+const ONE: usize = 32;
+
+fn pool() -> Vec<u8> {
+    let sign = (-0.0f64).to_bits();
+    [sign, 0, !sign, 0, 1f64.to_bits(), 0]
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .collect()
+}
+
+/// The code of a tape and where its pieces are; `None` where nothing can be translated.
+pub fn translate(tape: &Tape, features: Features) -> Option<(Vec<u8>, Vec<Vec<Piece>>)> {
+    let mut translator = Translator {
+        tape,
+        features,
+        code: Assembler { bytes: pool() },
+        registers: Registers::default(),
+    };
+    let sections = tape.sections.iter();
+    let sections: Vec<Vec<Piece>> = sections
+        .map(|range| translator.section(range.start, range.end))
+        .collect();
+    let any = sections.iter().flatten().any(|piece| piece.entry.is_some());
+    any.then_some((translator.code.bytes, sections))
+}
+
+struct Translator<'a> {
+    tape: &'a Tape,
+    features: Features,
+    code: Assembler,
+    registers: Registers,
+}
+
+impl Translator<'_> {
+    fn section(&mut self, begin: usize, end: usize) -> Vec<Piece> {
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut at = begin;
+        while at < end {
+            let entry = self.code.bytes.len();
+            let next = match entry < MAX_BYTES {
+                true => self.run(at, end.min(at + MAX_LENGTH)),
+                false => at,
+            };
+            if next - at >= MIN_LENGTH {
+                pieces.push(Piece {
+                    range: at..next,
+                    entry: Some(entry),
+                });
+                at = next;
+                continue;
+            }
+            self.code.bytes.truncate(entry);
+            let next = (next + 1).min(end);
+            match pieces.last_mut() {
+                Some(last) if last.entry.is_none() => last.range.end = next,
+                _ => pieces.push(Piece {
+                    range: at..next,
+                    entry: None,
+                }),
+            }
+            at = next;
+        }
+        pieces
+    }
+
+    /// Translates instructions until one that cannot be; tells which that is.
+    fn run(&mut self, begin: usize, end: usize) -> usize {
+        self.registers.forget_all();
+        self.code.begin();
+        let mut at = begin;
+        while at < end && self.instruction(&self.tape.instructions[at]).is_some() {
+            at += 1;
+        }
+        self.code.end();
+        at
+    }
+
+    /// `None`, and no code is written, if it is to be interpreted.
+    fn instruction(&mut self, i: &Instruction) -> Option<()> {
+        if i.flags & Instruction::CONTROL != 0 {
+            return None;
+        }
+        if i.flags & Instruction::STRUCTURAL != 0 {
+            return self.moved(i);
+        }
+        if i.elements > MAX_ELEMENTS || !reachable(i) {
+            return None;
+        }
+        let direction = Direction::ALL.get(i.detail as usize);
+        let kind = match (i.op, i.dtype) {
+            (Op::Compare, DType::F64) => Kind::Compare(*direction?),
+            (Op::Select, DType::F64) => Kind::Select,
+            (Op::And, _) => Kind::Logic(Logic::And),
+            (Op::Or, _) => Kind::Logic(Logic::Or),
+            (Op::Xor, _) => Kind::Logic(Logic::Xor),
+            (Op::Not, _) => Kind::Not,
+            (_, DType::F64) => Kind::Numbers(i.op.elementwise()?.partials.len(), i.op.address()?),
+            _ => return None,
+        };
+        for e in 0..i.elements {
+            let single = |k: usize| i.flags & 1 << k != 0;
+            let operand = |k: usize| (i.operands[k], if single(k) { 0 } else { e });
+            let number = |k: usize| {
+                let (slot, e) = operand(k);
+                number(slot, e)
+            };
+            let truth = |k: usize| {
+                let (slot, e) = operand(k);
+                truth(slot, e)
+            };
+            match kind {
+                Kind::Compare(direction) => {
+                    let (a, b, condition) = match direction {
+                        Direction::Gt => (0, 1, Condition::Above),
+                        Direction::Ge => (0, 1, Condition::AtLeast),
+                        Direction::Lt => (1, 0, Condition::Above),
+                        Direction::Le => (1, 0, Condition::AtLeast),
+                        Direction::Eq => (0, 1, Condition::Equal),
+                        Direction::Ne => (0, 1, Condition::NotEqual),
+                    };
+                    let first = self.in_register(number(a));
+                    let second = self.operand(number(b));
+                    self.code.compare(first, second, condition);
+                    self.code.logic(Logic::Store, self::truth(i.result, e));
+                }
+                Kind::Select => {
+                    let to = self::number(i.result, e);
+                    self.code.select_word(to, truth(0), number(1), number(2));
+                    self.registers.forget(to);
+                }
+                Kind::Logic(op) => {
+                    self.code.logic(Logic::Load, truth(0));
+                    self.code.logic(op, truth(1));
+                    self.code.logic(Logic::Store, self::truth(i.result, e));
+                }
+                Kind::Not => {
+                    self.code.logic(Logic::Load, truth(0));
+                    self.code.not();
+                    self.code.logic(Logic::Store, self::truth(i.result, e));
+                }
+                Kind::Numbers(arity, address) => {
+                    let operands = [0, 1, 2].map(|k| number(k.min(arity - 1)));
+                    let to = self::number(i.result, e);
+                    self.numbers(i.op, arity, address, operands, to);
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn in_register(&mut self, at: At) -> Register {
+        if let Some(register) = self.registers.find(at) {
+            return register;
+        }
+        let register = self.registers.take();
+        self.code.load(register, at);
+        self.registers.set(at, register);
+        register
+    }
+
+    fn operand(&mut self, at: At) -> Operand {
+        match self.registers.find(at) {
+            Some(register) => Operand::Register(register),
+            None => Operand::Memory(at),
+        }
+    }
+
+    fn numbers(&mut self, op: Op, arity: usize, address: usize, [a, b, c]: [At; 3], to: At) {
+        let two = match op {
+            Op::Add => Some((Arithmetic::Add, b)),
+            Op::Subtract => Some((Arithmetic::Subtract, b)),
+            Op::Multiply => Some((Arithmetic::Multiply, b)),
+            Op::Divide => Some((Arithmetic::Divide, b)),
+            Op::Square => Some((Arithmetic::Multiply, a)),
+            Op::Sqrt => Some((Arithmetic::SquareRoot, a)),
+            _ => None,
+        };
+        let result = match (op, two) {
+            (_, Some((op, b))) => {
+                let first = self.in_register(a);
+                let second = self.operand(b);
+                let result = self.registers.take();
+                self.code.arithmetic(op, result, first, second);
+                result
+            }
+            (Op::Negate | Op::Abs, _) => {
+                let first = self.in_register(a);
+                let result = self.registers.take();
+                let (op, constant) = match op {
+                    Op::Negate => (Bits::Xor, SIGN),
+                    _ => (Bits::And, MAGNITUDE),
+                };
+                self.code.bits(op, result, first, Operand::Pool(constant));
+                result
+            }
+            (Op::Reciprocal, _) => {
+                let second = self.in_register(a);
+                let result = self.registers.take();
+                self.code
+                    .bits(Bits::Xor, result, result, Operand::Register(result));
+                let one = Operand::Pool(ONE);
+                self.code.arithmetic(Arithmetic::Add, result, result, one);
+                let second = Operand::Register(second);
+                let divide = Arithmetic::Divide;
+                self.code.arithmetic(divide, result, result, second);
+                result
+            }
+            (Op::Fma, _) if self.features.fma => {
+                let first = self.in_register(a);
+                let third = self.in_register(c);
+                let second = self.operand(b);
+                let result = self.registers.take();
+                self.code.copy(result, third);
+                self.code.multiply_add(result, first, second);
+                result
+            }
+            _ => {
+                for (register, at) in (0..).zip([a, b, c]).take(arity) {
+                    self.code.load(register, at);
+                }
+                self.code.call(address);
+                self.registers.forget_all();
+                0
+            }
+        };
+        self.code.store(to, result);
+        self.registers.set(to, result);
+    }
+
+    /// Copies of a few numbers.
+    fn moved(&mut self, i: &Instruction) -> Option<()> {
+        let step = &self.tape.structural[i.operands[0].offset()];
+        let (from, to) = (step.operands.first()?, step.result());
+        let Kernel::View(view) = &step.kernel else {
+            return None;
+        };
+        let near = |slot: Slot, elements: u32| {
+            (slot.offset() + elements as usize) * 8 <= i32::MAX as usize
+        };
+        if to.elements > MAX_ELEMENTS
+            || from.dtype != DType::F64
+            || !near(from.slot, from.elements)
+            || !near(to.slot, to.elements)
+        {
+            return None;
+        }
+        let mut moves = Vec::with_capacity(to.elements as usize);
+        view.for_each_run(|position, start, length, stride| {
+            for k in 0..length {
+                moves.push((position + k, start.wrapping_add(k.wrapping_mul(stride))));
+            }
+        });
+        for (position, source) in moves {
+            let source = number(from.slot, source as u32);
+            let target = number(to.slot, position as u32);
+            let register = self.in_register(source);
+            self.code.store(target, register);
+            self.registers.forget(target);
+        }
+        Some(())
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Compare(Direction),
+    Select,
+    Logic(Logic),
+    Not,
+    /// Operands and the function.
+    Numbers(usize, usize),
+}
+
+/// Whether all slots are near enough to the beginning of their memory for a displacement of 32 bits.
+fn reachable(i: &Instruction) -> bool {
+    let near = |slot: Slot| (slot.offset() + MAX_ELEMENTS as usize) * 8 <= i32::MAX as usize;
+    near(i.result) && i.operands.iter().all(|&slot| near(slot))
+}
+
+fn number(slot: Slot, element: u32) -> At {
+    At {
+        base: if slot.varies() {
+            Base::VARYING
+        } else {
+            Base::UNIFORM
+        },
+        bytes: ((slot.offset() + element as usize) * 8) as i32,
+    }
+}
+
+fn truth(slot: Slot, element: u32) -> At {
+    At {
+        base: if slot.varies() {
+            Base::VARYING_BOOL
+        } else {
+            Base::UNIFORM_BOOL
+        },
+        bytes: (slot.offset() + element as usize) as i32,
+    }
+}

@@ -1,0 +1,90 @@
+//! Finds width that a client unrolled: the same block again and again along a chain becomes one scan. Every element
+//! is computed by the same operations in the same order, so no bit of a value changes.
+//!
+//! A run of blocks is found by its period: node i looks like node i - P. Operands of a node are then of four kinds: a
+//! value of its own block, a value of the block before (a carry), one value for all blocks (a constant of the loop), or
+//! another value from before the run for each block (a sequence). What a block computes of constants and sequences
+//! alone is taken out of the loop: once, or for all blocks in one operation.
+
+mod find;
+mod home;
+mod sequence;
+mod write;
+
+use super::Workspace;
+use super::functions::FunctionTable;
+use crate::graph::{Graph, NodeId};
+use crate::op::{Attributes, NonSmooth, ValueId};
+
+/// Runs that are rolled one after the other.
+const MAX_RUNS: usize = 4;
+
+/// A graph with runs of equal blocks as scans, where there are any to be seen as the client wrote it: what is rolled
+/// need not be simplified first.
+pub(super) fn rolled_graph(
+    graph: &Graph,
+    policy: NonSmooth,
+) -> Option<(Workspace, Vec<ValueId>, Vec<ValueId>)> {
+    // These are written by rules of their own.
+    let written = |a: &Attributes| matches!(a, Attributes::Derivative(_) | Attributes::Implicit(_));
+    if graph.arena().all_attributes().iter().any(written) {
+        return None;
+    }
+    let inputs: Vec<ValueId> = graph.inputs().iter().map(|i| i.value).collect();
+    let outputs: Vec<ValueId> = graph.outputs().iter().map(|o| o.value).collect();
+    let run = Run::find(graph.arena(), &outputs)?;
+    let table = FunctionTable::new(graph.functions().clone(), policy, false);
+    let cx = Workspace::empty(policy, table);
+    let (cx, inputs, outputs) = run.written(cx, graph.arena(), &inputs, &outputs);
+    Some(rolled(cx, inputs, outputs))
+}
+
+/// The same values with runs of equal blocks as scans, where there are any worth it.
+pub(super) fn rolled(
+    mut cx: Workspace,
+    mut inputs: Vec<ValueId>,
+    mut outputs: Vec<ValueId>,
+) -> (Workspace, Vec<ValueId>, Vec<ValueId>) {
+    for _ in 0..MAX_RUNS {
+        let Some(run) = Run::find(&cx.arena, &outputs) else {
+            break;
+        };
+        let (from, table, policy) = cx.into_rolling();
+        let empty = Workspace::empty(policy, table);
+        (cx, inputs, outputs) = run.written(empty, &from, &inputs, &outputs);
+    }
+    (cx, inputs, outputs)
+}
+
+/// What an operand of a node is, in every block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Source {
+    /// Result of a node of the same block, by its place in the block.
+    Own(usize),
+    /// Result of a node of the block before.
+    Before(usize),
+    /// One value.
+    Same(ValueId),
+    /// A value for each block, by the sequence's number.
+    Each(usize),
+}
+
+struct Run {
+    /// Needed nodes, in order.
+    nodes: Vec<NodeId>,
+    /// Where the first block begins. It stays as it is; the loop begins with the second.
+    begin: usize,
+    period: usize,
+    /// Blocks, the first included.
+    blocks: usize,
+    /// For each node of a block its operands.
+    operands: Vec<Vec<Source>>,
+    /// For each sequence its values, from the second block on.
+    sequences: Vec<Vec<ValueId>>,
+}
+
+impl Run {
+    fn steps(&self) -> usize {
+        self.blocks - 1
+    }
+}

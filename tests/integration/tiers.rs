@@ -1,0 +1,173 @@
+//! Machine code against the interpreter: the first evaluations of a program are interpreted, the later ones are not,
+//! and no bit of a result may tell which it was.
+
+use gradient_engine::{
+    Arguments, Attributes, DType, Error, Graph, Layout, Op, Options, Product, Scratch, Stop,
+    Tensor, TensorType, compile,
+};
+use gradient_tests::engine::{Random, request, tensor};
+use gradient_tests::scenarios::{Draft, all};
+
+/// More than a section runs before it is translated.
+const RUNS: usize = 12;
+
+/// All results, bit by bit, NaN as one.
+fn bits(program: &gradient_engine::Program, inputs: &[Tensor], seeds: &[Vec<Tensor>]) -> Vec<u64> {
+    let arguments = Arguments {
+        inputs: inputs.iter().map(Tensor::as_ref).collect(),
+        seeds: (seeds.iter())
+            .map(|all| all.iter().map(Tensor::as_ref).collect())
+            .collect(),
+        batch: 1,
+    };
+    let blocks = program
+        .evaluate(&arguments, &mut Scratch::default(), &Stop::default())
+        .unwrap();
+    let blocks = blocks.iter().flatten();
+    let numbers =
+        blocks.flat_map(|b| (0..b.tensor.ty().elements()).map(|i| b.tensor.element(i as usize)));
+    let of = |x: f64| if x.is_nan() { f64::NAN } else { x };
+    numbers.map(|x| of(x).to_bits()).collect()
+}
+
+fn assert_same(
+    name: &str,
+    graph: &Graph,
+    product: &Product,
+    points: &[Vec<Tensor>],
+    seeds: &[Tensor],
+) {
+    let program = compile(graph, &request(product.clone(), Options::default())).unwrap();
+    let seeds = [seeds.to_vec()];
+    let first: Vec<_> = points.iter().map(|p| bits(&program, p, &seeds)).collect();
+    for run in 1..RUNS {
+        for (point, first) in points.iter().zip(&first) {
+            let again = bits(&program, point, &seeds);
+            assert_eq!(first, &again, "{name}, {product:?}, run {run}");
+        }
+    }
+}
+
+#[test]
+fn every_scenario_gives_the_same_bits_interpreted_and_as_machine_code() {
+    let mut random = Random(11);
+    for scenario in all() {
+        let graph = scenario.scalarized();
+        let inputs = vec![scenario.point(&mut random)];
+        let wrt = graph.float_inputs();
+        let hessian = Product::Hessian {
+            output: 0,
+            wrt: wrt.clone(),
+            layout: Layout::Dense,
+        };
+        for product in [
+            Product::Value { outputs: vec![0] },
+            Product::Gradient { output: 0, wrt },
+            hessian,
+        ] {
+            assert_same(&scenario.name.to_string(), &graph, &product, &inputs, &[]);
+        }
+    }
+}
+
+/// Numbers that break formulas.
+const SPECIAL: [f64; 14] = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    2.0,
+    -3.5,
+    1e-310,
+    -5e-324,
+    1e300,
+    -1e300,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    f64::NAN,
+];
+
+#[test]
+fn every_elementwise_operation_gives_the_same_bits_at_special_numbers() {
+    for &op in Op::ALL {
+        let (Some(_), Some((arity, _))) = (op.elementwise(), op.arity()) else {
+            continue;
+        };
+        let mut g = Draft::new(op.name());
+        let x = g.input("x", &[]);
+        let y = g.input("y", &[]);
+        let z = g.input("z", &[]);
+        let operands = [x, y, z];
+        let value = g.op(op, &operands[..arity as usize]);
+        // So that there are enough steps for code, and the result is read from a register.
+        let twice = g.op(Op::Add, &[value, value]);
+        let less = g.op(Op::Subtract, &[twice, value]);
+        let back = g.op(Op::Negate, &[less]);
+        let again = g.op(Op::Negate, &[back]);
+        let graph = g.finish(again);
+        let mut points = Vec::new();
+        for (i, &a) in SPECIAL.iter().enumerate() {
+            for (k, &b) in SPECIAL.iter().enumerate() {
+                let c = SPECIAL[(i + 3 * k) % SPECIAL.len()];
+                let scalar = |x: f64| Tensor::scalar(DType::F64, x);
+                points.push(vec![scalar(a), scalar(b), scalar(c)]);
+            }
+        }
+        let value = Product::Value { outputs: vec![0] };
+        assert_same(op.name(), &graph, &value, &points, &[]);
+        let gradient = Product::Gradient {
+            output: 0,
+            wrt: vec![0, 1, 2],
+        };
+        // A few operations of derivatives have none of their own.
+        if !matches!(
+            compile(&graph, &request(gradient.clone(), Options::default())),
+            Err(Error::Unimplemented(_))
+        ) {
+            assert_same(op.name(), &graph, &gradient, &points, &[]);
+        }
+    }
+}
+
+/// Comparisons, selections and truth values: Σ over directions of where(x ? y and not z, x · y, y - z).
+#[test]
+fn conditions_give_the_same_bits() {
+    use gradient_engine::Direction;
+    for &direction in &Direction::ALL {
+        let mut g = Draft::new("conditions");
+        let [x, y, z] = ["x", "y", "z"].map(|name| g.input(name, &[3]));
+        let compare =
+            |g: &mut Draft, a, b| g.push(Op::Compare, &[a, b], Attributes::Compare { direction });
+        let (p, q) = (compare(&mut g, x, y), compare(&mut g, y, z));
+        let not = g.op(Op::Not, &[q]);
+        let and = g.op(Op::And, &[p, not]);
+        let xor = g.op(Op::Xor, &[and, q]);
+        let or = g.op(Op::Or, &[xor, p]);
+        let product = g.op(Op::Multiply, &[x, y]);
+        let difference = g.op(Op::Subtract, &[y, z]);
+        let a = g.op(Op::Select, &[and, product, difference]);
+        let b = g.op(Op::Select, &[or, difference, x]);
+        let sum = g.op(Op::Add, &[a, b]);
+        let axes = Attributes::Reduce {
+            axes: vec![],
+            keep_dims: false,
+        };
+        let f = g.push(Op::ReduceSum, &[sum], axes);
+        let graph = g.finish(f);
+        let mut points = Vec::new();
+        for k in 0..SPECIAL.len() {
+            let at = |i: usize| SPECIAL[i % SPECIAL.len()];
+            let vector = |by: usize| {
+                let numbers = [at(k), at(k + by), at(3 * k + by)];
+                tensor(&TensorType::f64([3]), &numbers)
+            };
+            points.push(vec![vector(1), vector(0), vector(2)]);
+        }
+        let gradient = Product::Gradient {
+            output: 0,
+            wrt: vec![0, 1, 2],
+        };
+        assert_same("conditions", &graph, &gradient, &points, &[]);
+    }
+}
