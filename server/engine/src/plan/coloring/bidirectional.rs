@@ -119,7 +119,9 @@ fn split(pattern: &Pattern, below: u32) -> Option<Split> {
         if short.count >= least {
             continue;
         }
-        let Some(own) = columns_in_order(&own.transposed(), &own, least - short.count, &mut patience) else {
+        let Some(own) =
+            columns_in_order(&own.transposed(), &own, least - short.count, &mut patience)
+        else {
             break;
         };
         let count = short.count.saturating_add(own.count);
