@@ -15,6 +15,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .bytes(".gradient.v1")
         // Status is the type that tonic's error details come in.
         .extern_path(".google.rpc", "::tonic_types::pb")
+        // Rows and columns are read when they are wanted, and written once for all answers of a pattern.
+        .extern_path(".gradient.v1.SparseTensor", "crate::sparse::SparseTensor")
         .codec_path("crate::codec::Codec")
         // A node without attributes stays small: a graph may have millions.
         .boxed(".gradient.v1.Node.attributes")

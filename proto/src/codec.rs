@@ -7,7 +7,7 @@ use tokio::{
 };
 use tonic::{
     Status,
-    codec::{self, BufferSettings, DecodeBuf},
+    codec::{self, BufferSettings, DecodeBuf, EncodeBuf},
 };
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
@@ -15,6 +15,10 @@ use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 /// do not wait for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Codec<T, U>(PhantomData<(T, U)>);
+
+/// See [`Codec`].
+#[derive(Clone, Debug)]
+pub struct Encoder<T>(ProstEncoder<T>);
 
 /// See [`Codec`].
 #[derive(Clone, Debug)]
@@ -36,15 +40,30 @@ where
 {
     type Encode = T;
     type Decode = U;
-    type Encoder = ProstEncoder<T>;
+    type Encoder = Encoder<T>;
     type Decoder = Decoder<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstCodec::<T, U>::raw_encoder(BufferSettings::default())
+        Encoder(ProstCodec::<T, U>::raw_encoder(BufferSettings::default()))
     }
 
     fn decoder(&mut self) -> Self::Decoder {
         Decoder(ProstCodec::<T, U>::raw_decoder(BufferSettings::default()))
+    }
+}
+
+impl<T: prost::Message> codec::Encoder for Encoder<T> {
+    type Item = T;
+    type Error = Status;
+
+    fn encode(&mut self, item: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        // Once and for all: growing step by step would copy megabytes again and again.
+        buffer.reserve(item.encoded_len());
+        self.0.encode(item, buffer)
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        self.0.buffer_settings()
     }
 }
 

@@ -4,6 +4,7 @@ use crate::{
     error::{Error, Result},
     executor::{Executor, Price},
     store::Registered,
+    wire::pattern::Patterns,
 };
 use gradient_engine::{self as engine, GraphId, Program, Request};
 use moka::{future::Cache as Map, policy::EvictionPolicy};
@@ -28,6 +29,8 @@ pub struct Cache {
 pub struct Compiled {
     /// The program.
     pub program: Arc<Program>,
+    /// Where the entries of its sparse answers stand, as they are sent.
+    pub patterns: Arc<Patterns>,
     /// How long it took to make.
     pub took: Duration,
 }
@@ -49,7 +52,8 @@ impl Cache {
         // The key, the plans, and the map's own bookkeeping.
         const OVERHEAD: u64 = 1024;
         let weigh = |_: &Key, compiled: &Compiled| {
-            u32::try_from(compiled.program.code_bytes() + OVERHEAD).unwrap_or(u32::MAX)
+            let bytes = compiled.program.code_bytes() + compiled.patterns.bytes() + OVERHEAD;
+            u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         let programs = Map::builder()
             .max_capacity(bytes)
@@ -99,25 +103,31 @@ impl Cache {
         key: &Key,
         paths: &[String],
     ) -> impl Future<Output = Result<Compiled>> + Send + 'static {
-        // Differentiating, simplifying and lowering a node costs about as much as running a thousand operations.
-        const OPERATIONS_PER_NODE: u64 = 1000;
+        // Differentiating, simplifying and lowering a node, about.
+        const NANOSECONDS_PER_NODE: u64 = 1000;
         let (executor, request, paths) =
             (self.executor.clone(), key.request.clone(), paths.to_vec());
         let nodes = graph.statistics.live_nodes.saturating_add(1);
+        let nanoseconds = nodes
+            .saturating_mul(NANOSECONDS_PER_NODE)
+            .saturating_mul(request.products.len() as u64);
         let price = Price {
-            operations: nodes
-                .saturating_mul(OPERATIONS_PER_NODE)
-                .saturating_mul(request.products.len() as u64),
+            predicted: Duration::from_nanos(nanoseconds),
             payload_bytes: 0,
         };
         let graph = graph.graph.clone();
         async move {
-            let work = move |_: &mut _| engine::compile(&graph, &request);
+            let work = move |_: &mut _| {
+                let program = engine::compile(&graph, &request)?;
+                let patterns = Patterns::of(&program);
+                Ok((Arc::new(program), Arc::new(patterns)))
+            };
             let ran = executor.run(price, work).await?;
-            let program = ran.value.map_err(|error| Error::of_engine(error, &paths))?;
-            let program = Arc::new(program);
+            let compiled = ran.value;
+            let (program, patterns) = compiled.map_err(|error| Error::of_engine(error, &paths))?;
             Ok(Compiled {
                 program,
+                patterns,
                 took: ran.took,
             })
         }

@@ -1,6 +1,7 @@
 //! Settings: one struct, every field a command-line flag, an environment variable and a default.
 
 use clap::Args;
+use gradient_engine::Costs;
 use std::{num::NonZeroUsize, thread, time::Duration};
 
 const MIB: u64 = 1 << 20;
@@ -77,6 +78,11 @@ pub struct Config {
     /// On SIGTERM, running calls get this long to finish.
     #[arg(long, env = "GRADIENT_DRAIN_TIMEOUT", default_value = "30s", value_parser = seconds)]
     pub drain_timeout: Duration,
+
+    /// What operations cost on this machine, by which ways are chosen and times predicted. Not a flag: the binary
+    /// measures it ([`Calibration`](crate::calibration::Calibration)), an embedded server has the built-in costs.
+    #[arg(skip)]
+    pub costs: Costs,
 }
 
 impl Default for Config {
@@ -98,6 +104,7 @@ impl Default for Config {
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),
             drain_timeout: Duration::from_secs(30),
+            costs: Costs::BUILT_IN,
         }
     }
 }

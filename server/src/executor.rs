@@ -18,8 +18,8 @@ use tokio::sync::oneshot;
 /// What work costs, as far as waiting goes.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Price {
-    /// Elementary operations.
-    pub operations: u64,
+    /// How long it will take, about.
+    pub predicted: Duration,
     /// Data that it keeps in memory while it waits.
     pub payload_bytes: u64,
 }
@@ -79,8 +79,8 @@ trait Work: Send {
     fn run(self: Box<Self>, scratch: &mut Scratch);
 }
 
-/// At most about a millisecond of work.
-const SHORT_OPERATIONS: u64 = 1_000_000;
+/// Work of the short lane takes at most about this.
+const SHORT: Duration = Duration::from_millis(1);
 
 impl Executor {
     /// Starts the threads.
@@ -180,7 +180,7 @@ impl Shared {
 
 impl Queue {
     fn lane(&mut self, price: Price) -> &mut VecDeque<Job> {
-        match price.operations <= SHORT_OPERATIONS {
+        match price.predicted <= SHORT {
             true => &mut self.short,
             false => &mut self.long,
         }
@@ -296,11 +296,11 @@ mod tests {
     use std::sync::mpsc;
 
     const SMALL: Price = Price {
-        operations: 1,
+        predicted: Duration::from_nanos(1),
         payload_bytes: 0,
     };
     const LARGE: Price = Price {
-        operations: u64::MAX,
+        predicted: Duration::MAX,
         payload_bytes: 0,
     };
 

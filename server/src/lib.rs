@@ -11,10 +11,12 @@
 //! executor    threads that compute
 //! ```
 
+pub mod calibration;
 pub mod config;
 pub mod error;
 pub mod telemetry;
 
+mod admission;
 mod cache;
 mod executor;
 mod run;

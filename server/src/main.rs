@@ -1,7 +1,7 @@
 //! The binary `gradient-server`.
 
 use clap::Parser;
-use gradient_server::{Config, telemetry};
+use gradient_server::{Config, calibration::Calibration, telemetry};
 use std::process::ExitCode;
 use tokio::{
     net::TcpListener,
@@ -21,6 +21,9 @@ struct Command {
     log: String,
 
     #[command(flatten)]
+    calibration: Calibration,
+
+    #[command(flatten)]
     config: Config,
 }
 
@@ -33,11 +36,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let command = Command::parse();
+    let mut command = Command::parse();
     if let Err(error) = telemetry::init(&command.log) {
         eprintln!("error: --log {:?}: {error}", command.log);
         return ExitCode::from(USAGE);
     }
+    // Before there are threads that would disturb it.
+    command.config.costs = command.calibration.costs();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

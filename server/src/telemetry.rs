@@ -1,8 +1,13 @@
-//! What the server says about itself: one span and one line a call.
+//! What the server says about itself: one span and one line a call, and how good its predictions are.
 
 use crate::error::{Error, Result};
 use crate::wire::status;
-use std::{future::Future, io::IsTerminal, time::Instant};
+use gradient_engine::{Mode, Plan, Product, Request};
+use std::{
+    future::Future,
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
 use tracing::{Instrument, Span, field::Empty};
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -34,6 +39,8 @@ pub async fn observe<T>(rpc: &'static str, call: impl Future<Output = Result<T>>
         mode = Empty,
         cache = Empty,
         microseconds = Empty,
+        predicted_microseconds = Empty,
+        actual_over_predicted = Empty,
     );
     let start = Instant::now();
     let answer = call.instrument(span.clone()).await;
@@ -52,4 +59,128 @@ pub async fn observe<T>(rpc: &'static str, call: impl Future<Output = Result<T>>
 /// Fills in a field of the call's span.
 pub fn note(field: &'static str, value: impl tracing::Value) {
     Span::current().record(field, value);
+}
+
+/// Histogram of the time on the thread by the time predicted, with labels `product` and `mode`: 1 is as predicted, 2
+/// took twice as long.
+pub const ACTUAL_OVER_PREDICTED: &str = "gradient_actual_over_predicted";
+
+/// What an evaluation is predicted to take, to be compared with what it took.
+pub struct Prediction {
+    product: &'static str,
+    mode: &'static str,
+    predicted: Duration,
+}
+
+impl Prediction {
+    /// Of a request.
+    pub fn new(request: &Request, plans: &[Plan], predicted: Duration) -> Self {
+        let product = match &request.products[..] {
+            [Product::Value { .. }] => "value",
+            [Product::Gradient { .. }] => "gradient",
+            [Product::Jacobian { .. }] => "jacobian",
+            [Product::Jvp { .. }] => "jvp",
+            [Product::Vjp { .. }] => "vjp",
+            [Product::Hessian { .. }] => "hessian",
+            [Product::Hvp { .. }] => "hvp",
+            _ => "several",
+        };
+        let mode = match plans.iter().find_map(|plan| plan.mode) {
+            Some(Mode::Forward) => "forward",
+            Some(Mode::Reverse) => "reverse",
+            Some(Mode::Mixed) => "mixed",
+            None => "none",
+        };
+        Self {
+            product,
+            mode,
+            predicted,
+        }
+    }
+
+    /// Records the ratio in the histogram and in the call's span. Predictions of nothing are left out.
+    pub fn compare(&self, actual: Duration) {
+        if self.predicted.is_zero() {
+            return;
+        }
+        let ratio = actual.as_secs_f64() / self.predicted.as_secs_f64();
+        metrics::histogram!(ACTUAL_OVER_PREDICTED, "product" => self.product, "mode" => self.mode)
+            .record(ratio);
+        note("predicted_microseconds", self.predicted.as_micros() as u64);
+        note("actual_over_predicted", ratio);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gradient_engine::Options;
+    use metrics::{
+        Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString,
+        Unit,
+    };
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<(String, f64)>>>);
+
+    struct One {
+        key: String,
+        kept: Kept,
+    }
+
+    impl HistogramFn for One {
+        fn record(&self, value: f64) {
+            self.kept.0.lock().unwrap().push((self.key.clone(), value));
+        }
+    }
+
+    impl Recorder for Kept {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::noop()
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+            let labels = key.labels().map(|l| format!("{}={}", l.key(), l.value()));
+            let labels: Vec<String> = labels.collect();
+            let key = format!("{} {}", key.name(), labels.join(" "));
+            Histogram::from_arc(Arc::new(One {
+                key,
+                kept: self.clone(),
+            }))
+        }
+    }
+
+    #[test]
+    fn predictions_are_compared_with_what_happened() {
+        let kept = Kept::default();
+        let gradient = Product::Gradient {
+            output: 0,
+            wrt: vec![0],
+        };
+        let of = |products: Vec<Product>, predicted: u64| {
+            let request = Request {
+                products,
+                options: Options::default(),
+                batched: None,
+            };
+            Prediction::new(&request, &[], Duration::from_micros(predicted))
+        };
+        metrics::with_local_recorder(&kept, || {
+            of(vec![gradient.clone()], 100).compare(Duration::from_micros(250));
+            of(vec![gradient.clone(), gradient], 100).compare(Duration::from_micros(50));
+            of(vec![Product::Value { outputs: vec![0] }], 0).compare(Duration::from_micros(50));
+        });
+        let kept = kept.0.lock().unwrap().clone();
+        let name = |product: &str| format!("{ACTUAL_OVER_PREDICTED} product={product} mode=none");
+        assert_eq!(kept, [(name("gradient"), 2.5), (name("several"), 0.5)]);
+    }
 }

@@ -1,6 +1,6 @@
 //! Matrices in coordinate form.
 
-use gradient_proto::v1 as proto;
+use gradient_proto::{sparse::unpack, v1 as proto};
 
 use super::{Array, Dtype, Tensor, Type};
 
@@ -20,15 +20,19 @@ pub struct SparseMatrix {
 impl SparseMatrix {
     /// From the contract's message. The error says in words what is wrong with it.
     pub fn from_proto(message: &proto::SparseTensor) -> Result<Self, String> {
-        let sizes = |list: &[u64]| -> Result<Vec<usize>, String> {
-            list.iter()
-                .map(|&i| usize::try_from(i).map_err(|_| format!("index {i} cannot be addressed")))
+        let sizes = |list: Vec<u64>| -> Result<Vec<usize>, String> {
+            // In place where a size is 64 bits.
+            list.into_iter()
+                .map(|i| usize::try_from(i).map_err(|_| format!("index {i} cannot be addressed")))
                 .collect()
         };
-        let &[m, n] = sizes(&message.shape)?.as_slice() else {
+        let indices = |packed: &[u8]| {
+            sizes(unpack(packed).ok_or("rows or columns of a sparse matrix are no numbers")?)
+        };
+        let &[m, n] = sizes(message.shape.clone())?.as_slice() else {
             return Err(format!("a sparse matrix of shape {:?}", message.shape));
         };
-        let (rows, columns) = (sizes(&message.rows)?, sizes(&message.columns)?);
+        let (rows, columns) = (indices(&message.rows)?, indices(&message.columns)?);
         let values = Tensor::from_proto(
             message
                 .values
@@ -74,10 +78,11 @@ impl SparseMatrix {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gradient_proto::sparse::pack;
 
     fn message(shape: [u64; 2], rows: [u64; 2], columns: [u64; 2]) -> proto::SparseTensor {
         let values = Some(Tensor::from([1.5, -2.0]).to_proto());
-        let (shape, rows, columns) = (shape.to_vec(), rows.to_vec(), columns.to_vec());
+        let (shape, rows, columns) = (shape.to_vec(), pack(&rows), pack(&columns));
         proto::SparseTensor {
             shape,
             rows,
@@ -120,7 +125,9 @@ mod tests {
                 .is_none()
         );
         let mut short = message([2, 3], [0, 1], [2, 0]);
-        short.rows.pop();
+        short.rows = pack(&[0]);
+        assert!(SparseMatrix::from_proto(&short).is_err());
+        short.rows = vec![0, 0x80].into();
         assert!(SparseMatrix::from_proto(&short).is_err());
     }
 }

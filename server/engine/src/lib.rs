@@ -49,7 +49,7 @@ pub mod transform;
 
 pub use check::{Certificate, CheckRequest, Curve, CustomRule, Verdict, check};
 pub use error::{Culprit, Error, StopReason};
-pub use execute::{Arguments, Block, Counts, Program, Scratch, Stop, compile};
+pub use execute::{Arguments, Block, Counts, Estimate, Program, Scratch, Stop, calibrate, compile};
 pub use graph::{
     Function, FunctionSource, Graph, GraphBuilder, GraphId, Limits, NodeSource, Signature,
     Statistics, Violation,
@@ -61,7 +61,7 @@ pub use op::{
     ViolationKind, WindowDimensions, list_ops,
 };
 pub use plan::{
-    Candidate, Coordinates, HvpMode, Layout, Method, Mode, NonFinite, NonSmooth, Options, Plan,
-    Product, Request, differentiate,
+    Candidate, Coordinates, Costs, HvpMode, Layout, Method, Mode, NonFinite, NonSmooth, Options,
+    Plan, Product, Request, differentiate,
 };
 pub use tensor::{DType, Shape, Tensor, TensorError, TensorRef, TensorType};

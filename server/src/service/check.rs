@@ -9,6 +9,7 @@ use crate::{
 };
 use gradient_engine as engine;
 use gradient_proto::v1 as pb;
+use std::time::Duration;
 
 impl Core {
     pub async fn check(
@@ -25,7 +26,7 @@ impl Core {
         let names = at.names.clone();
         let graph_id = at.graph.id.to_string();
         let price = Price {
-            operations,
+            predicted: Duration::from_nanos(operations),
             payload_bytes: wanted.inputs.iter().map(|input| input.bytes()).sum(),
         };
         let flag = stop.flag();

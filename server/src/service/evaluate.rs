@@ -2,13 +2,14 @@
 
 use super::{Core, StopOnDrop};
 use crate::{
+    admission::{admit, estimate},
     cache::Found,
     error::{Error, Result},
     executor::Price,
-    telemetry::note,
+    telemetry::{Prediction, note},
     wire::{
         encode,
-        request::{self, admit_memory, decode_evaluation, decode_plan, reply_limit},
+        request::{self, decode_evaluation, decode_plan, reply_limit},
     },
 };
 use gradient_engine::{Plan, Scratch};
@@ -44,33 +45,35 @@ impl Core {
         };
         note_plans(compiled.program.plans(), found);
 
-        let program = compiled.program;
-        let memory = program.bytes(batch);
-        admit_memory(wanted.memory, memory)?;
+        let (program, patterns) = (compiled.program, compiled.patterns);
+        let estimate = estimate(&program, batch);
+        admit(&estimate, wanted.memory, stop.remaining())?;
+        let prediction = Prediction::new(&wanted.request, program.plans(), estimate.predicted);
         let limit = self.config.max_message_bytes;
         if let Some(reply) = program.result_bytes(batch).filter(|&bytes| bytes > limit) {
             let repair = "use a smaller batch, or fewer outputs or wrt at a time";
             return Err(reply_limit(limit, reply, repair));
         }
         let price = Price {
-            operations: program.operations().saturating_mul(batch),
+            predicted: estimate.predicted,
             payload_bytes: evaluation.payload_bytes(),
         };
         let work = {
             let (program, flag) = (program.clone(), stop.flag());
             move |scratch: &mut Scratch| {
                 let blocks = program.evaluate(&evaluation.arguments(), scratch, &flag);
-                release(scratch, memory);
+                release(scratch, estimate.bytes);
                 blocks
             }
         };
         let ran = self.executor.run(price, work).await?;
         let blocks = ran.value.map_err(|error| Error::of_engine(error, &paths))?;
+        prediction.compare(ran.took);
 
         let answer = pb::EvaluateResponse {
             request_id,
             graph_id: at.graph.id.to_string(),
-            results: encode::results(blocks, program.plans(), &at.names),
+            results: encode::results(blocks, program.plans(), &patterns, &at.names),
             timing: Some(pb::Timing {
                 queue: Some(encode::duration(ran.queued)),
                 compile: Some(encode::duration(compile)),
@@ -98,15 +101,13 @@ impl Core {
         let program = compiled.program;
         note_plans(program.plans(), found);
 
-        let points = u32::try_from(wanted.batch).unwrap_or(u32::MAX);
-        let predicted = program.plans().iter().map(|plan| plan.predicted);
-        let predicted = predicted.fold(Duration::ZERO, Duration::saturating_add);
+        let estimate = estimate(&program, wanted.batch);
         Ok(pb::PlanEvaluationResponse {
             graph_id: at.graph.id.to_string(),
             plans: program.plans().iter().map(encode::plan).collect(),
-            operations: program.operations().saturating_mul(wanted.batch),
-            bytes: program.bytes(wanted.batch),
-            predicted: Some(encode::duration(predicted.saturating_mul(points))),
+            operations: estimate.operations,
+            bytes: estimate.bytes,
+            predicted: Some(encode::duration(estimate.predicted)),
             cache: encode::found(found).into(),
         })
     }

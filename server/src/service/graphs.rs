@@ -16,7 +16,7 @@ use crate::{
 };
 use gradient_engine::{self as engine, Options, Product, Request};
 use gradient_proto::v1 as pb;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// A graph, and the names that a request knows it by.
 pub struct Resolved {
@@ -33,12 +33,12 @@ impl Resolved {
     }
 }
 
-/// Checking, hashing, encoding and differentiating, in elementary operations a node.
-const OPERATIONS_PER_NODE: u64 = 1000;
+/// Checking, hashing, encoding and differentiating a node, about.
+const NANOSECONDS_PER_NODE: u64 = 1000;
 
 fn price(nodes: u64) -> Price {
     Price {
-        operations: nodes.saturating_mul(OPERATIONS_PER_NODE),
+        predicted: Duration::from_nanos(nodes.saturating_mul(NANOSECONDS_PER_NODE)),
         payload_bytes: 0,
     }
 }
@@ -68,7 +68,10 @@ impl Core {
             let all = (0..graph.graph.outputs().len() as u32).collect();
             let value = Request {
                 products: vec![Product::Value { outputs: all }],
-                options: Options::default(),
+                options: Options {
+                    costs: self.config.costs,
+                    ..Options::default()
+                },
                 batched: None,
             };
             let (compiled, _) = self.cache.compile(&graph, value, &[]).await?;

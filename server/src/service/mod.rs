@@ -20,7 +20,11 @@ use futures::stream::BoxStream;
 use gradient_engine::{Limits, Stop};
 use gradient_proto::v1::{self as pb, gradient_service_server::GradientService};
 use prost::Message;
-use std::{io, sync::Arc, time::Instant};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -166,20 +170,30 @@ impl Core {
 
 /// Stops a computation when the one who waits for it is gone: a call's future is dropped when its client
 /// cancels, disconnects, or when its deadline passes.
-struct StopOnDrop(Arc<Stop>);
+struct StopOnDrop {
+    stop: Arc<Stop>,
+    deadline: Option<Instant>,
+}
 
 impl StopOnDrop {
     fn until(deadline: Option<Instant>) -> Self {
-        Self(Arc::new(Stop::new(deadline)))
+        let stop = Arc::new(Stop::new(deadline));
+        Self { stop, deadline }
+    }
+
+    /// Time until the deadline.
+    fn remaining(&self) -> Option<Duration> {
+        let until = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
+        self.deadline.map(until)
     }
 
     fn flag(&self) -> Arc<Stop> {
-        self.0.clone()
+        self.stop.clone()
     }
 }
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        self.0.cancel();
+        self.stop.cancel();
     }
 }

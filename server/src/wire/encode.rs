@@ -2,6 +2,7 @@
 
 use super::{
     names::Signature,
+    pattern::Patterns,
     tensor::{encode_dtype, encode_tensor, encode_type},
 };
 use crate::{cache::Found, store::Registered};
@@ -22,26 +23,24 @@ pub fn duration(duration: Duration) -> WireDuration {
 pub fn results(
     blocks: Vec<Vec<engine::Block>>,
     plans: &[engine::Plan],
+    patterns: &Patterns,
     names: &Signature,
 ) -> Vec<pb::Result> {
-    let block = |block: engine::Block| pb::Block {
+    let block = |product: usize, b: usize, block: engine::Block| pb::Block {
         output: block.output.map_or("", |o| names.output(o)).to_owned(),
         wrt: block.wrt.map_or("", |i| names.input(i)).to_owned(),
         wrt_second: block.wrt_second.map_or("", |i| names.input(i)).to_owned(),
         data: Some(match &block.coordinates {
             None => pb::block::Data::Tensor(encode_tensor(block.tensor)),
-            Some(at) => pb::block::Data::Sparse(pb::SparseTensor {
-                shape: at.shape.to_vec(),
-                rows: at.rows.clone(),
-                columns: at.columns.clone(),
-                values: Some(encode_tensor(block.tensor)),
-            }),
+            Some(at) => pb::block::Data::Sparse(patterns.place(product, b, at, block.tensor)),
         }),
     };
-    let results = blocks.into_iter().zip(plans);
+    let results = blocks.into_iter().zip(plans).enumerate();
     results
-        .map(|(blocks, plan)| pb::Result {
-            blocks: blocks.into_iter().map(block).collect(),
+        .map(|(product, (blocks, plan))| pb::Result {
+            blocks: (blocks.into_iter().enumerate())
+                .map(|(b, of)| block(product, b, of))
+                .collect(),
             plan: Some(self::plan(plan)),
         })
         .collect()

@@ -6,6 +6,7 @@ pub mod encode;
 mod functions;
 pub mod graph;
 pub mod names;
+pub mod pattern;
 pub mod product;
 pub mod request;
 pub mod status;

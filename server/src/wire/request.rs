@@ -319,6 +319,7 @@ pub(super) fn decode_options(
         method,
         step_bits: step.to_bits(),
         memory_budget: memory.1,
+        costs: config.costs,
     };
     Ok((options, memory))
 }

@@ -1,5 +1,6 @@
 //! The server from outside: over real gRPC on a loopback port.
 
+mod admission;
 mod errors;
 mod evaluate;
 mod harness;

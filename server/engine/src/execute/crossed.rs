@@ -50,6 +50,11 @@ impl Product {
         own.fold(size(rows.min(n), n), u64::saturating_add)
     }
 
+    /// Multiply-adds of the multiplications at one point.
+    pub fn multiply_adds(&self) -> u64 {
+        self.chain.multiply_adds
+    }
+
     /// Elementary operations of the multiplications.
     pub fn operations(&self) -> u64 {
         self.chain.multiply_adds / crate::plan::PRODUCT_RATE

@@ -1,6 +1,7 @@
 //! Floor 6: runs tapes.
 
 mod assemble;
+mod calibrate;
 mod control;
 mod crossed;
 mod dot;
@@ -16,11 +17,12 @@ mod scan;
 mod stop;
 mod structural;
 
+pub use calibrate::calibrate;
 pub use control::Counts;
 pub use dual::Evaluator;
 pub use memory::Scratch;
 pub use method::{
     Differences, Direction, Directional, Duals, Pair, Point, Program, Steps, compile, complex_step,
 };
-pub use program::{Arguments, Block};
+pub use program::{Arguments, Block, Estimate};
 pub use stop::Stop;

@@ -1,12 +1,16 @@
 //! A compiled request: what it holds, and how it is evaluated.
 
 mod compile;
+mod estimate;
 mod memory;
 mod run;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_costs;
 
 pub use compile::compile;
+pub use estimate::Estimate;
 
 use super::assemble::Run as Reads;
 use super::control::Machine;
@@ -17,7 +21,7 @@ use super::memory::Scratch;
 use super::stop::{Stop, Ticker};
 use crate::error::Error;
 use crate::graph::Graph;
-use crate::plan::{BlockSource, Coordinates, Entry, Plan, SeedSource};
+use crate::plan::{BlockSource, Coordinates, Costs, Entry, Plan, SeedSource, Work};
 use crate::tape::Tape;
 use crate::tensor::{DType, Tensor, TensorRef, TensorType};
 use run::Run;
@@ -45,6 +49,9 @@ pub struct Program {
     points_in_lanes: bool,
     plans: Vec<Plan>,
     operations: u64,
+    /// What a lane of each of the tape's sections takes.
+    work: Vec<Work>,
+    costs: Costs,
     /// The graph itself, where an evaluation may have to say what a node's operands were.
     checked: Option<Graph>,
 }
@@ -119,6 +126,15 @@ impl Program {
             numbers.saturating_add(2 * entries as u64)
         });
         bytes.fold(0, u64::saturating_add)
+    }
+
+    /// For each product and block where the entries stand, if it is sparse: what the blocks of every evaluation hold.
+    pub fn coordinates(&self) -> Vec<Vec<Option<Arc<Coordinates>>>> {
+        let products = self.products.iter().map(|product| {
+            let blocks = product.blocks.iter();
+            blocks.map(|(block, _)| block.coordinates.clone()).collect()
+        });
+        products.collect()
     }
 
     /// Bytes the program itself holds.

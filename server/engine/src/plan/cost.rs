@@ -7,35 +7,89 @@ use crate::op::ValueId;
 /// Lanes that run together: enough for the widest vectors several times over, few enough for the cache.
 pub const LANES: u64 = 32;
 
-/// Nanoseconds of the plain executor, as measured where this was written: their ratios decide.
-struct Costs {
+/// What steps and elementary operations cost on a machine, in whole picoseconds: their ratios decide which way is
+/// taken, they themselves what is predicted. [`Costs::BUILT_IN`] unless they are measured
+/// ([`calibrate`](fn@crate::calibrate)): then a choice can differ from machine to machine, and the results by rounding.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Costs {
     /// A step on one number.
-    scalar_step: f64,
+    pub scalar_step: u32,
     /// A step on a tensor, or on a block of lanes.
-    step: f64,
+    pub step: u32,
     /// An elementary operation, one after the other.
-    scalar_operation: f64,
+    pub scalar_operation: u32,
     /// An elementary operation of a tensor or a block of lanes.
-    operation: f64,
+    pub operation: u32,
+    /// A multiply-add of a product of matrices.
+    pub multiply_add: u32,
 }
 
-const COSTS: Costs = Costs {
-    scalar_step: 8.0,
-    step: 50.0,
-    scalar_operation: 1.0,
-    operation: 0.5,
-};
+impl Default for Costs {
+    fn default() -> Self {
+        Self::BUILT_IN
+    }
+}
 
-/// Nanoseconds of a multiply-add of a product of matrices.
-pub const MULTIPLY_ADD: f64 = 0.15;
+impl Costs {
+    /// As measured where this was written.
+    pub const BUILT_IN: Self = Self {
+        scalar_step: 8_000,
+        step: 50_000,
+        scalar_operation: 1_000,
+        operation: 500,
+        multiply_add: 150,
+    };
+
+    /// A measured cost is believed up to this factor from the built-in one, either way.
+    pub const SANE: f64 = 4.0;
+
+    /// The five costs with their names, in a fixed order.
+    pub fn named(&self) -> [(&'static str, u32); 5] {
+        [
+            ("scalar_step", self.scalar_step),
+            ("step", self.step),
+            ("scalar_operation", self.scalar_operation),
+            ("operation", self.operation),
+            ("multiply_add", self.multiply_add),
+        ]
+    }
+
+    /// From the order of [`Costs::named`], each at most a factor of [`Costs::SANE`] from the built-in one; what is no
+    /// number is the built-in one.
+    pub fn clamped(picoseconds: [f64; 5]) -> Self {
+        let built_in = Self::BUILT_IN.named();
+        let mut costs = [0; 5];
+        for ((cost, measured), (_, usual)) in costs.iter_mut().zip(picoseconds).zip(built_in) {
+            let usual = f64::from(usual);
+            let believed = match measured.is_nan() {
+                true => usual,
+                false => measured.clamp(usual / Self::SANE, usual * Self::SANE),
+            };
+            *cost = believed.round() as u32;
+        }
+        let [scalar_step, step, scalar_operation, operation, multiply_add] = costs;
+        Self {
+            scalar_step,
+            step,
+            scalar_operation,
+            operation,
+            multiply_add,
+        }
+    }
+
+    /// Nanoseconds of so many multiply-adds.
+    pub fn of_multiply_adds(&self, count: u64) -> u64 {
+        (count as f64 * f64::from(self.multiply_add) * 1e-3) as u64
+    }
+}
 
 /// What is to be done for one lane, or once.
 #[derive(Clone, Copy, Default, Debug)]
-struct Work {
+pub struct Work {
     /// Steps on single numbers, and on more than one.
-    steps: [u64; 2],
+    pub steps: [u64; 2],
     /// Elementary operations in them.
-    operations: [u64; 2],
+    pub operations: [u64; 2],
 }
 
 impl Work {
@@ -48,24 +102,49 @@ impl Work {
     fn operations(&self) -> u64 {
         self.operations[0].saturating_add(self.operations[1])
     }
+
+    /// Nanoseconds for so many lanes, `width` at a time.
+    pub fn nanoseconds(&self, costs: &Costs, lanes: u64, width: u64) -> f64 {
+        // One lane of single numbers runs as single numbers do.
+        let (step, operation) = match lanes {
+            0 | 1 => (costs.scalar_step, costs.scalar_operation),
+            _ => (costs.step, costs.operation),
+        };
+        let blocks = lanes.div_ceil(width.max(1)) as f64;
+        let each = [(step, operation), (costs.step, costs.operation)];
+        let sum = each.iter().enumerate().map(|(wide, &(step, operation))| {
+            blocks * self.steps[wide] as f64 * f64::from(step)
+                + lanes as f64 * self.operations[wide] as f64 * f64::from(operation)
+        });
+        sum.sum::<f64>() * 1e-3
+    }
 }
 
 /// What values cost: once, and for each lane.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Price {
+    costs: Costs,
     still: Work,
     moving: Work,
 }
 
 impl Price {
     /// Of what `roots` need; what depends on `seeds` is there for each lane.
-    pub fn of(arena: &Arena, roots: impl IntoIterator<Item = ValueId>, seeds: &[ValueId]) -> Self {
+    pub fn of(
+        costs: Costs,
+        arena: &Arena,
+        roots: impl IntoIterator<Item = ValueId>,
+        seeds: &[ValueId],
+    ) -> Self {
         let needed = arena.needed(roots);
         let mut moves = vec![false; arena.len()];
         for seed in seeds {
             moves[seed.index()] = true;
         }
-        let mut price = Self::default();
+        let mut price = Self {
+            costs,
+            ..Self::default()
+        };
         for node in arena.nodes().filter(|n| needed[n.result.index()]) {
             let i = node.result.index();
             moves[i] = node.operands.iter().any(|v| moves[v.index()]);
@@ -88,32 +167,7 @@ impl Price {
 
     /// Nanoseconds with so many lanes.
     pub fn nanoseconds(&self, lanes: u64) -> u64 {
-        let costs = COSTS;
-        let sum = |work: &Work, steps: [f64; 2], operations: [f64; 2], lanes: u64| {
-            let blocks = lanes.div_ceil(LANES) as f64;
-            let each = (0..2).map(|w| {
-                blocks * work.steps[w] as f64 * steps[w]
-                    + lanes as f64 * work.operations[w] as f64 * operations[w]
-            });
-            each.sum::<f64>()
-        };
-        let alone = sum(
-            &self.still,
-            [costs.scalar_step, costs.step],
-            [costs.scalar_operation, costs.operation],
-            1,
-        );
-        // One lane of single numbers runs as single numbers do.
-        let of_numbers = match lanes {
-            1 => (costs.scalar_step, costs.scalar_operation),
-            _ => (costs.step, costs.operation),
-        };
-        let each = sum(
-            &self.moving,
-            [of_numbers.0, costs.step],
-            [of_numbers.1, costs.operation],
-            lanes,
-        );
-        (alone + each) as u64
+        let alone = self.still.nanoseconds(&self.costs, 1, 1);
+        (alone + self.moving.nanoseconds(&self.costs, lanes, LANES)) as u64
     }
 }

@@ -13,7 +13,8 @@ mod waist;
 pub(crate) use waist::PRODUCT_RATE;
 
 pub use crate::transform::Parts;
-pub use cost::LANES;
+pub(crate) use cost::Work;
+pub use cost::{Costs, LANES};
 pub use derive::{Derivation, DerivedProduct, Group, Seed, SeedSource, across, derive, structure};
 pub use differentiate::differentiate;
 pub use layout::{BlockSource, Chain, Compressed, Coordinates, Entry, Factor, Part, Read};

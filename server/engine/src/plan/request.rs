@@ -1,3 +1,4 @@
+use super::cost::Costs;
 pub use crate::op::{Layout, NonSmooth, Product};
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub struct Options {
     /// Bytes of working memory that an evaluation may take; 0: 1 GiB. States of loops that do not fit are calculated
     /// again.
     pub memory_budget: u64,
+    /// What operations cost on this machine: by it ways are chosen and times predicted.
+    pub costs: Costs,
 }
 
 /// Bytes of working memory of an evaluation that says nothing of it.
@@ -111,7 +114,7 @@ pub struct Plan {
     pub operations: u64,
     /// Working memory of the whole request in bytes.
     pub bytes: u64,
-    /// At this engine's average speed.
+    /// By [`Options::costs`], for one point.
     pub predicted: Duration,
     /// One sentence.
     pub reason: String,

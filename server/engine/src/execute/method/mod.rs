@@ -8,12 +8,13 @@ pub use along::{Direction, Directional, Duals, Pair, Point, complex_step};
 pub use numerical::{Differences, Steps};
 
 use super::dual::Evaluator;
-use super::program::{self, Arguments, Block};
+use super::program::{self, Arguments, Block, Estimate};
 use super::{Scratch, Stop};
 use crate::error::Error;
 use crate::graph::Graph;
-use crate::plan::{Method, NonFinite, NonSmooth, Plan, Product, Request};
+use crate::plan::{Coordinates, Method, NonFinite, NonSmooth, Plan, Product, Request};
 use blocks::Blocks;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A compiled request. Frozen; shared by all who evaluate it.
@@ -184,11 +185,35 @@ impl Program {
         )
     }
 
+    /// What an evaluation of so many points takes: the figures of a dry run, and those an evaluation is admitted by.
+    pub fn estimate(&self, batch: u64) -> Estimate {
+        self.cost().map_or_else(
+            |program| program.estimate(batch),
+            |cost| {
+                let operations = cost.operations.saturating_mul(batch.max(1));
+                Estimate {
+                    operations,
+                    bytes: self.bytes(batch),
+                    predicted: predicted(operations),
+                    is_certain: false,
+                }
+            },
+        )
+    }
+
     /// Bytes of the results where some may be sparse, with their coordinates; `None` where all are dense.
     pub fn result_bytes(&self, batch: u64) -> Option<u64> {
         match &self.0 {
             Body::Exact(program) => Some(program.result_bytes(batch)),
             Body::Numerical(_) | Body::Dual(_) => None,
+        }
+    }
+
+    /// For each product and block where the entries stand, if it is sparse; empty where all are dense.
+    pub fn coordinates(&self) -> Vec<Vec<Option<Arc<Coordinates>>>> {
+        match &self.0 {
+            Body::Exact(program) => program.coordinates(),
+            Body::Numerical(_) | Body::Dual(_) => vec![],
         }
     }
 

@@ -1,4 +1,4 @@
-use super::{Compiled, Lanes, Program, Reads};
+use super::{Compiled, Lanes, Program, Reads, estimate};
 use crate::error::Error;
 use crate::execute::crossed;
 use crate::graph::Graph;
@@ -127,6 +127,7 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
         operations(&tape, &groups, points_in_lanes),
         u64::saturating_add,
     );
+    let work = estimate::work(&tape);
     let mut program = Program {
         tape,
         library: library.finish(),
@@ -139,6 +140,8 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
         points_in_lanes,
         plans,
         operations,
+        work,
+        costs: request.options.costs,
         checked: (!watched.is_empty()).then(|| graph.clone()),
     };
     let (bytes, about_states) = program.with_states();

@@ -5,7 +5,7 @@ use super::structure::Structure;
 use super::{DerivedProduct, Deriver, Seed, SeedSource, Way};
 use crate::error::Error;
 use crate::op::ValueId;
-use crate::plan::cost::{MULTIPLY_ADD, Price};
+use crate::plan::cost::Price;
 use crate::plan::mode::{crossed_reason, plan, sweeps};
 use crate::plan::waist::{self, PRODUCT_RATE};
 use crate::plan::{Candidate, Chain, Factor, Mode, Part};
@@ -92,9 +92,9 @@ impl Deriver<'_> {
         let lanes = segments.iter().map(|s| s.way.lanes).sum();
         let operations = segments.iter().map(|s| s.way.candidate.operations);
         let operations = operations.fold(multiply_adds / PRODUCT_RATE, u64::saturating_add);
-        let product = multiply_adds as f64 * MULTIPLY_ADD;
+        let product = self.options.costs.of_multiply_adds(multiply_adds);
         let nanoseconds = segments.iter().map(|s| s.way.candidate.nanoseconds);
-        let nanoseconds = nanoseconds.fold(product as u64, u64::saturating_add);
+        let nanoseconds = nanoseconds.fold(product, u64::saturating_add);
         Ok(Crossed {
             candidate: Candidate {
                 mode: Mode::Mixed,

@@ -363,7 +363,12 @@ impl Deriver<'_> {
     ) -> Way {
         let parameters: Vec<ValueId> = seeds.iter().map(|s| s.parameter).collect();
         let arena = self.derivation.workspace.arena();
-        let price = Price::of(arena, values.iter().copied().flatten(), &parameters);
+        let price = Price::of(
+            self.options.costs,
+            arena,
+            values.iter().copied().flatten(),
+            &parameters,
+        );
         Way {
             values,
             seeds,
@@ -388,7 +393,8 @@ impl Deriver<'_> {
             })
             .collect();
         let values = outputs.iter().map(|&o| self.output(o));
-        let price = Price::of(self.derivation.workspace.arena(), values, &[]);
+        let arena = self.derivation.workspace.arena();
+        let price = Price::of(self.options.costs, arena, values, &[]);
         let ys: Vec<ValueId> = outputs.iter().map(|&o| self.output(o)).collect();
         let m = self.elements(&ys);
         DerivedProduct {
