@@ -66,17 +66,6 @@ pub enum Error {
     /// The deadline has passed.
     #[error("the deadline passed before the answer was ready; the computation was stopped")]
     DeadlineExceeded,
-    /// It cannot be ready by the deadline, whatever the prediction is worth; not begun.
-    #[error(
-        "predicted to take {predicted:?}, and the deadline is in {remaining:?}; it was not begun: set a later deadline, \
-         or ask for fewer points, directions, outputs or wrt at a time"
-    )]
-    Hopeless {
-        /// How long it would take, about.
-        predicted: Duration,
-        /// Time until the deadline.
-        remaining: Duration,
-    },
     /// The client has gone.
     #[error("the call was cancelled; the computation was stopped")]
     Cancelled,

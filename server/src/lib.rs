@@ -16,7 +16,6 @@ pub mod config;
 pub mod error;
 pub mod telemetry;
 
-mod admission;
 mod cache;
 mod executor;
 mod run;

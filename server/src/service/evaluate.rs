@@ -2,14 +2,13 @@
 
 use super::{Core, StopOnDrop};
 use crate::{
-    admission::{admit, estimate},
     cache::Found,
     error::{Error, Result},
     executor::Price,
     telemetry::{Prediction, note},
     wire::{
         encode,
-        request::{self, decode_evaluation, decode_plan, reply_limit},
+        request::{self, admit_memory, decode_evaluation, decode_plan, reply_limit},
     },
 };
 use gradient_engine::{Plan, Scratch};
@@ -46,8 +45,8 @@ impl Core {
         note_plans(compiled.program.plans(), found);
 
         let (program, patterns) = (compiled.program, compiled.patterns);
-        let estimate = estimate(&program, batch);
-        admit(&estimate, wanted.memory, stop.remaining())?;
+        let estimate = program.estimate(batch);
+        admit_memory(wanted.memory, estimate.bytes)?;
         let prediction = Prediction::new(&wanted.request, program.plans(), estimate.predicted);
         let limit = self.config.max_message_bytes;
         if let Some(reply) = program.result_bytes(batch).filter(|&bytes| bytes > limit) {
@@ -101,7 +100,7 @@ impl Core {
         let program = compiled.program;
         note_plans(program.plans(), found);
 
-        let estimate = estimate(&program, wanted.batch);
+        let estimate = program.estimate(wanted.batch);
         Ok(pb::PlanEvaluationResponse {
             graph_id: at.graph.id.to_string(),
             plans: program.plans().iter().map(encode::plan).collect(),

@@ -20,11 +20,7 @@ use futures::stream::BoxStream;
 use gradient_engine::{Limits, Stop};
 use gradient_proto::v1::{self as pb, gradient_service_server::GradientService};
 use prost::Message;
-use std::{
-    io,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, sync::Arc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -170,30 +166,20 @@ impl Core {
 
 /// Stops a computation when the one who waits for it is gone: a call's future is dropped when its client
 /// cancels, disconnects, or when its deadline passes.
-struct StopOnDrop {
-    stop: Arc<Stop>,
-    deadline: Option<Instant>,
-}
+struct StopOnDrop(Arc<Stop>);
 
 impl StopOnDrop {
     fn until(deadline: Option<Instant>) -> Self {
-        let stop = Arc::new(Stop::new(deadline));
-        Self { stop, deadline }
-    }
-
-    /// Time until the deadline.
-    fn remaining(&self) -> Option<Duration> {
-        let until = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
-        self.deadline.map(until)
+        Self(Arc::new(Stop::new(deadline)))
     }
 
     fn flag(&self) -> Arc<Stop> {
-        self.stop.clone()
+        self.0.clone()
     }
 }
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.0.cancel();
     }
 }

@@ -30,7 +30,7 @@ pub fn code(error: &Error) -> Code {
         Error::GraphNotRegistered { .. } | Error::TensorNotPut { .. } => Code::NotFound,
         Error::Limit { .. } | Error::Busy { .. } => Code::ResourceExhausted,
         Error::Refused { .. } => Code::FailedPrecondition,
-        Error::DeadlineExceeded | Error::Hopeless { .. } => Code::DeadlineExceeded,
+        Error::DeadlineExceeded => Code::DeadlineExceeded,
         Error::Cancelled => Code::Cancelled,
         Error::Draining => Code::Unavailable,
         Error::Transport(status) => status.code(),
@@ -106,17 +106,6 @@ pub fn details(error: &Error) -> ErrorDetails {
             info(&mut details, reason, metadata.iter().cloned());
         }
         Error::DeadlineExceeded => info(&mut details, "DEADLINE_EXCEEDED", []),
-        Error::Hopeless {
-            predicted,
-            remaining,
-        } => {
-            let seconds = |time: &Duration| format!("{:.6}", time.as_secs_f64());
-            let metadata = [
-                ("predicted_seconds", seconds(predicted)),
-                ("deadline_seconds", seconds(remaining)),
-            ];
-            info(&mut details, "DEADLINE_TOO_EARLY", metadata);
-        }
         Error::Cancelled => info(&mut details, "CANCELLED", []),
         Error::Draining => {
             details.set_retry_info(Some(Duration::from_millis(100)));

@@ -3,8 +3,7 @@
 use crate::harness::*;
 use gradient_proto::v1 as pb;
 use gradient_server::Config;
-use std::time::{Duration, Instant};
-use tonic::{Code, Request};
+use tonic::Code;
 use tonic_types::StatusExt;
 
 async fn planned(client: &mut Client, id: &str) -> pb::PlanEvaluationResponse {
@@ -14,31 +13,6 @@ async fn planned(client: &mut Client, id: &str) -> pb::PlanEvaluationResponse {
         ..Default::default()
     };
     client.plan_evaluation(plan).await.unwrap().into_inner()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_certainly_misses_its_deadline_is_not_begun() {
-    let server = Server::small().await;
-    let mut client = server.client().await;
-    let id = register(&mut client, slow_graph(5000)).await;
-    let planned = planned(&mut client, &id).await.predicted.unwrap();
-    assert!(planned.seconds >= 20, "{planned:?}");
-
-    let mut request = Request::new(slow_request(&id));
-    request.set_timeout(Duration::from_millis(900));
-    let start = Instant::now();
-    let status = client.evaluate(request).await.unwrap_err();
-    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
-    assert!(start.elapsed() < Duration::from_millis(900), "{status:?}");
-    let info = status.get_details_error_info().expect("said why");
-    assert_eq!(info.reason, "DEADLINE_TOO_EARLY");
-    // To the number what the dry run said.
-    let (seconds, nanos) = (planned.seconds as f64, f64::from(planned.nanos));
-    let want = format!("{:.6}", seconds + nanos * 1e-9);
-    assert_eq!(info.metadata["predicted_seconds"], want);
-    let left: f64 = info.metadata["deadline_seconds"].parse().unwrap();
-    assert!(left > 0.0 && left <= 0.9, "{left}");
-    assert!(status.message().contains("set a later deadline"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

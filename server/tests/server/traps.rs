@@ -68,8 +68,7 @@ async fn a_passed_deadline_is_deadline_exceeded_and_stops_the_work() {
     })
     .await;
     let mut client = server.client().await;
-    // Predicted to take three seconds: with 20 ms it is not begun, with 200 ms it is, and stopped.
-    let id = register(&mut client, slow_graph(500)).await;
+    let id = register(&mut client, slow_graph(1000)).await;
     let quick = register(&mut client, slow_graph(2)).await;
     let message = slow_request(&id).encode_to_vec();
     for milliseconds in [20, 200] {

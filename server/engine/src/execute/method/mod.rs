@@ -195,7 +195,6 @@ impl Program {
                     operations,
                     bytes: self.bytes(batch),
                     predicted: predicted(operations),
-                    is_certain: false,
                 }
             },
         )

@@ -2,7 +2,7 @@
 
 use super::Program;
 use crate::plan::Work;
-use crate::tape::{Run, Tape};
+use crate::tape::Tape;
 use std::time::Duration;
 
 /// What an evaluation takes, all points and products together; what products share counts once.
@@ -14,8 +14,6 @@ pub struct Estimate {
     pub bytes: u64,
     /// By [`Options::costs`](crate::Options): right to a small factor, not to per cents.
     pub predicted: Duration,
-    /// The same steps run whatever the inputs are: no while of unknown length, no branch, no call of itself.
-    pub is_certain: bool,
 }
 
 impl Program {
@@ -25,10 +23,6 @@ impl Program {
             operations: self.operations.saturating_mul(batch.max(1)),
             bytes: self.bytes(batch),
             predicted: self.predicted(batch),
-            is_certain: [&self.tape]
-                .into_iter()
-                .chain(&self.library)
-                .all(is_certain),
         }
     }
 
@@ -81,13 +75,4 @@ pub(super) fn work(tape: &Tape) -> Vec<Work> {
             work
         })
         .collect()
-}
-
-fn is_certain(tape: &Tape) -> bool {
-    tape.controls.iter().all(|step| match &step.run {
-        // A call may be of the function that calls.
-        Run::Cond { .. } | Run::Call { .. } => false,
-        Run::Loop(looped) => looped.condition.is_none(),
-        Run::Pull(pull) => pull.forward.condition.is_none(),
-    })
 }

@@ -79,7 +79,7 @@ fn an_estimate_grows_with_points_and_costs() {
     let program = compiled(Costs::BUILT_IN);
     let (one, many) = (program.estimate(1), program.estimate(7));
     assert_eq!(many.operations, 7 * one.operations);
-    assert!(one.is_certain && many.bytes > one.bytes);
+    assert!(many.bytes > one.bytes);
     let ratio = many.predicted.as_secs_f64() / one.predicted.as_secs_f64();
     assert!((6.9..7.1).contains(&ratio), "{ratio}");
     let twice = Costs {
