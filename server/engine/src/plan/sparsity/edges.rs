@@ -1,6 +1,7 @@
 //! What each element of a node's results depends on. Structural operations say it by their kernels, whose strides
-//! are worked out already; whatever is not listed here depends on everything.
+//! are worked out already, nodes with bodies by these; whatever is not listed here depends on everything.
 
+use super::bodies::Bodies;
 use super::propagate::Elements;
 use crate::graph::{Arena, NodeRef};
 use crate::op::{
@@ -27,15 +28,15 @@ impl Edges {
         self.hubs = 0;
     }
 
-    fn push(&mut self, from: u32, to: u32) {
+    pub fn push(&mut self, from: u32, to: u32) {
         self.pairs.push((from, to));
     }
 
-    fn end_stage(&mut self) {
+    pub fn end_stage(&mut self) {
         self.ends.push(self.pairs.len());
     }
 
-    fn hubs(&mut self, count: usize) -> u32 {
+    pub fn hubs(&mut self, count: usize) -> u32 {
         let first = self.first_hub + self.hubs;
         self.hubs += count as u32;
         first
@@ -60,29 +61,37 @@ impl Edges {
 }
 
 /// A node among others, for its edges.
-struct Writer<'a> {
+pub(super) struct Writer<'a, 't> {
     arena: &'a Arena,
-    node: NodeRef<'a>,
-    elements: &'a Elements,
-    out: &'a mut Edges,
+    pub(super) node: NodeRef<'a>,
+    pub(super) elements: &'a Elements,
+    pub(super) bodies: &'a mut Bodies<'t>,
+    pub(super) out: &'a mut Edges,
 }
 
 /// Writes the edges of a node some of whose operands move.
-pub(super) fn write(arena: &Arena, node: NodeRef<'_>, elements: &Elements, out: &mut Edges) {
+pub(super) fn write(
+    arena: &Arena,
+    node: NodeRef<'_>,
+    elements: &Elements,
+    bodies: &mut Bodies<'_>,
+    out: &mut Edges,
+) {
     out.clear();
     let mut writer = Writer {
         arena,
         node,
         elements,
+        bodies,
         out,
     };
     writer.node();
     writer.out.end_stage();
 }
 
-impl Writer<'_> {
+impl Writer<'_, '_> {
     /// First element of operand k, if it moves.
-    fn operand(&self, k: usize) -> Option<u32> {
+    pub(super) fn operand(&self, k: usize) -> Option<u32> {
         self.elements.first(*self.node.operands.get(k)?)
     }
 
@@ -103,6 +112,13 @@ impl Writer<'_> {
         let Some(rule) = op.rule() else {
             return self.everything();
         };
+        if let Attributes::Control(control) = self.node.attributes {
+            // What is wrong with a function is said by whoever runs it.
+            if self.control(control).is_err() {
+                self.everything();
+            }
+            return;
+        }
         if op == Op::SparseMatvec
             && let Attributes::SparsePattern(pattern) = self.node.attributes
         {
