@@ -9,6 +9,7 @@ mod mode;
 mod request;
 pub mod sparsity;
 mod waist;
+mod work;
 
 pub(crate) use waist::PRODUCT_RATE;
 
@@ -20,3 +21,4 @@ pub use layout::{BlockSource, Chain, Compressed, Coordinates, Entry, Factor, Par
 pub use request::{
     Candidate, HvpMode, Layout, Method, Mode, NonFinite, NonSmooth, Options, Plan, Product, Request,
 };
+pub use work::{Work, work};

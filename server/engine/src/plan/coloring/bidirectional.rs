@@ -113,16 +113,16 @@ fn split(pattern: &Pattern, below: u32) -> Option<Split> {
         };
         let (own, rest) = (part(true), part(false));
         let rest_turned = rest.transposed();
-        let Some(short) = columns_in_order(&rest, &rest_turned, &mut patience) else {
+        let Some(short) = columns_in_order(&rest, &rest_turned, least, &mut patience) else {
             break;
         };
         if short.count >= least {
             continue;
         }
-        let Some(own) = columns_in_order(&own.transposed(), &own, &mut patience) else {
+        let Some(own) = columns_in_order(&own.transposed(), &own, least - short.count, &mut patience) else {
             break;
         };
-        let count = short.count + own.count;
+        let count = short.count.saturating_add(own.count);
         if count < least {
             best = Some((count, Split { own, short, long }));
         }

@@ -3,6 +3,7 @@
 
 use super::{Coloring, Forbidden, best_of, order};
 use crate::plan::sparsity::Pattern;
+use std::cell::Cell;
 
 /// Rows longer than this remember their colours instead of being walked again for each of their columns.
 const LONG: usize = 128;
@@ -43,10 +44,15 @@ pub fn columns(pattern: &Pattern, turned: &Pattern) -> Option<Coloring> {
     let largest = || order::largest_first(&degrees());
     let smallest = || order::smallest_last(&short_degrees(), neighbors);
     let incidence = || order::incidence(&short_degrees(), neighbors);
+    let fewest = Cell::new(u32::MAX);
     let best = best_of(
         bound,
         [&natural, &largest, &smallest, &incidence],
-        |order, patience| greedy(pattern, turned, order, patience),
+        |order, patience| {
+            let colored = greedy(pattern, turned, order, fewest.get(), patience)?;
+            fewest.set(fewest.get().min(colored.count));
+            Some(colored)
+        },
         |coloring| coloring.count,
     )?;
     Some(improved(pattern, turned, best, bound))
@@ -56,6 +62,12 @@ pub fn columns(pattern: &Pattern, turned: &Pattern) -> Option<Coloring> {
 /// Coloring and the Difficulty Landscape", 1992).
 fn improved(pattern: &Pattern, turned: &Pattern, mut best: Coloring, bound: u32) -> Coloring {
     let mut patience = IMPROVING;
+    // A round visits the columns of every row once for each of them, but for long rows.
+    let lengths = (0..pattern.rows()).map(|i| pattern.row(i).len() as u64);
+    let visits: u64 = lengths.filter(|&l| l <= LONG as u64).map(|l| l * l).sum();
+    if visits > IMPROVING {
+        return best;
+    }
     for round in 0..ROUNDS {
         if best.count <= bound {
             break;
@@ -74,7 +86,7 @@ fn improved(pattern: &Pattern, turned: &Pattern, mut best: Coloring, bound: u32)
                 _ => (u32::MAX - sizes[color as usize], color),
             }
         });
-        match greedy(pattern, turned, &order, &mut patience) {
+        match greedy(pattern, turned, &order, u32::MAX, &mut patience) {
             Some(again) => best = again,
             None => break,
         }
@@ -82,20 +94,27 @@ fn improved(pattern: &Pattern, turned: &Pattern, mut best: Coloring, bound: u32)
     best
 }
 
-/// The same in the natural order alone, for as many visits of an entry as patience allows.
+/// The same in the natural order alone, for as many visits of an entry as patience allows. Of `below` colours or more
+/// the count is [`HOPELESS`].
 pub(super) fn columns_in_order(
     pattern: &Pattern,
     turned: &Pattern,
+    below: u32,
     patience: &mut u64,
 ) -> Option<Coloring> {
     let order: Vec<u32> = (0..turned.rows()).collect();
-    greedy(pattern, turned, &order, patience)
+    greedy(pattern, turned, &order, below, patience)
 }
 
+/// The number of colours of a colouring that was given up because there is a better one.
+const HOPELESS: u32 = u32::MAX;
+
+/// Colours columns in an order; given up at `below` colours.
 fn greedy(
     pattern: &Pattern,
     turned: &Pattern,
     order: &[u32],
+    below: u32,
     patience: &mut u64,
 ) -> Option<Coloring> {
     let mut coloring = Coloring {
@@ -113,33 +132,38 @@ fn greedy(
             (long.len() - 1) as u32
         })
         .collect();
+    // The first 64 colours in each row, which settle most columns without a look at others.
+    let mut first = vec![0u64; pattern.rows() as usize];
     let mut forbidden = Forbidden::default();
     for &j in order.iter().filter(|&&j| !turned.row(j).is_empty()) {
-        forbidden.clear();
         let mut work = forbidden.words.len();
+        let mut met = 0u64;
         for &i in turned.row(j) {
-            let colors = match number[i as usize] {
-                u32::MAX => {
-                    let row = pattern.row(i);
-                    work += row.len();
-                    for &k in row {
-                        let color = coloring.of[k as usize];
-                        if color != Coloring::NONE {
-                            forbidden.forbid(color);
-                        }
-                    }
-                    continue;
-                }
-                n => &long[n as usize],
+            met |= first[i as usize];
+            work += match number[i as usize] {
+                u32::MAX => pattern.row(i).len(),
+                n => long[n as usize].len(),
             };
-            work += colors.len();
-            forbidden.forbid_all(colors);
         }
         *patience = patience.checked_sub(work as u64)?;
-        let color = forbidden.first_allowed();
+        let color = match met {
+            u64::MAX => {
+                forbid(&mut forbidden, pattern, turned.row(j), &coloring, |i| {
+                    let n = number[i as usize];
+                    long.get(n as usize).map(Vec::as_slice)
+                });
+                forbidden.first_allowed()
+            }
+            met => met.trailing_ones(),
+        };
         coloring.of[j as usize] = color;
         coloring.count = coloring.count.max(color + 1);
+        if coloring.count >= below {
+            coloring.count = HOPELESS;
+            break;
+        }
         for &i in turned.row(j) {
+            first[i as usize] |= 1u64.checked_shl(color).unwrap_or(0);
             if let Some(colors) = long.get_mut(number[i as usize] as usize) {
                 let at = color as usize / 64;
                 colors.resize(colors.len().max(at + 1), 0);
@@ -148,6 +172,29 @@ fn greedy(
         }
     }
     Some(coloring)
+}
+
+/// Forbids the colours in these rows; `long` gives those of a long one.
+fn forbid<'a>(
+    forbidden: &mut Forbidden,
+    pattern: &Pattern,
+    rows: &[u32],
+    coloring: &Coloring,
+    long: impl Fn(u32) -> Option<&'a [u64]>,
+) {
+    forbidden.clear();
+    for &i in rows {
+        if let Some(colors) = long(i) {
+            forbidden.forbid_all(colors);
+            continue;
+        }
+        for &k in pattern.row(i) {
+            let color = coloring.of[k as usize];
+            if color != Coloring::NONE {
+                forbidden.forbid(color);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub use bipartite::columns;
 pub use symmetric::{Symmetric, acyclic, star};
 
 use super::sparsity::Pattern;
+use super::work::count as count_work;
 
 /// What a colouring may cost in all, in visits of an entry: a second or two, of which the natural order alone may
 /// make use.
@@ -69,6 +70,7 @@ fn best_of<T>(
     mut color: impl FnMut(&[u32], &mut u64) -> Option<T>,
     count: impl Fn(&T) -> u32,
 ) -> Option<T> {
+    count_work(|work| work.colorings += 1);
     let mut patience = PATIENCE;
     let mut best: Option<T> = None;
     for (order, spent) in orders.into_iter().zip(SPENT) {

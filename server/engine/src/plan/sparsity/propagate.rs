@@ -4,6 +4,7 @@ use super::edges::{self, Edges};
 use super::sets::{SetId, Sets};
 use crate::graph::Arena;
 use crate::op::ValueId;
+use crate::plan::work::count;
 use crate::transform::FunctionTable;
 
 /// Elements that may be followed; what has more is taken to be full.
@@ -78,6 +79,7 @@ pub fn dependencies(
     seeds: &[ValueId],
     roots: &[(Option<ValueId>, u64)],
 ) -> Option<Pattern> {
+    count(|work| work.patterns += 1);
     let bounds = Bounds {
         entries: MAX_ENTRIES,
         work: u64::MAX,

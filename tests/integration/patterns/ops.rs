@@ -1,0 +1,77 @@
+//! Every operation's pattern is what its derivative is, or it is written here why it is more.
+
+use gradient_engine::plan::structure;
+use gradient_engine::{Mode, Op, Tensor};
+use gradient_tests::engine::{Random, jacobian};
+use gradient_tests::scenarios::{Scenario, all};
+use std::collections::BTreeMap;
+
+/// Points at which derivatives are looked at: what is zero at all of them is taken to be zero.
+const POINTS: usize = 8;
+
+/// Operations whose patterns may have more entries than derivatives that are not zero somewhere, and why.
+const SUPERSETS: &[(Op, &str)] = &[];
+
+/// Entries of the pattern that are zero at all points, and entries that are not zero and not in the pattern.
+fn differences(scenario: &Scenario, random: &mut Random) -> (usize, usize) {
+    let graph = &scenario.graph;
+    let (outputs, wrt) = (graph.float_outputs(), graph.float_inputs());
+    let Some(pattern) = structure(graph, &outputs, &wrt) else {
+        return (0, 0);
+    };
+    let sizes: Vec<usize> = (wrt.iter())
+        .map(|&i| graph.inputs()[i as usize].ty.elements() as usize)
+        .collect();
+    let n: usize = sizes.iter().sum();
+    let mut met = vec![false; pattern.rows() as usize * n];
+    for _ in 0..POINTS {
+        let x: Vec<Tensor> = scenario.point(random);
+        let dense = jacobian(graph, &x, Some(Mode::Forward));
+        let (mut rest, mut row) = (&dense[..], 0);
+        for &o in &outputs {
+            let m = graph.output_type(o as usize).elements() as usize;
+            let mut before = 0;
+            for &size in &sizes {
+                let (block, after) = rest.split_at(m * size);
+                for (k, &d) in block.iter().enumerate() {
+                    met[(row + k / size) * n + before + k % size] |= d != 0.0;
+                }
+                (rest, before) = (after, before + size);
+            }
+            row += m;
+        }
+    }
+    let mut there = vec![false; met.len()];
+    for i in 0..pattern.rows() {
+        let row = pattern.row(i).iter();
+        row.for_each(|&j| there[i as usize * n + j as usize] = true);
+    }
+    let count =
+        |f: &dyn Fn((&bool, &bool)) -> bool| there.iter().zip(&met).filter(|&p| f(p)).count();
+    (count(&|(t, m)| *t && !*m), count(&|(t, m)| !*t && *m))
+}
+
+#[test]
+fn patterns_of_all_operations_are_exact_or_decided() {
+    let mut random = Random(0x0bed);
+    let mut more: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for scenario in all() {
+        let (excess, missing) = differences(&scenario, &mut random);
+        if missing > 0 {
+            wrong.push(format!("{}: {missing} entries are missing", scenario.name));
+        }
+        if excess > 0 {
+            let list = more.entry(scenario.op.name()).or_default();
+            list.push(format!("{}: {excess}", scenario.name));
+        }
+    }
+    let decided = |name: &str| SUPERSETS.iter().any(|(op, _)| op.name() == name);
+    let undecided = more.iter().filter(|(name, _)| !decided(name));
+    wrong.extend(undecided.map(|(_, list)| list.join("; ")));
+    let idle = SUPERSETS
+        .iter()
+        .filter(|(op, _)| !more.contains_key(op.name()));
+    wrong.extend(idle.map(|(op, _)| format!("{} is exact by now", op.name())));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
