@@ -14,6 +14,7 @@ mod linear_algebra;
 mod malformed;
 mod methods;
 mod order;
+mod patterns;
 mod products;
 mod reductions;
 mod references;

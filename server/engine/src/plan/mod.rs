@@ -4,6 +4,7 @@ pub mod coloring;
 mod cost;
 mod derive;
 mod differentiate;
+mod effort;
 mod layout;
 mod mode;
 mod request;
@@ -17,6 +18,7 @@ pub(crate) use cost::Work;
 pub use cost::{Costs, LANES};
 pub use derive::{Derivation, DerivedProduct, Group, Seed, SeedSource, across, derive, structure};
 pub use differentiate::differentiate;
+pub use effort::{Effort, effort};
 pub use layout::{BlockSource, Chain, Compressed, Coordinates, Entry, Factor, Part, Read};
 pub use request::{
     Candidate, HvpMode, Layout, Method, Mode, NonFinite, NonSmooth, Options, Plan, Product, Request,

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::op::deeper;
 use crate::op::{Control, ControlKind, FunctionId, Sweep};
 use crate::tensor::DType;
-use crate::transform::FunctionTable;
+use crate::transform::{Backward, FunctionTable, backward};
 use std::collections::HashMap;
 
 /// A body's number in the library.
@@ -327,36 +327,8 @@ fn pulled(
     let mut wanted = vec![false; control.results.len()];
     wanted[..carries].fill(true);
     let forward = looped(table, library, control, varying, &wanted)?;
-    let base = Control {
-        sweep: Sweep::Apply,
-        active: vec![],
-        seen: vec![],
-        ..control.clone()
-    };
-    let through = table.through(&base)?;
-    let step = control.body();
-    let of_step = table.dependence(step)?;
-    // Cotangents go back to carries that a seen result comes from …
-    let mut needed = control.seen.clone();
-    loop {
-        let reached: Vec<bool> = (0..carries)
-            .map(|j| (0..needed.len()).any(|k| needed[k] && of_step.smooth[k].has(j)))
-            .collect();
-        let before = needed.clone();
-        needed.iter_mut().zip(reached).for_each(|(n, r)| *n |= r);
-        if needed == before {
-            break;
-        }
-    }
-    // … and that come from an operand whose cotangent is wanted.
-    let carried: Vec<bool> = (0..carries)
-        .map(|k| needed[k] && (control.active[k] || through.smooth[k].meets(&control.active)))
-        .collect();
-    let mut active = control.active.clone();
-    active[..carries].copy_from_slice(&carried);
-    let mut seen = control.seen.clone();
-    seen[..carries].copy_from_slice(&carried);
-    let function = table.pull(step, &active, &seen)?;
+    let Backward { active, seen } = backward(table, control)?;
+    let function = table.pull(control.body(), &active, &seen)?;
     let any = varying.contains(&true);
     let count = seen.iter().filter(|s| **s).count();
     let flags: Vec<bool> = forward.varying[..x]
@@ -370,7 +342,7 @@ fn pulled(
         nested: library.keeps_states(body),
         forward,
         body,
-        carried,
+        carried: seen[..carries].to_vec(),
         seen: control.seen.clone(),
         active: control.active.clone(),
     })

@@ -11,6 +11,7 @@ mod roll;
 mod segment;
 mod settle;
 mod simplify;
+mod step;
 mod transpose;
 mod watch;
 
@@ -20,5 +21,6 @@ pub use jvp::jvp;
 pub use segment::{Parts, between, segmented};
 pub use settle::{Resolved, resolve, settled};
 pub use simplify::Workspace;
+pub use step::{Backward, backward};
 pub use transpose::{Mark, transpose, vjp};
 pub use watch::{Reason, Watched};

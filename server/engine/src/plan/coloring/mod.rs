@@ -12,6 +12,7 @@ pub use bidirectional::{Bidirectional, bidirectional};
 pub use bipartite::columns;
 pub use symmetric::{Symmetric, acyclic, star};
 
+use super::effort::count as count_work;
 use super::sparsity::Pattern;
 
 /// What a colouring may cost in all, in visits of an entry: a second or two, of which the natural order alone may
@@ -69,6 +70,7 @@ fn best_of<T>(
     mut color: impl FnMut(&[u32], &mut u64) -> Option<T>,
     count: impl Fn(&T) -> u32,
 ) -> Option<T> {
+    count_work(|effort| effort.colorings += 1);
     let mut patience = PATIENCE;
     let mut best: Option<T> = None;
     for (order, spent) in orders.into_iter().zip(SPENT) {

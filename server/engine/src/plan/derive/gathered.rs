@@ -62,8 +62,8 @@ impl Deriver<'_> {
         let sizes = ys.iter().map(|&y| self.elements(&[y]));
         let roots: Vec<_> = tangents.into_iter().zip(sizes).collect();
         let memo = self.graph.memo().get(numbers, || {
-            let arena = self.derivation.workspace.arena();
-            let pattern = crate::plan::sparsity::dependencies(arena, &parameters, &roots)?;
+            let (arena, table) = self.derivation.workspace.parts();
+            let pattern = crate::plan::sparsity::dependencies(arena, table, &parameters, &roots)?;
             Lookup::new(pattern, &of, &structure.pattern).map(Arc::new)
         });
         let Some(lookup) = (*memo).clone() else {

@@ -100,9 +100,9 @@ impl Deriver<'_> {
         seeds: &[ValueId],
         roots: &[(Option<ValueId>, u64)],
     ) -> Option<Arc<Structure>> {
-        let arena = self.derivation.workspace.arena();
+        let (arena, table) = self.derivation.workspace.parts();
         let found = self.graph.memo().get(key.numbers(self.options), || {
-            let pattern = dependencies(arena, seeds, roots);
+            let pattern = dependencies(arena, table, seeds, roots);
             pattern.map(|pattern| match key {
                 Key::Jacobian { .. } => Arc::new(Structure::new(pattern)),
                 Key::Hessian { .. } => Arc::new(Structure::new(pattern.symmetrized())),
@@ -175,5 +175,6 @@ pub fn structure(graph: &Graph, outputs: &[u32], wrt: &[u32]) -> Option<Pattern>
     let parameters: Vec<ValueId> = seeds.iter().map(|&(_, t)| t).collect();
     let elements = ys.iter().map(|&y| workspace.arena().ty(y).elements());
     let roots: Vec<_> = tangents.into_iter().zip(elements).collect();
-    dependencies(workspace.arena(), &parameters, &roots)
+    let (arena, table) = workspace.parts();
+    dependencies(arena, table, &parameters, &roots)
 }

@@ -1,12 +1,13 @@
 //! What each element of a node's results depends on. Structural operations say it by their kernels, whose strides
-//! are worked out already; whatever is not listed here depends on everything.
+//! are worked out already, nodes with bodies by these; whatever is not listed here depends on everything.
 
+use super::bodies::Bodies;
 use super::propagate::Elements;
 use crate::graph::{Arena, NodeRef};
 use crate::op::{
     Attributes, DotPlan, Kernel, Op, OutOfBounds, Strided, Types, ValueId, WindowPlan,
 };
-use crate::tensor::TensorType;
+use crate::tensor::{Shape, TensorType};
 use std::collections::HashMap;
 
 /// Pairs (from, to) of elements, in stages: what a stage writes only later ones read. Hubs are elements that stand
@@ -27,15 +28,15 @@ impl Edges {
         self.hubs = 0;
     }
 
-    fn push(&mut self, from: u32, to: u32) {
+    pub fn push(&mut self, from: u32, to: u32) {
         self.pairs.push((from, to));
     }
 
-    fn end_stage(&mut self) {
+    pub fn end_stage(&mut self) {
         self.ends.push(self.pairs.len());
     }
 
-    fn hubs(&mut self, count: usize) -> u32 {
+    pub fn hubs(&mut self, count: usize) -> u32 {
         let first = self.first_hub + self.hubs;
         self.hubs += count as u32;
         first
@@ -60,37 +61,49 @@ impl Edges {
 }
 
 /// A node among others, for its edges.
-struct Writer<'a> {
+pub(super) struct Writer<'a, 't> {
     arena: &'a Arena,
-    node: NodeRef<'a>,
-    elements: &'a Elements,
-    out: &'a mut Edges,
+    pub(super) node: NodeRef<'a>,
+    pub(super) elements: &'a Elements,
+    pub(super) bodies: &'a mut Bodies<'t>,
+    pub(super) out: &'a mut Edges,
 }
 
 /// Writes the edges of a node some of whose operands move.
-pub(super) fn write(arena: &Arena, node: NodeRef<'_>, elements: &Elements, out: &mut Edges) {
+pub(super) fn write(
+    arena: &Arena,
+    node: NodeRef<'_>,
+    elements: &Elements,
+    bodies: &mut Bodies<'_>,
+    out: &mut Edges,
+) {
     out.clear();
     let mut writer = Writer {
         arena,
         node,
         elements,
+        bodies,
         out,
     };
     writer.node();
     writer.out.end_stage();
 }
 
-impl Writer<'_> {
+impl Writer<'_, '_> {
     /// First element of operand k, if it moves.
-    fn operand(&self, k: usize) -> Option<u32> {
+    pub(super) fn operand(&self, k: usize) -> Option<u32> {
         self.elements.first(*self.node.operands.get(k)?)
     }
 
-    fn operand_len(&self, k: usize) -> usize {
+    pub(super) fn operand_shape(&self, k: usize) -> &Shape {
+        &self.arena.ty(self.node.operands[k]).shape
+    }
+
+    pub(super) fn operand_len(&self, k: usize) -> usize {
         self.arena.ty(self.node.operands[k]).elements() as usize
     }
 
-    fn result(&self) -> u32 {
+    pub(super) fn result(&self) -> u32 {
         let first = self.elements.first(self.node.result);
         first.expect("nodes are visited whose results move")
     }
@@ -103,6 +116,13 @@ impl Writer<'_> {
         let Some(rule) = op.rule() else {
             return self.everything();
         };
+        if let Attributes::Control(control) = self.node.attributes {
+            // What is wrong with a function is said by whoever runs it.
+            if self.control(control).is_err() {
+                self.everything();
+            }
+            return;
+        }
         if op == Op::SparseMatvec
             && let Attributes::SparsePattern(pattern) = self.node.attributes
         {
@@ -144,7 +164,11 @@ impl Writer<'_> {
             Kernel::Scatter(plan) => self.scatter(&plan, false),
             Kernel::Convert => self.elementwise(0..1, len),
             Kernel::Select => self.elementwise(1..3, len),
-            Kernel::Routine { batch, .. } => self.items(batch),
+            Kernel::Routine { batch, .. } => {
+                if !self.solved(batch) {
+                    self.items(batch);
+                }
+            }
             Kernel::Constant(_)
             | Kernel::Iota { .. }
             | Kernel::Compare(_)

@@ -3,12 +3,18 @@
 //! The tangent graph of a function is linear in its seeds, and so is the graph of a Hessian times a vector. In
 //! either, an element of a result depends on an element of a seed exactly where a path of non-zero coefficients may
 //! lead from one to the other. So one propagation of index sets, over the few operations that linear graphs are made
-//! of, gives every pattern, in the graph that is going to be swept.
+//! of, gives every pattern, in the graph that is going to be swept. Functions that nodes run are such graphs themselves, and
+//! their patterns are put together like those of other operations.
 
+mod bodies;
+mod control;
 mod edges;
+mod net;
 mod propagate;
+mod pull;
 mod select;
 mod sets;
+mod solves;
 
 pub use propagate::dependencies;
 pub use select::{NOTHING, Selected, selected};

@@ -1,8 +1,11 @@
 use super::Pattern;
+use super::bodies::Bodies;
 use super::edges::{self, Edges};
 use super::sets::{SetId, Sets};
 use crate::graph::Arena;
 use crate::op::ValueId;
+use crate::plan::effort::count;
+use crate::transform::FunctionTable;
 
 /// Elements that may be followed; what has more is taken to be full.
 const MAX_ELEMENTS: u64 = 1 << 27;
@@ -68,11 +71,37 @@ impl Elements {
 }
 
 /// Which elements of the roots (rows: one root after the other; `None` with its elements: empty rows) may depend on
-/// which elements of the seeds (columns), which are parameters. From the cheaper side. `None`: to find out would take too long.
+/// which elements of the seeds (columns), which are parameters. From the cheaper side. `table`: functions that nodes
+/// run. `None`: to find out would take too long.
 pub fn dependencies(
+    arena: &Arena,
+    table: &mut FunctionTable,
+    seeds: &[ValueId],
+    roots: &[(Option<ValueId>, u64)],
+) -> Option<Pattern> {
+    count(|effort| effort.patterns += 1);
+    let bounds = Bounds {
+        entries: MAX_ENTRIES,
+        work: u64::MAX,
+    };
+    dependencies_within(arena, seeds, roots, &mut Bodies::new(table), bounds)
+}
+
+/// How far a pattern is followed.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// Entries, at most.
+    pub entries: u64,
+    /// Words touched, with those of functions before, at most.
+    pub work: u64,
+}
+
+pub(super) fn dependencies_within(
     arena: &Arena,
     seeds: &[ValueId],
     roots: &[(Option<ValueId>, u64)],
+    bodies: &mut Bodies<'_>,
+    bounds: Bounds,
 ) -> Option<Pattern> {
     let n: u64 = seeds.iter().map(|&s| arena.ty(s).elements()).sum();
     let m: u64 = roots.iter().map(|&(_, elements)| elements).sum();
@@ -85,38 +114,47 @@ pub fn dependencies(
                 seeds,
                 roots,
                 elements: &elements,
+                bodies: &mut *bodies,
                 sets: Sets::new(if forward { n } else { m }),
                 of: vec![Sets::EMPTY; elements.total as usize],
                 sources: vec![],
-                patience,
+                patience: patience.min(bounds.work),
                 tidy_at: TIDY_WORDS,
+                max_entries: bounds.entries,
             };
             let pattern = match forward {
                 true => walk.forward(n),
                 false => walk.backward(m),
             };
+            let work = walk.sets.work;
+            bodies.work = bodies.work.saturating_add(work);
             if pattern.is_some() {
                 return pattern;
+            }
+            if bodies.work > bounds.work {
+                return None;
             }
         }
     }
     None
 }
 
-struct Walk<'a> {
+struct Walk<'a, 't> {
     arena: &'a Arena,
     seeds: &'a [ValueId],
     roots: &'a [(Option<ValueId>, u64)],
     elements: &'a Elements,
+    bodies: &'a mut Bodies<'t>,
     sets: Sets,
     /// Each element's set; hubs follow the last one.
     of: Vec<SetId>,
     sources: Vec<SetId>,
     patience: u64,
     tidy_at: usize,
+    max_entries: u64,
 }
 
-impl Walk<'_> {
+impl Walk<'_, '_> {
     /// From each element of the seeds to all that depends on it: sets of columns.
     fn forward(&mut self, columns: u32) -> Option<Pattern> {
         let mut column = 0;
@@ -227,7 +265,7 @@ impl Walk<'_> {
                 entries += sets.iter().map(|&set| self.sets.count(set)).sum::<u64>();
             }
         }
-        (entries <= MAX_ENTRIES).then_some(())
+        (entries <= self.max_entries).then_some(())
     }
 
     /// Writes a node's edges; false if none of its results moves.
@@ -236,7 +274,7 @@ impl Walk<'_> {
             return false;
         }
         edges.first_hub = self.elements.total;
-        edges::write(self.arena, node, self.elements, edges);
+        edges::write(self.arena, node, self.elements, self.bodies, edges);
         self.sets.work += edges.len() as u64;
         self.of.truncate(self.elements.total as usize);
         self.of
