@@ -8,6 +8,7 @@ mod checked;
 mod client_inference;
 mod completeness;
 mod deadline;
+mod elementary;
 mod gradbench;
 mod identity;
 mod linear_algebra;
