@@ -108,8 +108,10 @@ impl Errand for Batch {
         release(scratch, estimate.bytes);
         let (now, took) = (Instant::now(), start.elapsed());
         let Ok(blocks) = evaluated else {
-            // Each gets its own answer or error alone.
-            self.crowd.lock().failed_together(now);
+            // Each gets its own answer or error alone, if anybody is left.
+            if stop.check().is_ok() {
+                self.crowd.lock().failed_together(now);
+            }
             return;
         };
         self.crowd.lock().ran_together(count, took, now);

@@ -125,9 +125,11 @@ impl State {
     /// So many ran together.
     pub fn ran_together(&mut self, lanes: usize, took: Duration, now: Instant) {
         const ENOUGH: u32 = 8;
+        // Longer evaluations are interrupted more often, and the clock goes on.
+        const SLOWER: f64 = 1.25;
         self.together.note(took / lanes.max(1) as u32);
         let known = self.together.runs >= ENOUGH && self.alone.runs > 0;
-        if known && self.together.nanoseconds > 0.9 * self.alone.nanoseconds {
+        if known && self.together.nanoseconds > SLOWER * self.alone.nanoseconds {
             self.together = Pace::default();
             self.apart_until = Some(now + APART_WITHOUT_USE);
         }
@@ -244,7 +246,7 @@ mod tests {
         state.failed_together(now);
         assert!(!state.is_gathering(1, now + APART_AFTER_ERROR / 2));
         assert!(state.is_gathering(1, now + APART_AFTER_ERROR));
-        for (each, gathers) in [(MILLISECOND / 2, true), (MILLISECOND, false)] {
+        for (each, gathers) in [(MILLISECOND / 2, true), (2 * MILLISECOND, false)] {
             let mut state = of(64);
             (0..4).for_each(|_| state.ran_alone(MILLISECOND));
             (0..8).for_each(|_| state.ran_together(10, 10 * each, now));
