@@ -43,9 +43,12 @@ fn typed<T: Element>(
         Kernel::View(view) => gather_rows(out, operand(0), view, lanes),
         Kernel::Place { fill, parts } => {
             if let Some(fill) = fill {
-                let fill = operand(*fill);
-                for row in out.chunks_exact(lanes) {
-                    copy(row, fill);
+                match operand(*fill) {
+                    [one] => {
+                        let x = one.get();
+                        out.iter().for_each(|o| o.set(x));
+                    }
+                    fill => out.chunks_exact(lanes).for_each(|row| copy(row, fill)),
                 }
             }
             for (k, view) in parts {
@@ -169,6 +172,13 @@ fn gather_rows<T: Element>(out: &[Cell<T>], from: &[Cell<T>], view: &Strided, la
                 let x = from[start].get();
                 out.iter().for_each(|o| o.set(x));
             }
+            (_, 1) => {
+                let mut at = start;
+                for o in out {
+                    o.set(from[at].get());
+                    at = at.wrapping_add(stride);
+                }
+            }
             _ => {
                 let mut at = start;
                 for row in out.chunks_exact(lanes) {
@@ -188,6 +198,13 @@ fn scatter_rows<T: Element>(out: &[Cell<T>], from: &[Cell<T>], view: &Strided, l
             return copy(&out[start * lanes..][..length * lanes], from);
         }
         let mut at = start;
+        if lanes == 1 {
+            for x in from {
+                out[at].set(x.get());
+                at = at.wrapping_add(stride);
+            }
+            return;
+        }
         for row in from.chunks_exact(lanes) {
             copy(&out[at * lanes..][..lanes], row);
             at = at.wrapping_add(stride);
