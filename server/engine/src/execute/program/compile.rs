@@ -134,6 +134,7 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
         library: library.finish(),
         budget: request.options.memory_budget(),
         has_budget: request.options.memory_budget > 0,
+        parts,
         products,
         groups,
         inputs: graph.inputs().iter().map(|i| i.ty.clone()).collect(),
