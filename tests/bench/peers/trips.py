@@ -1,5 +1,9 @@
-"""Round trips over gRPC: the service beside a bare echo, and beside a server that people write around JAX."""
+"""Round trips over gRPC: the service beside a bare echo, and beside a server as people write it around JAX.
 
+Callers have one core, servers the other; every connection has one call under way at a time.
+"""
+
+import dataclasses
 import statistics
 
 import numpy as np
@@ -8,59 +12,82 @@ import rows
 import table
 from run import Missing
 
-ECHO = rows.Bound(1.15, at_most=True)
-SERVER = rows.Bound(10)
+GROUP = "g. round trips"
 CONNECTIONS = (1, 64)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trip:
+    """The gradient of a work, asked for over the wire, beside what the peer answers."""
+
+    name: str
+    work: str
+    n: int
+    form: str
+    peer: str
+    # Of the times of one call, and of the times between two answers.
+    p50: rows.Bound | None
+    each: rows.Bound
+
+
+TRIPS = [
+    # exp and ln of one number; the echo takes and gives as many bytes, and does nothing.
+    Trip("smallest graph", "logsumexp", 1, "scalar", "tonic echo", rows.Bound(1.15, at_most=True), rows.Bound(1.15, at_most=True)),
+    Trip("gradient n=10", "rosenbrock", 10, "tensor", "grpcio and JAX", None, rows.Bound(10)),
+]
 
 
 def measure(wanted, options, programs):
     """Rows, one by one. `wanted` says which are asked for."""
     count, seconds = (3, 0.5) if options.quick else (7, 1.0)
-    group = "g. round trips"
-
-    def trips(name, work, sizes, peers):
-        if not any(wanted(group, work, name, peer) for peer in peers):
-            return
-        case = rows.Case(group, name, work, {}, form="scalar" if work == "smallest" else "tensor", sizes=sizes)
-        case = rows.dataclasses.replace(case, work="rosenbrock")
-        client = programs.get("client")
-        result = programs.folder / "result.bin"
-        given_sizes, inputs = table.write(case, programs.folder)
-        loaded = client.ask(
-            do="load", work=case.work, form=case.form, sizes=given_sizes, inputs=inputs, product="gradient", batch=0, result=str(result)
-        )
-        numbers = [float(x) for x in np.fromfile(programs.folder / "x.bin")]
-        ours = programs.get("server").ask(do="serve")["address"]
+    for trip in TRIPS:
+        if not wanted(GROUP, trip.name, trip.peer):
+            continue
+        try:
+            ours, peer = meet(trip, programs)
+        except Missing as missing:
+            yield table.Row(GROUP, trip.name, trip.peer, trip.each, note=str(missing))
+            continue
         for connections in CONNECTIONS:
-            common = dict(do="calls", connections=connections)
-            first = client.ask(**common, address=ours, id=loaded["id"], seconds=0.2)
-            for peer in peers:
-                title = f"{name}, {connections} connection{'s' * (connections > 1)}"
-                try:
-                    if peer == "tonic echo":
-                        address = programs.get("echo").ask(do="echo", reply_bytes=first["reply_bytes"])["address"]
-                        line = common | dict(address=address, request_bytes=first["request_bytes"])
-                    else:
-                        address = programs.get("grpcio").ask(do="serve")["address"]
-                        line = common | dict(address=address, numbers=numbers)
-                        reply = client.ask(**line, seconds=0.2)["reply"]
-                        if wrong := table.differs(np.fromfile(result), np.array(reply)):
-                            raise Missing(wrong)
-                    found = {"ours": [], "peer": []}
-                    for _ in range(count):
-                        found["ours"].append(client.ask(**common, address=ours, id=loaded["id"], seconds=seconds))
-                        found["peer"].append(client.ask(**line, seconds=seconds))
-                except Missing as missing:
-                    yield table.Row(group, title, peer, ECHO, note=str(missing))
-                    continue
-                median = lambda who, what: statistics.median(each[what] for each in found[who])
-                p50 = [median(who, "p50_ns") for who in ("ours", "peer")]
-                each = [1e9 / median(who, "per_second") for who in ("ours", "peer")]
-                if peer == "tonic echo":
-                    yield table.Row(group, f"{title}, p50", peer, ECHO, *p50, p50[0] / p50[1])
-                    yield table.Row(group, f"{title}, each", peer, ECHO, *each, each[0] / each[1])
-                else:
-                    yield table.Row(group, f"{title}, each", peer, SERVER, *each, each[1] / each[0])
+            title = f"{trip.name}, {connections} connection{'s' * (connections > 1)}"
+            try:
+                client = programs.get("client")
+                call = lambda line: client.ask(do="calls", connections=connections, seconds=seconds, **line)
+                rounds = [(call(ours), call(peer)) for _ in range(count)]
+            except Missing as missing:
+                yield table.Row(GROUP, title, trip.peer, trip.each, note=str(missing))
+                continue
+            median = lambda who, number: statistics.median(number(each[who]) for each in rounds)
+            for what, bound, number in (
+                ("p50", trip.p50, lambda found: found["p50_ns"]),
+                ("each", trip.each, lambda found: 1e9 / found["per_second"]),
+            ):
+                if bound is not None:
+                    times = [median(who, number) for who in (0, 1)]
+                    ratio = times[0] / times[1] if bound.at_most else times[1] / times[0]
+                    note = f"{1e9 / times[0]:,.0f} and {1e9 / times[1]:,.0f} a second" if what == "each" else ""
+                    yield table.Row(GROUP, f"{title}, {what}", trip.peer, bound, *times, ratio, note)
 
-    yield from trips("smallest graph", "smallest", {"n": 2}, ["tonic echo"])
-    yield from trips("gradient n=10", "gradient", {"n": 10}, ["grpcio and JAX"])
+
+def meet(trip, programs):
+    """Starts both servers and makes sure that they answer the same; gives what a client has to be told of each."""
+    case = rows.Case(GROUP, trip.name, trip.work, {}, form=trip.form, sizes={"n": trip.n})
+    loaded = table.Contestant(programs, "client", case, table.write(case, programs.folder))
+    ours = {"address": programs.get("server").ask(do="serve")["address"], "id": loaded.loaded["id"]}
+    client = programs.get("client")
+    once = lambda line: client.ask(do="calls", connections=1, seconds=0.2, **line)
+    found = once(ours)
+    if trip.peer == "tonic echo":
+        address = programs.get("echo").ask(do="echo", reply_bytes=found["reply_bytes"])["address"]
+        peer = {"address": address, "request_bytes": found["request_bytes"]}
+        sizes = ("request_bytes", "reply_bytes")
+        echoed = once(peer)
+        if any(echoed[size] != found[size] for size in sizes):
+            raise Missing("messages differ in size")
+        return ours, peer
+    numbers = [float(x) for x in np.fromfile(programs.folder / "x.bin")]
+    peer = {"address": programs.get("grpcio").ask(do="serve")["address"], "numbers": numbers}
+    for who in (found["numbers"], once(peer)["numbers"]):
+        if wrong := table.differs(loaded.numbers, np.array(who)):
+            raise Missing(wrong)
+    return ours, peer
