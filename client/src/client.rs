@@ -213,6 +213,30 @@ impl Client {
         .await
     }
 
+    /// Sends a message as it is: [`Request::message`](crate::Request::message) makes one, which may be sent again and
+    /// again.
+    ///
+    /// # Errors
+    /// [`Error::Rpc`], in the words of the server. A graph that the server has lost is not registered again.
+    pub async fn evaluate(
+        &self,
+        message: &proto::EvaluateRequest,
+    ) -> Result<proto::EvaluateResponse, Error> {
+        let graph_id = match &message.graph {
+            Some(proto::evaluate_request::Graph::GraphId(id)) => Some(id.as_str()),
+            _ => None,
+        };
+        let call = Call {
+            graph_id,
+            ..Call::default()
+        };
+        let message = || message.clone();
+        self.call(call, message, |mut stub, request| async move {
+            stub.evaluate(request).await
+        })
+        .await
+    }
+
     /// The operations the server knows, by number.
     ///
     /// # Errors

@@ -80,7 +80,7 @@ pub async fn call_with_bytes(
 
 /// Messages are bytes.
 #[derive(Clone, Copy)]
-struct AsTheyAre;
+pub struct AsTheyAre;
 
 impl Codec for AsTheyAre {
     type Encode = Bytes;

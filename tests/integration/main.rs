@@ -15,6 +15,7 @@ mod linear_algebra;
 mod malformed;
 mod methods;
 mod order;
+mod parts;
 mod patterns;
 mod products;
 mod reductions;

@@ -238,6 +238,17 @@ impl Request {
         self.session.evaluate(&encoded).await
     }
 
+    /// The message that [`Request::send`] sends, for [`Client::evaluate`](crate::Client::evaluate); its graph is
+    /// registered. Inputs and outputs stand in it by position: "#0", "#1", …
+    ///
+    /// # Errors
+    /// As [`Request::send`].
+    pub async fn message(&self) -> Result<proto::EvaluateRequest, Error> {
+        let encoded = self.encode()?;
+        let graph_id = self.session.id_within(self.timeout).await?;
+        Ok(encoded.to_graph(graph_id))
+    }
+
     /// What [`Request::send`] would do and cost. Nothing is executed, and inputs may be left out.
     ///
     /// # Errors

@@ -10,11 +10,13 @@
 //! - `{"do":"first", "id"}`: from the bytes of the graph to the numbers, nothing kept; answers `{"ns"}`.
 //! - `{"do":"plan", "id"}`, `{"do":"listing", "id"}`: why it is computed as it is, and the tape; for people.
 //! - `{"do":"drop", "id"}`.
+//! - `{"do":"serve"}`, `{"do":"echo", "reply_bytes"}`, `{"do":"calls", "address", "connections", "seconds"}`: see wire.rs.
 //!
 //! What goes wrong is answered as `{"error"}`.
 
 mod scalar;
 mod tensor;
+mod wire;
 
 use gradient_client::{Array, Expr, GraphBuilder};
 use gradient_engine::{
@@ -35,17 +37,22 @@ const SAMPLE: Duration = Duration::from_micros(50);
 
 fn main() -> Result<(), Failure> {
     let mut loaded: HashMap<u64, Loaded> = HashMap::new();
+    let runtime = tokio::runtime::Runtime::new()?;
     let mut out = std::io::stdout();
     for line in std::io::stdin().lock().lines() {
-        let answer =
-            answer(&mut loaded, &line?).unwrap_or_else(|e| json!({"error": e.to_string()}));
+        let answer = answer(&runtime, &mut loaded, &line?)
+            .unwrap_or_else(|e| json!({"error": e.to_string()}));
         writeln!(out, "{answer}")?;
         out.flush()?;
     }
     Ok(())
 }
 
-fn answer(loaded: &mut HashMap<u64, Loaded>, line: &str) -> Result<Value, Failure> {
+fn answer(
+    runtime: &tokio::runtime::Runtime,
+    loaded: &mut HashMap<u64, Loaded>,
+    line: &str,
+) -> Result<Value, Failure> {
     let line: Value = serde_json::from_str(line)?;
     let id = line["id"].as_u64().unwrap_or_default();
     match line["do"].as_str() {
@@ -57,6 +64,15 @@ fn answer(loaded: &mut HashMap<u64, Loaded>, line: &str) -> Result<Value, Failur
             let nodes = new.nodes;
             loaded.insert(id, new);
             Ok(json!({"id": id, "nodes": nodes}))
+        }
+        Some("serve") => runtime.block_on(wire::serve()),
+        Some("echo") => {
+            let bytes = line["reply_bytes"].as_u64().unwrap_or_default();
+            runtime.block_on(wire::echo(bytes as usize))
+        }
+        Some("calls") => {
+            let work = line["id"].as_u64().and_then(|id| loaded.get(&id));
+            runtime.block_on(wire::calls(&line, work))
         }
         Some("drop") => {
             loaded.remove(&id);

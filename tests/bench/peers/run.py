@@ -129,6 +129,11 @@ class Programs:
         two = [core, *others[-1:]]
         self.commands = {
             "ours": ([engine], [core], 1),
+            # Clients on one core, servers on the other.
+            "client": ([engine], others[-1:] or [core], 1),
+            "server": ([engine], [core], 1),
+            "echo": ([engine], [core], 1),
+            "grpcio": ([python, HERE / "peer_grpc.py"], [core], 1),
             "CasADi": ([python, HERE / "peer_casadi.py"], [core], 1),
             "ADOL-C": ([python, HERE / "peer_adolc.py"], [core], 1),
             "JAX": ([python, HERE / "peer_jax.py"], [core], 1),

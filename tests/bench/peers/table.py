@@ -48,15 +48,18 @@ def bound_text(bound, limit):
 
 
 def run(options, programs):
+    import trips
+
     words = [word.strip().lower() for word in (options.only or "").split(",") if word.strip()]
     head = f"{'ours':>10}  {'peer':>10}  {'ratio':>8}  {'bound':>7}"
     print(f"{machine()}\n{'':<58}{head}")
     table, group, means = [], None, []
     for case in rows.cases():
+        wanted = chosen_by(words)
         chosen = {
             peer: bound
             for peer, bound in case.peers.items()
-            if not words or any(word in f"{case.group} {case.work} {case.name} {peer}".lower() for word in words)
+            if wanted(case.group, case.work, case.name, peer)
         }
         if not chosen or (case.large and not options.large):
             continue
@@ -68,6 +71,12 @@ def run(options, programs):
             table.append(row)
             show(row)
     means += close_group(group, table)
+    for row in trips.measure(chosen_by(words), options, programs):
+        if row.group != group:
+            group = row.group
+            print(group, flush=True)
+        table.append(row)
+        show(row)
     if options.json:
         found = {"machine": machine(), "rows": [as_json(row) for row in table], "means": means}
         options.json.write_text(json.dumps(found, indent=1) + "\n")
@@ -75,6 +84,11 @@ def run(options, programs):
     missing = sum(row.verdict == "not to be had" for row in table)
     print(f"{short} short, {missing} not to be had")
     return short == 0
+
+
+def chosen_by(words):
+    """Whether a row that these say is asked for."""
+    return lambda *texts: not words or any(word in " ".join(texts).lower() for word in words)
 
 
 def machine():

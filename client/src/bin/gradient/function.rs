@@ -127,12 +127,20 @@ impl Function {
     ) -> anyhow::Result<(Client, Session)> {
         let graph = self.graph(bindings, batch)?;
         let client = target.connect().await?;
-        let session = match (self, graph) {
-            (_, Some(graph)) => client.session(&graph),
-            (Function::Id(id), None) => client.open(id).await?,
-            (_, None) => return Err(Usage("there is no graph".into()).into()),
-        };
+        let session = self.session(&client, graph).await?;
         Ok((client, session))
+    }
+
+    /// A session on what [`Function::graph`] gave.
+    ///
+    /// # Errors
+    /// If a graph known by its id is not registered.
+    pub async fn session(&self, client: &Client, graph: Option<Graph>) -> anyhow::Result<Session> {
+        match (self, graph) {
+            (_, Some(graph)) => Ok(client.session(&graph)),
+            (Function::Id(id), None) => Ok(client.open(id).await?),
+            (_, None) => Err(Usage("there is no graph".into()).into()),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! did not pass), 2 wrong usage.
 
 mod arguments;
+mod bench;
 mod bindings;
 mod chart;
 mod check;
@@ -80,6 +81,8 @@ enum Command {
     Symbolic(symbolic::Args),
     /// Compare methods: error, evaluations, terms, time
     Compare(compare::Args),
+    /// Load a server: percentiles of its answers' times, and calls in a second
+    Bench(bench::Args),
     /// List the operations the server knows
     Ops(ops::Args),
     /// Run a server
@@ -113,6 +116,7 @@ async fn run(command: Command, target: &Target, output: &Output) -> anyhow::Resu
         Command::Check(args) => check::run(args, target, output).await,
         Command::Symbolic(args) => symbolic::run(args, target, output).await,
         Command::Compare(args) => compare::run(args, target, output).await,
+        Command::Bench(args) => bench::run(args, target, output).await,
         Command::Ops(args) => ops::run(args, target, output).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Completions(args) => completions::run(args, output),

@@ -27,18 +27,43 @@ pub struct Target {
 impl Target {
     /// Connects, after starting the embedded server if no other is named. That one ends with the process.
     pub async fn connect(&self) -> anyhow::Result<Client> {
+        let url = self.url().await?;
+        Ok(Client::connect_with(&url, self.options()).await?)
+    }
+
+    /// So many connections to the server that [`Target::connect`] connects to. A call that fails on them has failed:
+    /// it is not made again.
+    pub async fn connect_often(&self, connections: usize) -> anyhow::Result<Vec<Client>> {
+        let url = self.url().await?;
         let options = ConnectOptions {
+            attempts: 1,
+            ..self.options()
+        };
+        let mut clients = Vec::with_capacity(connections);
+        for _ in 0..connections {
+            clients.push(Client::connect_with(&url, options.clone()).await?);
+        }
+        Ok(clients)
+    }
+
+    /// The server's address as it was given; `None` for the embedded one.
+    pub fn named(&self) -> Option<&str> {
+        self.server.as_deref().filter(|url| !url.is_empty())
+    }
+
+    async fn url(&self) -> anyhow::Result<String> {
+        match self.named() {
+            Some(url) => Ok(url.to_owned()),
+            None => embedded().await.context("cannot start the embedded server"),
+        }
+    }
+
+    fn options(&self) -> ConnectOptions {
+        ConnectOptions {
             timeout: self.timeout,
             max_message_bytes: MESSAGE_BYTES as usize,
             ..ConnectOptions::default()
-        };
-        let url = match self.server.as_deref().filter(|url| !url.is_empty()) {
-            Some(url) => url.to_owned(),
-            None => embedded()
-                .await
-                .context("cannot start the embedded server")?,
-        };
-        Ok(Client::connect_with(&url, options).await?)
+        }
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Program {
     batched: Option<Vec<bool>>,
     /// With a batch: lanes are points, since no product has several directions.
     points_in_lanes: bool,
+    /// More points than that at once gain nothing.
+    useful_lanes: u64,
     plans: Vec<Plan>,
     operations: u64,
     /// What a lane of each of the tape's sections takes.

@@ -66,14 +66,17 @@ impl<T: Float> Source<'_, T> {
 }
 
 /// A loop over elements.
-pub(super) trait Loop {
+pub trait Loop {
+    /// What it gives beside what it writes.
+    type Output;
+
     /// Runs it; to be inlined, so that it becomes the instructions of the function around it.
-    fn run(self);
+    fn run(self) -> Self::Output;
 }
 
 /// Runs a loop with the widest instructions that this processor has. What it computes is the same with any.
 #[inline(always)]
-pub(super) fn widest(len: usize, of: impl Loop) {
+pub fn widest<L: Loop>(len: usize, of: L) -> L::Output {
     #[cfg(target_arch = "x86_64")]
     if len >= FEW
         && let Some(v3) = *wide::V3
@@ -81,7 +84,7 @@ pub(super) fn widest(len: usize, of: impl Loop) {
         return pulp::Simd::vectorize(v3, wide::Wide(of));
     }
     let _ = len;
-    of.run();
+    of.run()
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -95,11 +98,11 @@ mod wide {
     pub struct Wide<L>(pub L);
 
     impl<L: Loop> pulp::WithSimd for Wide<L> {
-        type Output = ();
+        type Output = L::Output;
 
         #[inline(always)]
-        fn with_simd<S: pulp::Simd>(self, _: S) {
-            self.0.run();
+        fn with_simd<S: pulp::Simd>(self, _: S) -> L::Output {
+            self.0.run()
         }
     }
 }

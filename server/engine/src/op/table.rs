@@ -212,6 +212,8 @@ macro_rules! ops {
         struct Ternary<'a, T> { op: Op, out: &'a [Cell<T>], operands: [kernels::Source<'a, T>; 3] }
 
         impl<T: kernels::Float> kernels::Loop for Ternary<'_, T> {
+            type Output = ();
+
             #[inline(always)]
             fn run(self) {
                 match self.op {
@@ -232,6 +234,8 @@ macro_rules! ops {
         struct Unary<'a, T> { op: Op, out: &'a [Cell<T>], a: &'a [Cell<T>] }
 
         impl<T: kernels::Float> kernels::Loop for Unary<'_, T> {
+            type Output = ();
+
             #[inline(always)]
             fn run(self) {
                 match self.op {
@@ -249,6 +253,8 @@ macro_rules! ops {
         struct Binary<'a, T> { op: Op, out: &'a [Cell<T>], a: kernels::Source<'a, T>, b: kernels::Source<'a, T> }
 
         impl<T: kernels::Float> kernels::Loop for Binary<'_, T> {
+            type Output = ();
+
             #[inline(always)]
             fn run(self) {
                 match self.op {

@@ -129,6 +129,7 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
     );
     let work = estimate::work(&tape);
     let mut program = Program {
+        useful_lanes: tape.useful_lanes(),
         tape,
         library: library.finish(),
         budget: request.options.memory_budget(),
