@@ -1,6 +1,7 @@
 //! Compiled programs: weighed in bytes, each compiled once however many ask for it at the same time.
 
 use crate::{
+    coalesce::Crowd,
     error::{Error, Result},
     executor::{Executor, Price},
     store::Registered,
@@ -31,6 +32,8 @@ pub struct Compiled {
     pub program: Arc<Program>,
     /// Where the entries of its sparse answers stand, as they are sent.
     pub patterns: Arc<Patterns>,
+    /// Who evaluates it at the moment.
+    pub crowd: Arc<Crowd>,
     /// How long it took to make.
     pub took: Duration,
 }
@@ -97,6 +100,11 @@ impl Cache {
         Ok((entry.into_value(), found))
     }
 
+    /// The program for a request about a graph, if it is there.
+    pub async fn ready(&self, graph: GraphId, request: Arc<Request>) -> Option<Compiled> {
+        self.programs.get(&Key { graph, request }).await
+    }
+
     fn make(
         &self,
         graph: &Registered,
@@ -128,6 +136,7 @@ impl Cache {
             Ok(Compiled {
                 program,
                 patterns,
+                crowd: Arc::default(),
                 took: ran.took,
             })
         }

@@ -55,6 +55,11 @@ pub struct Config {
     #[arg(long, env = "GRADIENT_NATIVE", default_value_t = true, action = clap::ArgAction::Set)]
     pub native: bool,
 
+    /// Under load, evaluations of one compiled tape at single points run together, up to so many; results are the
+    /// same bit for bit. 0 (or fewer than 4): each alone.
+    #[arg(long, env = "GRADIENT_MAX_COALESCED", default_value_t = 32, value_parser = clap::value_parser!(u32).range(..=1024))]
+    pub max_coalesced: u32,
+
     /// The most computations waiting for a thread; beyond, requests are refused with RESOURCE_EXHAUSTED.
     #[arg(long, env = "GRADIENT_QUEUE", default_value_t = 1024, value_parser = at_least_one)]
     pub queue: usize,
@@ -98,6 +103,7 @@ impl Default for Config {
             max_elements: 1 << 28,
             threads: 0,
             native: true,
+            max_coalesced: 32,
             queue: 1024,
             queue_bytes: GIB,
             max_concurrent_streams: 256,

@@ -79,6 +79,14 @@ trait Work: Send {
     fn run(self: Box<Self>, scratch: &mut Scratch);
 }
 
+/// Work that several wait for, whom it tells itself. A panic in it is logged; whoever was not told sees it dropped.
+pub trait Errand: Send + 'static {
+    /// All who asked are gone.
+    fn is_abandoned(&self) -> bool;
+    /// Does it on a thread of the pool.
+    fn run(self, scratch: &mut Scratch);
+}
+
 /// Work of the short lane takes at most about this.
 const SHORT: Duration = Duration::from_millis(1);
 
@@ -125,6 +133,12 @@ impl Executor {
             Ok(Err(panicked)) => Err(panicked),
             Err(_) => Err(Error::Draining),
         }
+    }
+
+    /// Queues an errand.
+    pub fn submit(&self, price: Price, errand: impl Errand) -> Result<()> {
+        let work = Box::new(Running(errand));
+        self.0.shared.submit(Job { price, work })
     }
 }
 
@@ -263,23 +277,44 @@ where
             since,
         } = *self;
         let start = Instant::now();
-        let answered = match catch_unwind(AssertUnwindSafe(|| work(scratch))) {
-            Ok(value) => Ok(Ran {
-                value,
-                queued: start - since,
-                took: start.elapsed(),
-            }),
-            Err(panic) => {
-                // Whatever state it was left in.
-                *scratch = Scratch::default();
-                tracing::error!(panic = panic_text(&*panic), "a computation panicked");
-                Err(Error::Defect(
-                    "a defect in the server stopped this computation; others go on".to_owned(),
-                ))
-            }
-        };
+        let answered = caught(scratch, work).map(|value| Ran {
+            value,
+            queued: start - since,
+            took: start.elapsed(),
+        });
         // The caller may have gone in the meantime.
         let _ = answer.send(answered);
+    }
+}
+
+struct Running<E>(E);
+
+impl<E: Errand> Work for Running<E> {
+    fn is_abandoned(&self) -> bool {
+        self.0.is_abandoned()
+    }
+
+    fn run(self: Box<Self>, scratch: &mut Scratch) {
+        // Those who wait were told, or see that it was dropped.
+        let _ = caught(scratch, |scratch| self.0.run(scratch));
+    }
+}
+
+/// What work gives, or that it panicked.
+fn caught<T>(scratch: &mut Scratch, work: impl FnOnce(&mut Scratch) -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(|| work(scratch))).map_err(|panic| {
+        // Whatever state it was left in.
+        *scratch = Scratch::default();
+        tracing::error!(panic = panic_text(&*panic), "a computation panicked");
+        Error::Defect("a defect in the server stopped this computation; others go on".to_owned())
+    })
+}
+
+/// A thread keeps its working memory for the next evaluation, but not that of a giant.
+pub fn release(scratch: &mut Scratch, used: u64) {
+    const KEPT: u64 = 64 << 20;
+    if used > KEPT {
+        *scratch = Scratch::default();
     }
 }
 

@@ -8,6 +8,7 @@
 //! wire        proto → names and types checked → the engine's own types, and back
 //! store       graphs and tensors that clients have left, by content hash
 //! cache       compiled programs, each compiled once
+//! coalesce    under load, single points of one program become lanes of one evaluation
 //! executor    threads that compute
 //! ```
 
@@ -17,6 +18,7 @@ pub mod error;
 pub mod telemetry;
 
 mod cache;
+mod coalesce;
 mod executor;
 mod run;
 mod service;

@@ -65,6 +65,9 @@ pub fn note(field: &'static str, value: impl tracing::Value) {
 /// took twice as long.
 pub const ACTUAL_OVER_PREDICTED: &str = "gradient_actual_over_predicted";
 
+/// Histogram of the single points that ran together, by evaluation, of programs that may share one: 1 is alone.
+pub const BATCH_LANES: &str = "gradient_batch_lanes";
+
 /// What an evaluation is predicted to take, to be compared with what it took.
 pub struct Prediction {
     product: &'static str,

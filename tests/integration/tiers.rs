@@ -171,3 +171,80 @@ fn conditions_give_the_same_bits() {
         assert_same("conditions", &graph, &gradient, &points, &[]);
     }
 }
+
+/// Random chains of short operations on vectors of all small lengths: loops of machine code with their last elements,
+/// more values than registers, numbers for all elements, results read and not read later.
+#[test]
+fn chains_on_vectors_give_the_same_bits_interpreted_and_as_machine_code() {
+    const SHORT: [Op; 9] = [
+        Op::Add,
+        Op::Subtract,
+        Op::Multiply,
+        Op::Divide,
+        Op::Negate,
+        Op::Abs,
+        Op::Square,
+        Op::Sqrt,
+        Op::Reciprocal,
+    ];
+    let mut random = Random(0xc4a1);
+    for case in 0..120u64 {
+        let n = 14 + case % 11;
+        let mut g = Draft::new("chain");
+        let inputs: Vec<_> = (0..4).map(|k| g.input(&format!("x{k}"), &[n])).collect();
+        let number = g.input("a", &[]);
+        let mut values = inputs.clone();
+        let below = |random: &mut Random, count: usize| (random.unit() * count as f64) as usize;
+        for _ in 0..10 + below(&mut random, 60) {
+            let pick = |random: &mut Random| match below(random, 8) {
+                0 => number,
+                // Often what is there for long: more than fits registers.
+                1..=3 => values[below(random, values.len())],
+                _ => values[values.len() - 1 - below(random, values.len().min(4))],
+            };
+            let (a, b, c) = (pick(&mut random), pick(&mut random), pick(&mut random));
+            let value = match below(&mut random, 12) {
+                // Breaks a loop in two.
+                0 => g.op(Op::Sin, &[a]),
+                1 => g.op(Op::Fma, &[values[0], b, c]),
+                k => {
+                    let op = SHORT[k.min(8)];
+                    let both = [a, b];
+                    g.op(
+                        op,
+                        &both[..op.elementwise().map_or(1, |row| row.partials.len())],
+                    )
+                }
+            };
+            if value != a && value != number {
+                values.push(value);
+            }
+        }
+        let last = *values.last().unwrap();
+        let sum = g.op(Op::Add, &[last, values[values.len() / 2]]);
+        let graph = g.finish(sum);
+        let inputs = graph.inputs().iter();
+        let point: Vec<Tensor> = inputs.map(|i| random.tensor(&i.ty, (-2.0, 2.0))).collect();
+        let special: Vec<Tensor> = (graph.inputs().iter())
+            .map(|i| {
+                let count = i.ty.elements() as usize;
+                let first = below(&mut random, SPECIAL.len());
+                let numbers: Vec<f64> = SPECIAL
+                    .iter()
+                    .cycle()
+                    .skip(first)
+                    .take(count)
+                    .copied()
+                    .collect();
+                tensor(&i.ty, &numbers)
+            })
+            .collect();
+        let cotangent = vec![random.tensor(graph.output_type(0), (-1.0, 1.0))];
+        let points = [point, special];
+        let name = format!("case {case}");
+        let value = Product::Value { outputs: vec![0] };
+        assert_same(&name, &graph, &value, &points, &[]);
+        let pulled = Product::Vjp { directions: 0 };
+        assert_same(&name, &graph, &pulled, &points, &cotangent);
+    }
+}

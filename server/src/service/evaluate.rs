@@ -4,7 +4,7 @@ use super::{Core, StopOnDrop};
 use crate::{
     cache::Found,
     error::{Error, Result},
-    executor::Price,
+    executor::{Price, Ran, release},
     telemetry::{Prediction, note},
     wire::{
         encode,
@@ -15,6 +15,7 @@ use gradient_engine::{Plan, Scratch};
 use gradient_proto::v1 as pb;
 use std::{
     mem,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -29,6 +30,7 @@ impl Core {
         let mentions = || request::mentions_of_evaluation(&request);
         let at = self.resolve(source, mentions).await?;
         let evaluation = decode_evaluation(request, at.named(), &self.config, &self.tensors)?;
+        let evaluation = Arc::new(evaluation);
 
         let wanted = &evaluation.compilation;
         let (batch, paths) = (wanted.batch, wanted.paths.clone());
@@ -44,7 +46,7 @@ impl Core {
         };
         note_plans(compiled.program.plans(), found);
 
-        let (program, patterns) = (compiled.program, compiled.patterns);
+        let (program, patterns) = (&compiled.program, &compiled.patterns);
         let estimate = program.estimate(batch);
         admit_memory(wanted.memory, estimate.bytes)?;
         let prediction = Prediction::new(&wanted.request, program.plans(), estimate.predicted);
@@ -57,22 +59,42 @@ impl Core {
             predicted: estimate.predicted,
             payload_bytes: evaluation.payload_bytes(),
         };
-        let work = {
-            let (program, flag) = (program.clone(), stop.flag());
-            move |scratch: &mut Scratch| {
-                let blocks = program.evaluate(&evaluation.arguments(), scratch, &flag);
-                release(scratch, estimate.bytes);
-                blocks
+        // Counts this evaluation among those of its program until it is answered.
+        let visit = self.coalescer.enter(&compiled, &evaluation, estimate);
+        let together = match &visit {
+            Some(visit) => visit.together(&at.graph, &evaluation, stop.deadline).await,
+            None => None,
+        };
+        let ran = match together {
+            Some(ran) => ran,
+            None => {
+                let work = {
+                    let (program, flag) = (program.clone(), stop.flag());
+                    let evaluation = evaluation.clone();
+                    move |scratch: &mut Scratch| {
+                        let blocks = program.evaluate(&evaluation.arguments(), scratch, &flag);
+                        release(scratch, estimate.bytes);
+                        blocks
+                    }
+                };
+                let ran = self.executor.run(price, work).await?;
+                let blocks = ran.value.map_err(|error| Error::of_engine(error, &paths))?;
+                prediction.compare(ran.took);
+                if let Some(visit) = &visit {
+                    visit.ran_alone(ran.took);
+                }
+                Ran {
+                    value: blocks,
+                    queued: ran.queued,
+                    took: ran.took,
+                }
             }
         };
-        let ran = self.executor.run(price, work).await?;
-        let blocks = ran.value.map_err(|error| Error::of_engine(error, &paths))?;
-        prediction.compare(ran.took);
 
         let answer = pb::EvaluateResponse {
             request_id,
             graph_id: at.graph.id.to_string(),
-            results: encode::results(blocks, program.plans(), &patterns, &at.names),
+            results: encode::results(ran.value, program.plans(), patterns, &at.names),
             timing: Some(pb::Timing {
                 queue: Some(encode::duration(ran.queued)),
                 compile: Some(encode::duration(compile)),
@@ -109,14 +131,6 @@ impl Core {
             predicted: Some(encode::duration(estimate.predicted)),
             cache: encode::found(found).into(),
         })
-    }
-}
-
-/// A thread keeps its working memory for the next evaluation, but not that of a giant.
-fn release(scratch: &mut Scratch, used: u64) {
-    const KEPT: u64 = 64 << 20;
-    if used > KEPT {
-        *scratch = Scratch::default();
     }
 }
 

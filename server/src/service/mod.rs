@@ -8,6 +8,7 @@ mod tensors;
 
 use crate::{
     cache::Cache,
+    coalesce::Coalescer,
     config::Config,
     error::Result,
     executor::{Bounds, Executor},
@@ -35,6 +36,7 @@ struct Core {
     tensors: Arc<TensorStore>,
     cache: Cache,
     executor: Executor,
+    coalescer: Coalescer,
     /// The server is shutting down: streams end after what they have begun.
     draining: CancellationToken,
 }
@@ -47,6 +49,8 @@ impl Gradient {
             queue: config.queue,
             queue_bytes: config.queue_bytes,
         })?;
+        let cache = Cache::new(config.cache_bytes, executor.clone());
+        let coalescer = Coalescer::start(&config, executor.clone(), cache.clone())?;
         let limits = Limits {
             max_nodes: config.max_nodes,
             max_elements: config.max_elements,
@@ -57,8 +61,9 @@ impl Gradient {
             limits,
             graphs: GraphStore::new(config.graph_bytes),
             tensors: Arc::new(TensorStore::new(config.tensor_bytes)),
-            cache: Cache::new(config.cache_bytes, executor.clone()),
+            cache,
             executor,
+            coalescer,
             config,
             draining,
         })))
@@ -166,20 +171,24 @@ impl Core {
 
 /// Stops a computation when the one who waits for it is gone: a call's future is dropped when its client
 /// cancels, disconnects, or when its deadline passes.
-struct StopOnDrop(Arc<Stop>);
+struct StopOnDrop {
+    flag: Arc<Stop>,
+    deadline: Option<Instant>,
+}
 
 impl StopOnDrop {
     fn until(deadline: Option<Instant>) -> Self {
-        Self(Arc::new(Stop::new(deadline)))
+        let flag = Arc::new(Stop::new(deadline));
+        Self { flag, deadline }
     }
 
     fn flag(&self) -> Arc<Stop> {
-        self.0.clone()
+        self.flag.clone()
     }
 }
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        self.0.cancel();
+        self.flag.cancel();
     }
 }

@@ -7,6 +7,7 @@ mod functions;
 pub mod graph;
 pub mod names;
 pub mod pattern;
+pub mod points;
 pub mod product;
 pub mod request;
 pub mod status;

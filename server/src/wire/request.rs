@@ -66,9 +66,9 @@ pub struct Evaluation {
     /// The program it needs.
     pub compilation: Compilation,
     /// The point or points, in the order of the graph's inputs.
-    inputs: Vec<Payload>,
+    pub(super) inputs: Vec<Payload>,
     /// Seeds of each product.
-    seeds: Vec<Vec<Payload>>,
+    pub(super) seeds: Vec<Vec<Payload>>,
 }
 
 impl Evaluation {

@@ -10,11 +10,13 @@ use gradient_proto::v1 as pb;
 use std::{fmt::Display, sync::Arc};
 
 /// A tensor that a request brings or names: valid by construction, and cheap to move to a thread.
+#[derive(Clone)]
 pub struct Payload {
     ty: TensorType,
     data: Data,
 }
 
+#[derive(Clone)]
 enum Data {
     Received(Bytes),
     Resident(Arc<Tensor>),
@@ -86,6 +88,25 @@ impl Payload {
                 Arc::new(tensor.expect("checked when it was decoded"))
             }
         }
+    }
+
+    /// The tensor that was put before, if it is one.
+    pub fn resident(&self) -> Option<&Arc<Tensor>> {
+        match &self.data {
+            Data::Received(_) => None,
+            Data::Resident(tensor) => Some(tensor),
+        }
+    }
+
+    /// Tensors of one type along a new leading axis. At least one; the caller has checked the size.
+    pub fn stack<'a>(all: impl ExactSizeIterator<Item = &'a Self> + Clone) -> Option<Self> {
+        let first = all.clone().next()?;
+        let shape = std::iter::once(all.len() as u64).chain(first.ty.shape.iter().copied());
+        let ty = TensorType::new(first.ty.dtype, shape.collect::<Shape>());
+        let mut raw = Vec::with_capacity(ty.bytes() as usize);
+        all.for_each(|each| raw.extend_from_slice(each.raw()));
+        let data = Data::Received(raw.into());
+        Some(Self { ty, data })
     }
 
     /// The same data for each of `count` points along a new leading axis. The caller has checked the size.

@@ -1,6 +1,7 @@
 //! The server from outside: over real gRPC on a loopback port.
 
 mod admission;
+mod coalesce;
 mod errors;
 mod evaluate;
 mod harness;

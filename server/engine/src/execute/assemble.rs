@@ -4,6 +4,10 @@ use super::memory::{Element, Memory, for_dtype};
 use crate::plan::{BlockSource, Entry, Read};
 use crate::tape::Place;
 use crate::tensor::DType;
+use std::ops::Range;
+
+/// Elements that are moved between points and lanes together.
+const TILE: usize = 8;
 
 /// Writes one tensor into a place. With lanes, lane l takes the tensor that begins `l · stride` elements later
 /// (stride 0: all take the same).
@@ -26,12 +30,22 @@ fn load_typed<T: Element>(
         }
         return;
     }
-    for lane in 0..lanes {
-        let own = &raw[lane * stride * T::BYTES..];
-        for (e, bytes) in own.chunks_exact(T::BYTES).take(elements).enumerate() {
-            cells[e * memory.lanes + lane].set(T::read(bytes));
+    for some in tiles(elements) {
+        for lane in 0..lanes {
+            let begin = lane * stride + some.start;
+            let own = &raw[begin * T::BYTES..][..some.len() * T::BYTES];
+            for (e, bytes) in some.clone().zip(own.chunks_exact(T::BYTES)) {
+                cells[e * memory.lanes + lane].set(T::read(bytes));
+            }
         }
     }
+}
+
+/// Elements of which to take all lanes before the next: each lane's lie in a line of the cache together, and so do each
+/// element's lanes.
+fn tiles(elements: usize) -> impl Iterator<Item = Range<usize>> {
+    let begins = (0..elements).step_by(TILE);
+    begins.map(move |begin| begin..elements.min(begin + TILE))
 }
 
 /// Makes lane l the unit vector of element `first + l - offset`.
@@ -314,13 +328,14 @@ fn store_points_typed<T: Element>(
     let cells = memory.at::<T>(place);
     let stride = memory.lanes_of(place.slot);
     let elements = place.elements as usize;
-    for point in 0..points {
-        let lane = if stride == 1 { 0 } else { point };
-        for e in 0..elements {
-            let at = (point * elements + e) * T::BYTES;
-            cells[e * stride + lane]
-                .get()
-                .write(&mut block[at..at + T::BYTES]);
+    for some in tiles(elements) {
+        for point in 0..points {
+            let lane = if stride == 1 { 0 } else { point };
+            let begin = point * elements + some.start;
+            let own = &mut block[begin * T::BYTES..][..some.len() * T::BYTES];
+            for (e, bytes) in some.clone().zip(own.chunks_exact_mut(T::BYTES)) {
+                cells[e * stride + lane].get().write(bytes);
+            }
         }
     }
 }

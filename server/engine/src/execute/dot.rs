@@ -258,6 +258,12 @@ fn calls(even: Even, [m, n, k]: [usize; 3], of: [usize; 2], lanes: usize) -> Opt
     (m * n * k >= SMALL).then_some(calls)
 }
 
+/// Whether every lane's sums are, bit for bit, those of a single lane: not where `gemm` orders them.
+pub(super) fn keeps_order(plan: &DotPlan) -> bool {
+    let (m, n, k) = (plan.rows.len(), plan.columns.len(), plan.inner[0].len());
+    m * n * k < SMALL
+}
+
 impl<T> Matrix<'_, T> {
     /// Whether every element of an m × n matrix lies within the memory.
     fn holds(&self, m: usize, n: usize) -> bool {

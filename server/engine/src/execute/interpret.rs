@@ -55,7 +55,7 @@ fn pieces(
     for piece in code.pieces(section) {
         // SAFETY: the memory was lent for this tape, and the caller has seen to the lanes.
         if unsafe { code.run(piece, memory.bases()) } {
-            ticker.tick(piece.range.len())?;
+            ticker.tick(piece.work)?;
         } else {
             run(tape, piece.range.clone(), memory, ticker)?;
         }

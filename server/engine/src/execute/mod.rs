@@ -12,6 +12,7 @@ mod interpret;
 mod memory;
 mod method;
 mod program;
+mod reduce;
 mod routine;
 mod scan;
 mod stop;

@@ -1,5 +1,6 @@
 //! A compiled request: what it holds, and how it is evaluated.
 
+mod company;
 mod compile;
 mod estimate;
 mod memory;
@@ -21,7 +22,7 @@ use super::memory::Scratch;
 use super::stop::{Stop, Ticker};
 use crate::error::Error;
 use crate::graph::Graph;
-use crate::plan::{BlockSource, Coordinates, Costs, Entry, Plan, SeedSource, Work};
+use crate::plan::{BlockSource, Coordinates, Costs, Entry, Parts, Plan, SeedSource, Work};
 use crate::tape::Tape;
 use crate::tensor::{DType, Tensor, TensorRef, TensorType};
 use run::Run;
@@ -40,6 +41,8 @@ pub struct Program {
     budget: u64,
     /// Whether the request gave it.
     has_budget: bool,
+    /// Parts of the graph that run again, to keep to the budget.
+    parts: Option<Parts>,
     products: Vec<Compiled>,
     groups: Vec<Lanes>,
     /// Parameters of the tape: the graph's inputs come first, then seeds.
@@ -47,6 +50,8 @@ pub struct Program {
     batched: Option<Vec<bool>>,
     /// With a batch: lanes are points, since no product has several directions.
     points_in_lanes: bool,
+    /// More points than that at once gain nothing.
+    useful_lanes: u64,
     plans: Vec<Plan>,
     operations: u64,
     /// What a lane of each of the tape's sections takes.

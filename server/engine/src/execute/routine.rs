@@ -1,4 +1,5 @@
-//! Dense routines: every lane's operands are put together, widened, and the results taken apart again.
+//! Dense routines: on tensors where they lie, or every lane's operands are put together, widened, and the results taken
+//! apart again.
 
 use super::memory::Memory;
 use super::stop::Ticker;
@@ -6,6 +7,8 @@ use crate::error::Error;
 use crate::op::{Buffer, BufferMut, Routine};
 use crate::tape::{Place, Structural};
 use crate::tensor::DType;
+use std::cell::Cell;
+use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 /// Operations that are counted for each element that goes through a routine, at least.
 const WORK: usize = 8;
@@ -63,32 +66,144 @@ impl Dense {
         }
     }
 
-    fn item(&self, i: usize, batch: usize) -> Buffer<'_> {
-        let part = |len: usize| i * (len / batch)..(i + 1) * (len / batch);
+    fn all(&self) -> Buffer<'_> {
         match self {
-            Self::Float(all) => Buffer::Float(&all[part(all.len())]),
-            Self::Integer(all) => Buffer::Integer(&all[part(all.len())]),
-            Self::Bool(all) => Buffer::Bool(&all[part(all.len())]),
+            Self::Float(all) => Buffer::Float(all),
+            Self::Integer(all) => Buffer::Integer(all),
+            Self::Bool(all) => Buffer::Bool(all),
         }
     }
 
-    fn item_mut(&mut self, i: usize, batch: usize) -> BufferMut<'_> {
-        let part = |len: usize| i * (len / batch)..(i + 1) * (len / batch);
+    fn all_mut(&mut self) -> BufferMut<'_> {
         match self {
-            Self::Float(all) => {
-                let part = part(all.len());
-                BufferMut::Float(&mut all[part])
-            }
-            Self::Integer(all) => {
-                let part = part(all.len());
-                BufferMut::Integer(&mut all[part])
-            }
-            Self::Bool(all) => {
-                let part = part(all.len());
-                BufferMut::Bool(&mut all[part])
-            }
+            Self::Float(all) => BufferMut::Float(all),
+            Self::Integer(all) => BufferMut::Integer(all),
+            Self::Bool(all) => BufferMut::Bool(all),
         }
     }
+}
+
+/// Item i of a batch.
+fn item<'a>(of: &Buffer<'a>, i: usize, batch: usize) -> Buffer<'a> {
+    let part = |len: usize| i * (len / batch)..(i + 1) * (len / batch);
+    match of {
+        Buffer::Float(all) => Buffer::Float(&all[part(all.len())]),
+        Buffer::Integer(all) => Buffer::Integer(&all[part(all.len())]),
+        Buffer::Bool(all) => Buffer::Bool(&all[part(all.len())]),
+    }
+}
+
+fn item_mut<'a>(of: &'a mut BufferMut<'_>, i: usize, batch: usize) -> BufferMut<'a> {
+    let part = |len: usize| i * (len / batch)..(i + 1) * (len / batch);
+    match of {
+        BufferMut::Float(all) => {
+            let part = part(all.len());
+            BufferMut::Float(&mut all[part])
+        }
+        BufferMut::Integer(all) => {
+            let part = part(all.len());
+            BufferMut::Integer(&mut all[part])
+        }
+        BufferMut::Bool(all) => {
+            let part = part(all.len());
+            BufferMut::Bool(&mut all[part])
+        }
+    }
+}
+
+/// Where a tensor of one lane lies, if it need not be widened.
+struct Lying {
+    dtype: DType,
+    first: *mut u8,
+    elements: usize,
+}
+
+impl Lying {
+    fn of(memory: Memory<'_>, place: Place) -> Option<Self> {
+        fn start<T>(cells: &[Cell<T>]) -> *mut u8 {
+            cells.as_ptr().cast_mut().cast()
+        }
+        let first = match place.dtype {
+            DType::F32 => return None,
+            DType::F64 => start(memory.at::<f64>(place)),
+            DType::I64 => start(memory.at::<i64>(place)),
+            DType::Bool => start(memory.at::<bool>(place)),
+        };
+        (memory.lanes_of(place.slot) == 1).then_some(Self {
+            dtype: place.dtype,
+            first,
+            elements: place.elements as usize,
+        })
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        let end = |of: &Self| of.first.wrapping_add(of.elements * of.dtype.size_bytes());
+        self.first < end(other) && other.first < end(self)
+    }
+}
+
+/// Runs a routine on tensors where they lie, if all have one lane, none has to be widened, and no result lies where
+/// something else does; false if not.
+fn in_place(
+    memory: Memory<'_>,
+    step: &Structural,
+    routine: &dyn Routine,
+    batch: usize,
+    tick: &mut dyn FnMut() -> Result<(), Error>,
+) -> Result<bool, Error> {
+    let all = |places: &[Place]| -> Option<Vec<Lying>> {
+        places.iter().map(|&p| Lying::of(memory, p)).collect()
+    };
+    let (Some(operands), Some(results)) = (all(&step.operands), all(&step.results)) else {
+        return Ok(false);
+    };
+    let before = |r: usize| results[..r].iter().chain(&operands);
+    if (0..results.len()).any(|r| before(r).any(|o| o.meets(&results[r]))) {
+        return Ok(false);
+    }
+    // SAFETY: each lies within this memory's cells and has that many elements of its type; results are disjoint from
+    // all else, as was checked; and while the slices live, nothing else reads or writes cells of this memory.
+    let operands: Vec<Buffer<'_>> = (operands.iter())
+        .map(|o| unsafe {
+            match o.dtype {
+                DType::F64 | DType::F32 => {
+                    Buffer::Float(from_raw_parts(o.first.cast(), o.elements))
+                }
+                DType::I64 => Buffer::Integer(from_raw_parts(o.first.cast(), o.elements)),
+                DType::Bool => Buffer::Bool(from_raw_parts(o.first.cast(), o.elements)),
+            }
+        })
+        .collect();
+    // SAFETY: as above.
+    let mut results: Vec<BufferMut<'_>> = (results.iter())
+        .map(|r| unsafe {
+            match r.dtype {
+                DType::F64 | DType::F32 => {
+                    BufferMut::Float(from_raw_parts_mut(r.first.cast(), r.elements))
+                }
+                DType::I64 => BufferMut::Integer(from_raw_parts_mut(r.first.cast(), r.elements)),
+                DType::Bool => BufferMut::Bool(from_raw_parts_mut(r.first.cast(), r.elements)),
+            }
+        })
+        .collect();
+    for i in 0..batch {
+        tick()?;
+        items(routine, &operands, &mut results, i, batch);
+    }
+    Ok(true)
+}
+
+fn items(
+    routine: &dyn Routine,
+    operands: &[Buffer<'_>],
+    results: &mut [BufferMut<'_>],
+    i: usize,
+    batch: usize,
+) {
+    let own: Vec<Buffer<'_>> = operands.iter().map(|o| item(o, i, batch)).collect();
+    let results = results.iter_mut();
+    let mut out: Vec<BufferMut<'_>> = results.map(|r| item_mut(r, i, batch)).collect();
+    routine.run(&own, &mut out);
 }
 
 /// Runs a routine for every lane and every item of the batch.
@@ -100,12 +215,15 @@ pub(super) fn run(
     ticker: &mut Ticker<'_>,
 ) -> Result<(), Error> {
     let lanes = memory.lanes_of(step.result().slot);
-    let mut operands: Vec<Dense> = step.operands.iter().map(|&p| Dense::empty(p)).collect();
-    let mut results: Vec<Dense> = step.results.iter().map(|&p| Dense::empty(p)).collect();
     let elements = step.operands.iter().chain(&step.results);
     let elements: usize = elements.map(|p| p.elements as usize).sum();
     let work = step.work / batch.max(1) as u64;
     let work = (elements / batch.max(1) * WORK).max(usize::try_from(work).unwrap_or(usize::MAX));
+    if lanes == 1 && in_place(memory, step, routine, batch, &mut || ticker.begin(work))? {
+        return Ok(());
+    }
+    let mut operands: Vec<Dense> = step.operands.iter().map(|&p| Dense::empty(p)).collect();
+    let mut results: Vec<Dense> = step.results.iter().map(|&p| Dense::empty(p)).collect();
     for lane in 0..lanes {
         for (dense, &place) in operands.iter_mut().zip(&step.operands) {
             // What varies over no lane is read once.
@@ -113,12 +231,11 @@ pub(super) fn run(
                 dense.read(memory, place, lane);
             }
         }
+        let own: Vec<Buffer<'_>> = operands.iter().map(Dense::all).collect();
+        let mut out: Vec<BufferMut<'_>> = results.iter_mut().map(Dense::all_mut).collect();
         for i in 0..batch {
             ticker.begin(work)?;
-            let own: Vec<Buffer<'_>> = operands.iter().map(|d| d.item(i, batch)).collect();
-            let mut out: Vec<BufferMut<'_>> =
-                results.iter_mut().map(|d| d.item_mut(i, batch)).collect();
-            routine.run(&own, &mut out);
+            items(routine, &own, &mut out, i, batch);
         }
         for (dense, &place) in results.iter().zip(&step.results) {
             dense.write(memory, place, lane);

@@ -2,15 +2,12 @@
 
 use super::memory::{Element, Memory, for_dtype};
 use super::stop::Ticker;
-use super::{dot, routine, scan};
+use super::{dot, reduce, routine, scan};
 use crate::error::Error;
-use crate::op::{Kernel, OutOfBounds, Reduction, Strided, WindowPlan};
+use crate::op::{Kernel, OutOfBounds, Strided, WindowPlan};
 use crate::tape::{Place, Structural};
 use crate::tensor::{DType, Tensor};
 use std::cell::Cell;
-
-/// Partial results of a reduction that are carried side by side.
-const PARTIAL: usize = 8;
 
 /// Runs a structural step.
 pub(super) fn run(
@@ -46,19 +43,16 @@ fn typed<T: Element>(
         Kernel::View(view) => gather_rows(out, operand(0), view, lanes),
         Kernel::Place { fill, parts } => {
             if let Some(fill) = fill {
-                let fill = operand(*fill);
-                for row in out.chunks_exact(lanes) {
-                    copy(row, fill);
+                match operand(*fill) {
+                    [one] => {
+                        let x = one.get();
+                        out.iter().for_each(|o| o.set(x));
+                    }
+                    fill => out.chunks_exact(lanes).for_each(|row| copy(row, fill)),
                 }
             }
             for (k, view) in parts {
-                let from = operand(*k);
-                view.for_each(|position, at| {
-                    copy(
-                        &out[at * lanes..][..lanes],
-                        &from[position * lanes..][..lanes],
-                    );
-                });
+                scatter_rows(out, operand(*k), view, lanes);
             }
         }
         Kernel::Accumulate(view) => {
@@ -77,7 +71,7 @@ fn typed<T: Element>(
             kept,
             reduced,
         } => {
-            return reduce(out, operand(0), *reduction, kept, reduced, lanes, ticker);
+            return reduce::run(out, operand(0), *reduction, kept, reduced, lanes, ticker);
         }
         Kernel::Scan {
             of,
@@ -171,19 +165,49 @@ fn constant<T: Element>(out: &[Cell<T>], tensor: &Tensor) {
 
 fn gather_rows<T: Element>(out: &[Cell<T>], from: &[Cell<T>], view: &Strided, lanes: usize) {
     view.for_each_run(|position, start, length, stride| {
+        let out = &out[position * lanes..][..length * lanes];
+        match (stride, lanes) {
+            (1, _) => copy(out, &from[start * lanes..][..length * lanes]),
+            (0, 1) => {
+                let x = from[start].get();
+                out.iter().for_each(|o| o.set(x));
+            }
+            (_, 1) => {
+                let mut at = start;
+                for o in out {
+                    o.set(from[at].get());
+                    at = at.wrapping_add(stride);
+                }
+            }
+            _ => {
+                let mut at = start;
+                for row in out.chunks_exact(lanes) {
+                    copy(row, &from[at * lanes..][..lanes]);
+                    at = at.wrapping_add(stride);
+                }
+            }
+        }
+    });
+}
+
+/// Elements in order to where a view says.
+fn scatter_rows<T: Element>(out: &[Cell<T>], from: &[Cell<T>], view: &Strided, lanes: usize) {
+    view.for_each_run(|position, start, length, stride| {
+        let from = &from[position * lanes..][..length * lanes];
         if stride == 1 {
-            copy(
-                &out[position * lanes..][..length * lanes],
-                &from[start * lanes..][..length * lanes],
-            );
+            return copy(&out[start * lanes..][..length * lanes], from);
+        }
+        let mut at = start;
+        if lanes == 1 {
+            for x in from {
+                out[at].set(x.get());
+                at = at.wrapping_add(stride);
+            }
             return;
         }
-        for i in 0..length {
-            let at = start.wrapping_add(i.wrapping_mul(stride));
-            copy(
-                &out[(position + i) * lanes..][..lanes],
-                &from[at * lanes..][..lanes],
-            );
+        for row in from.chunks_exact(lanes) {
+            copy(&out[at * lanes..][..lanes], row);
+            at = at.wrapping_add(stride);
         }
     });
 }
@@ -195,64 +219,6 @@ fn widen<T: Element>(out: &[Cell<T>], from: &[Cell<T>], view: &Strided, lanes: u
             o.set(from[at].get());
         }
     });
-}
-
-fn reduce<T: Element>(
-    out: &[Cell<T>],
-    from: &[Cell<T>],
-    reduction: Reduction,
-    kept: &Strided,
-    reduced: &Strided,
-    lanes: usize,
-    ticker: &mut Ticker<'_>,
-) -> Result<(), Error> {
-    let count = reduced.len();
-    let mut sums = vec![T::ZERO; PARTIAL * lanes];
-    let mut extrema = vec![T::default(); lanes];
-    let mut stopped = Ok(());
-    kept.for_each(|position, base| {
-        if stopped.is_err() {
-            return;
-        }
-        stopped = ticker.tick(count * lanes);
-        let out = &out[position * lanes..][..lanes];
-        match reduction {
-            Reduction::Sum => {
-                sums.fill(T::ZERO);
-                reduced.for_each(|i, at| {
-                    let row = &from[(base + at) * lanes..][..lanes];
-                    let partial = &mut sums[i % PARTIAL * lanes..][..lanes];
-                    for (sum, x) in partial.iter_mut().zip(row) {
-                        *sum = *sum + x.get().widen();
-                    }
-                });
-                for (lane, o) in out.iter().enumerate() {
-                    let s = |i: usize| sums[i * lanes + lane];
-                    o.set(T::narrow(
-                        ((s(0) + s(1)) + (s(2) + s(3))) + ((s(4) + s(5)) + (s(6) + s(7))),
-                    ));
-                }
-            }
-            Reduction::Max | Reduction::Min => {
-                let max = reduction == Reduction::Max;
-                extrema.fill(if max { T::LOWEST } else { T::HIGHEST });
-                reduced.for_each(|_, at| {
-                    let row = &from[(base + at) * lanes..][..lanes];
-                    for (best, x) in extrema.iter_mut().zip(row) {
-                        let x = x.get();
-                        let better = if max { x > *best } else { x < *best };
-                        if better || x.is_nan() {
-                            *best = x;
-                        }
-                    }
-                });
-                for (o, best) in out.iter().zip(&extrema) {
-                    o.set(*best);
-                }
-            }
-        }
-    });
-    stopped
 }
 
 /// [`windows`] of one element each, found by one index each, where there is one lane: the usual look-up.

@@ -22,7 +22,11 @@ impl Lines {
         let mut line = Vec::with_capacity(self.along.len());
         self.kept.for_each(|position, base| {
             line.clear();
-            self.along.for_each(|_, at| line.push(from[base + at]));
+            self.along
+                .for_each_run(|_, start, length, stride| match stride {
+                    1 => line.extend_from_slice(&from[base + start..][..length]),
+                    _ => line.extend((0..length).map(|i| from[base + start + i * stride])),
+                });
             f(position, base, &mut line);
         });
     }
@@ -32,7 +36,7 @@ impl Lines {
 #[derive(Debug)]
 struct Fold {
     lines: Lines,
-    of: fn(&[f64]) -> f64,
+    of: fn(&mut [f64]) -> f64,
 }
 
 impl Routine for Fold {
@@ -45,8 +49,8 @@ impl Routine for Fold {
     }
 }
 
-/// `of` each line along the axes, in the result's order.
-pub(super) fn fold(types: &Types<'_>, axes: &[usize], of: fn(&[f64]) -> f64) -> Kernel {
+/// `of` each line along the axes, in the result's order; it may write into the line.
+pub(super) fn fold(types: &Types<'_>, axes: &[usize], of: fn(&mut [f64]) -> f64) -> Kernel {
     let lines = Lines::new(types, axes);
     routine(Fold { lines, of })
 }
@@ -60,8 +64,15 @@ struct Map {
 
 impl Routine for Map {
     fn run(&self, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]) {
-        let out = results[0].floats();
-        self.lines.for_each(operands[0].floats(), |_, base, line| {
+        let (out, from) = (results[0].floats(), operands[0].floats());
+        if let Some((length, 1)) = self.lines.along.single() {
+            return self.lines.kept.for_each(|_, base| {
+                let line = &mut out[base..][..length];
+                line.copy_from_slice(&from[base..][..length]);
+                (self.of)(line);
+            });
+        }
+        self.lines.for_each(from, |_, base, line| {
             (self.of)(line);
             self.lines.along.for_each(|i, at| out[base + at] = line[i]);
         });

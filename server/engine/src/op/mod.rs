@@ -19,6 +19,7 @@ mod dot;
 mod doubling;
 mod dynamic_slice;
 mod einsum;
+mod elementary;
 mod emit;
 mod fourier;
 mod gather;

@@ -6,7 +6,9 @@
 
 use super::{
     Application, Attributes, Direction, Emit, Form, Infer, Jvp, Op, Problem, Rule, Types, ValueId,
-    by_line, reduce,
+    by_line, elementary,
+    kernels::{Loop, widest},
+    reduce,
     reduce::{spread_back, spread_sum},
 };
 use crate::tensor::{DType, TensorType};
@@ -73,27 +75,92 @@ fn infer(_: Op, attributes: &Attributes, operands: &[&TensorType]) -> Result<Ten
     Ok(operands[0].clone())
 }
 
-/// The largest element, and the sum of e^(a - largest) over the others. NaN if any element is.
-fn scaled(line: &[f64]) -> (f64, f64) {
-    let mut k = 0;
-    for (i, x) in line.iter().enumerate() {
-        if *x > line[k] || x.is_nan() {
-            k = i;
-        }
-        if x.is_nan() {
-            break;
-        }
-    }
-    let largest = line.get(k).copied().unwrap_or(f64::NEG_INFINITY);
-    let others = line.iter().enumerate().filter(|&(i, _)| i != k);
-    let sum = others.map(|(_, x)| libm::exp(x - largest)).sum();
-    (largest, sum)
+/// The largest element, NaN if any is; and where it stands first.
+fn largest_of(line: &[f64]) -> (f64, usize) {
+    let largest = fold(line, f64::NEG_INFINITY, |a, b| {
+        if b > a || b.is_nan() { b } else { a }
+    });
+    let is_it = |x: &f64| *x == largest || x.is_nan();
+    (largest, line.iter().position(is_it).unwrap_or(0))
 }
 
-fn logsumexp(line: &[f64]) -> f64 {
-    let (largest, rest) = scaled(line);
+/// Terms put together in eight partial results, as a reduction does.
+#[inline(always)]
+fn fold(line: &[f64], begin: f64, f: impl Fn(f64, f64) -> f64) -> f64 {
+    let mut partial = [begin; 8];
+    let (rounds, rest) = line.as_chunks::<8>();
+    for round in rounds {
+        partial
+            .iter_mut()
+            .zip(round)
+            .for_each(|(p, x)| *p = f(*p, *x));
+    }
+    partial
+        .iter_mut()
+        .zip(rest)
+        .for_each(|(p, x)| *p = f(*p, *x));
+    let [a, b, c, d, e, g, h, i] = partial;
+    f(f(f(a, b), f(c, d)), f(f(e, g), f(h, i)))
+}
+
+/// What a loop below makes of a line.
+enum Of {
+    /// Each x becomes e^(x - largest), the largest one 0: gives the sum.
+    Exponentials,
+    /// Each e becomes e / whole.
+    Shares { whole: f64 },
+}
+
+struct Line<'a> {
+    line: &'a mut [f64],
+    largest: f64,
+    at: usize,
+    of: Of,
+}
+
+impl Loop for Line<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        match self.of {
+            Of::Exponentials => {
+                (self.line.iter_mut()).for_each(|x| *x = elementary::exp(*x - self.largest));
+                if let Some(x) = self.line.get_mut(self.at) {
+                    *x = 0.0;
+                }
+                fold(self.line, 0.0, |a, b| a + b)
+            }
+            Of::Shares { whole } => {
+                let share = |e: f64| if e == 0.0 { 0.0 } else { e / whole };
+                self.line.iter_mut().for_each(|x| *x = share(*x));
+                whole
+            }
+        }
+    }
+}
+
+/// Makes each element e^(a - largest), the largest one 0; gives the largest and the sum. Of several +inf, and of all
+/// -inf, the sum is NaN.
+fn exponentials(line: &mut [f64]) -> (f64, usize, f64) {
+    let (largest, at) = largest_of(line);
+    let of = Of::Exponentials;
+    let sum = widest(
+        line.len(),
+        Line {
+            line,
+            largest,
+            at,
+            of,
+        },
+    );
+    (largest, at, sum)
+}
+
+fn logsumexp(line: &mut [f64]) -> f64 {
+    let (largest, _, rest) = exponentials(line);
     match largest.is_finite() {
-        true => largest + libm::log1p(rest),
+        true => largest + elementary::log1p(rest),
         false => largest,
     }
 }
@@ -107,17 +174,26 @@ fn below(x: f64, largest: f64) -> f64 {
 }
 
 fn softmax(line: &mut [f64]) {
-    let (largest, rest) = scaled(line);
-    for x in line {
-        // Several infinities make the rest NaN; beside them all is 0 that is not infinite itself.
-        let e = libm::exp(below(*x, largest));
-        *x = if e == 0.0 { 0.0 } else { e / (1.0 + rest) };
+    let (largest, at, rest) = exponentials(line);
+    if let Some(x) = line.get_mut(at) {
+        *x = elementary::exp(below(largest, largest));
     }
+    // Several infinities make the rest NaN; beside them all is 0 that is not infinite itself.
+    let of = Of::Shares { whole: 1.0 + rest };
+    widest(
+        line.len(),
+        Line {
+            line,
+            largest,
+            at,
+            of,
+        },
+    );
 }
 
 fn log_softmax(line: &mut [f64]) {
-    let (largest, rest) = scaled(line);
-    let log = libm::log1p(rest);
+    let (largest, _, rest) = exponentials(&mut line.to_vec());
+    let log = elementary::log1p(rest);
     for x in line {
         let distance = below(*x, largest);
         *x = match distance == f64::NEG_INFINITY {

@@ -1,6 +1,7 @@
 //! The op table: every operation once.
 //!
-//! An elementwise operation is one row: number, name, value, partial derivatives (formulas over operands and
+//! An elementwise operation is one row: number, name, value (`straight` where it is long and without calls or choices of
+//! way, so that a loop of it can take several numbers at once), partial derivatives (formulas over operands and
 //! result, written as graph nodes), the domain tests draw from, its cost, and what happens where it is not
 //! smooth. A structural operation is one file with a [`Rule`]; its row here gives number, name and file. A
 //! [`Composite`] is written in other operations before anything else sees it.
@@ -18,10 +19,10 @@ use super::{
     Rule, activation,
     activation::over_root_of_radius,
     arg_reduce, beta_density, bspline, compare, concatenate, constant, control, convert,
-    convolution, cumulative, diagonal, dot, doubling, dynamic_slice, einsum, fourier, gather,
-    integer_pow, interpolate, kernels, kinks, linalg, logical, matmul, moments, norm, normal,
-    one_hot, pad, pool, products, reduce, reverse, scatter, search_sorted, select, shape_ops,
-    slice, softmax, sort, tile, top_k, values, windows,
+    convolution, cumulative, diagonal, dot, doubling, dynamic_slice, einsum, elementary, fourier,
+    gather, integer_pow, interpolate, kernels, kinks, linalg, logical, matmul, moments, norm,
+    normal, one_hot, pad, pool, products, reduce, reverse, scatter, search_sorted, select,
+    shape_ops, slice, softmax, sort, tile, top_k, values, windows,
 };
 use std::cell::Cell;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
@@ -55,7 +56,7 @@ pub fn is_commutative(op: Op) -> bool {
 macro_rules! ops {
     (
         unary { $($u:ident = $unum:literal $uname:literal {
-            value: $uvalue:expr, $(int: $uint:expr,)? d: $ud:expr, domain: $udom:expr, cost: $ucost:literal
+            value: $uvalue:expr, $(near: [$uis:expr, $unear:expr],)? $(straight: $ustraight:tt,)? $(int: $uint:expr,)? d: $ud:expr, domain: $udom:expr, cost: $ucost:literal
             $(, $uflag:ident: $uflagv:expr)*
         })* }
         binary { $($b:ident = $bnum:literal $bname:literal {
@@ -205,22 +206,70 @@ macro_rules! ops {
 
         /// `out[i] = op(a[i], b[i], c[i])`.
         pub fn ternary_floats<T: kernels::Float>(op: Op, out: &[Cell<T>], operands: [kernels::Source<'_, T>; 3]) {
-            match op { $(Op::$t => kernels::map3(out, operands, $tvalue),)* _ => {} }
+            kernels::widest(out.len(), Ternary { op, out, operands });
+        }
+
+        struct Ternary<'a, T> { op: Op, out: &'a [Cell<T>], operands: [kernels::Source<'a, T>; 3] }
+
+        impl<T: kernels::Float> kernels::Loop for Ternary<'_, T> {
+            type Output = ();
+
+            #[inline(always)]
+            fn run(self) {
+                match self.op {
+                    $(Op::$t => match const { $tcost <= kernels::SHORT } {
+                        true => kernels::blocks3(self.out, self.operands, $tvalue),
+                        false => kernels::each3(self.out, self.operands, $tvalue),
+                    },)*
+                    _ => {}
+                }
+            }
+        }
+
+        /// `out[i] = op(a[i])`.
+        pub fn unary_floats<T: kernels::Float>(op: Op, out: &[Cell<T>], a: &[Cell<T>]) {
+            kernels::widest(out.len(), Unary { op, out, a });
+        }
+
+        struct Unary<'a, T> { op: Op, out: &'a [Cell<T>], a: &'a [Cell<T>] }
+
+        impl<T: kernels::Float> kernels::Loop for Unary<'_, T> {
+            type Output = ();
+
+            #[inline(always)]
+            fn run(self) {
+                match self.op {
+                    $(Op::$u => ops!(@unary self.out, self.a, $ucost, $uvalue $(, $uis, $unear)? $(, $ustraight)?),)*
+                    _ => {}
+                }
+            }
+        }
+
+        /// `out[i] = op(a[i], b[i])`.
+        pub fn binary_floats<T: kernels::Float>(op: Op, out: &[Cell<T>], a: kernels::Source<'_, T>, b: kernels::Source<'_, T>) {
+            kernels::widest(out.len(), Binary { op, out, a, b });
+        }
+
+        struct Binary<'a, T> { op: Op, out: &'a [Cell<T>], a: kernels::Source<'a, T>, b: kernels::Source<'a, T> }
+
+        impl<T: kernels::Float> kernels::Loop for Binary<'_, T> {
+            type Output = ();
+
+            #[inline(always)]
+            fn run(self) {
+                match self.op {
+                    $(Op::$b => match const { $bcost <= kernels::SHORT } {
+                        true => kernels::tiles2(self.out, self.a, self.b, $bvalue),
+                        false => kernels::each2(self.out, self.a, self.b, $bvalue),
+                    },)*
+                    _ => {}
+                }
+            }
         }
 
         /// `out[i] = op(a[i], b[i], c[i])` on integers.
         pub fn ternary_integers(op: Op, out: &[Cell<i64>], operands: [kernels::Source<'_, i64>; 3]) {
             match op { $($(Op::$t => kernels::map3_integers(out, operands, $tint),)?)* _ => {} }
-        }
-
-        /// `out[i] = op(a[i])`.
-        pub fn unary_floats<T: kernels::Float>(op: Op, out: &[Cell<T>], a: &[Cell<T>]) {
-            match op { $(Op::$u => kernels::map1(out, a, $uvalue),)* _ => {} }
-        }
-
-        /// `out[i] = op(a[i], b[i])`.
-        pub fn binary_floats<T: kernels::Float>(op: Op, out: &[Cell<T>], a: kernels::Source<'_, T>, b: kernels::Source<'_, T>) {
-            match op { $(Op::$b => kernels::map2(out, a, b, $bvalue),)* _ => {} }
         }
 
         /// `out[i] = op(a[i])` on integers.
@@ -232,6 +281,16 @@ macro_rules! ops {
         pub fn binary_integers(op: Op, out: &[Cell<i64>], a: kernels::Source<'_, i64>, b: kernels::Source<'_, i64>) {
             match op { $($(Op::$b => kernels::map2_integers(out, a, b, $bint),)?)* _ => {} }
         }
+    };
+    (@unary $out:expr, $a:expr, $cost:expr, $value:expr, true) => { kernels::blocks1($out, $a, $value) };
+    (@unary $out:expr, $a:expr, $cost:expr, $value:expr) => {
+        match const { $cost <= kernels::SHORT } {
+            true => kernels::tiles1($out, $a, $value),
+            false => kernels::each1($out, $a, $value),
+        }
+    };
+    (@unary $out:expr, $a:expr, $cost:expr, $value:expr, $is:expr, $near:expr) => {
+        kernels::near1($out, $a, $is, $near, $value)
     };
     (@has) => { false };
     (@has $e:expr) => { true };
@@ -257,26 +316,26 @@ ops! {
         Sign = 7 "sign" { value: |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { x }, int: i64::signum, d: |x, _| { x.kink_at(0.0); Zero }, domain: (0.5, 2.0), cost: 1, non_smooth: "0 at 0" }
         Square = 11 "square" { value: |x| x * x, int: |x| x.wrapping_mul(x), d: |x, _| Times(x + x), domain: (-2.0, 2.0), cost: 1 }
         // y + 0 turns -0 into +0: the slope at -0 is +inf as well.
-        Sqrt = 12 "sqrt" { value: libm::sqrt, d: |_, y| Times(0.5 / (y.kink_at(0.0) + 0.0)), domain: (0.1, 4.0), cost: 4, singular: true, non_smooth: "+inf at 0" }
-        Rsqrt = 13 "rsqrt" { value: |x| 1.0 / libm::sqrt(x), d: |x, y| Times(-0.5 * y / x), domain: (0.1, 4.0), cost: 8, singular: true }
+        Sqrt = 12 "sqrt" { value: f64::sqrt, d: |_, y| Times(0.5 / (y.kink_at(0.0) + 0.0)), domain: (0.1, 4.0), cost: 4, singular: true, non_smooth: "+inf at 0" }
+        Rsqrt = 13 "rsqrt" { value: |x| 1.0 / x.sqrt(), straight: true, d: |x, y| Times(-0.5 * y / x), domain: (0.1, 4.0), cost: 8, singular: true }
         Cbrt = 14 "cbrt" { value: libm::cbrt, d: |_, y| Times((3.0 * y.kink_at(0.0).square()).recip()), domain: (0.1, 4.0), cost: 12, singular: true, non_smooth: "+inf at 0" }
         Reciprocal = 15 "reciprocal" { value: |x| 1.0 / x, d: |_, y| Times(-y.square()), domain: (0.5, 3.0), cost: 4, singular: true }
 
-        Exp = 30 "exp" { value: libm::exp, d: |_, y| Times(y), domain: (-3.0, 3.0), cost: 10 }
+        Exp = 30 "exp" { value: elementary::exp, straight: true, d: |_, y| Times(y), domain: (-3.0, 3.0), cost: 10 }
         // Not y + 1, which cancels for negative x.
         Expm1 = 31 "expm1" { value: libm::expm1, d: |x, _| Times(x.unary(Op::Exp)), domain: (-3.0, 3.0), cost: 14 }
-        Log = 32 "log" { value: libm::log, d: |x, _| Over(x), domain: (0.1, 5.0), cost: 10 }
-        Log1p = 33 "log1p" { value: libm::log1p, d: |x, _| Over(x + 1.0), domain: (-0.8, 4.0), cost: 14 }
+        Log = 32 "log" { value: elementary::log, straight: true, d: |x, _| Over(x), domain: (0.1, 5.0), cost: 10 }
+        Log1p = 33 "log1p" { value: elementary::log1p, straight: true, d: |x, _| Over(x + 1.0), domain: (-0.8, 4.0), cost: 14 }
         Exp2 = 34 "exp2" { value: libm::exp2, d: |_, y| Times(y * LN_2), domain: (-3.0, 3.0), cost: 10 }
         Log2 = 35 "log2" { value: libm::log2, d: |x, _| Times(LOG2_E / x), domain: (0.1, 5.0), cost: 10, singular: true }
         Log10 = 36 "log10" { value: libm::log10, d: |x, _| Times(LOG10_E / x), domain: (0.1, 5.0), cost: 10, singular: true }
         // y (1 - y) = (sech(x / 2) / 2)², which cancels at no order.
-        Logistic = 37 "logistic" { value: values::logistic, d: |x, _| Times((0.5 * (0.5 * x).unary(Op::Sech)).square()), domain: (-4.0, 4.0), cost: 14 }
-        Softplus = 39 "softplus" { value: values::softplus, d: |x, _| Times(x.unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 24 }
-        LogSigmoid = 40 "log_sigmoid" { value: |x| -values::softplus(-x), d: |x, _| Times((-x).unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 24 }
+        Logistic = 37 "logistic" { value: values::logistic, straight: true, d: |x, _| Times((0.5 * (0.5 * x).unary(Op::Sech)).square()), domain: (-4.0, 4.0), cost: 14 }
+        Softplus = 39 "softplus" { value: values::softplus, straight: true, d: |x, _| Times(x.unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 24 }
+        LogSigmoid = 40 "log_sigmoid" { value: |x| -values::softplus(-x), straight: true, d: |x, _| Times((-x).unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 24 }
 
-        Sin = 50 "sin" { value: libm::sin, d: |x, _| Times(x.unary(Op::Cos)), domain: (-4.0, 4.0), cost: 12 }
-        Cos = 51 "cos" { value: libm::cos, d: |x, _| Times(-x.unary(Op::Sin)), domain: (-4.0, 4.0), cost: 12 }
+        Sin = 50 "sin" { value: elementary::sin, near: [elementary::is_near, elementary::sin_near], d: |x, _| Times(x.unary(Op::Cos)), domain: (-4.0, 4.0), cost: 12 }
+        Cos = 51 "cos" { value: elementary::cos, near: [elementary::is_near, elementary::cos_near], d: |x, _| Times(-x.unary(Op::Sin)), domain: (-4.0, 4.0), cost: 12 }
         Tan = 52 "tan" { value: libm::tan, d: |_, y| Times(1.0 + y.square()), domain: (-1.2, 1.2), cost: 16 }
         // 1 - x², rounded once: it does not cancel near the ends, and its own derivative -2x not near 0.
         Asin = 53 "asin" { value: libm::asin, d: |x, _| Times(x.mul_add(-x, 1.0).kink_at(0.0).unary(Op::Rsqrt)), domain: (-0.9, 0.9), cost: 14, singular: true, non_smooth: "+inf at -1 and 1" }
@@ -286,25 +345,25 @@ ops! {
         Sinh = 57 "sinh" { value: libm::sinh, d: |x, _| Times(x.unary(Op::Cosh)), domain: (-3.0, 3.0), cost: 16 }
         Cosh = 58 "cosh" { value: libm::cosh, d: |x, _| Times(x.unary(Op::Sinh)), domain: (-3.0, 3.0), cost: 16 }
         // Not 1 - y², which cancels.
-        Tanh = 59 "tanh" { value: libm::tanh, d: |x, _| Times(x.unary(Op::Sech).square()), domain: (-2.0, 2.0), cost: 16 }
+        Tanh = 59 "tanh" { value: elementary::tanh, straight: true, d: |x, _| Times(x.unary(Op::Sech).square()), domain: (-2.0, 2.0), cost: 16 }
         Asinh = 60 "asinh" { value: libm::asinh, d: |x, _| Over(x.binary(Op::Hypot, x.number(1.0))), domain: (-3.0, 3.0), cost: 18 }
         Acosh = 61 "acosh" { value: libm::acosh, d: |x, _| Times((x - 1.0).kink_at(0.0).unary(Op::Rsqrt) * (x + 1.0).unary(Op::Rsqrt)), domain: (1.2, 4.0), cost: 18, singular: true, non_smooth: "+inf at 1" }
         Atanh = 62 "atanh" { value: libm::atanh, d: |x, _| Over(x.mul_add(-x, 1.0)), domain: (-0.9, 0.9), cost: 18 }
 
         Sinc = 63 "sinc" { value: values::sinc, d: |x, _| Times(x.number(1.0).binary(Op::SincDerivative, x)), domain: (-2.0, 2.0), cost: 20 }
-        Sech = 64 "sech" { value: values::sech, d: |x, y| Times(-(y * x.unary(Op::Tanh))), domain: (-2.0, 2.0), cost: 16 }
+        Sech = 64 "sech" { value: values::sech, straight: true, d: |x, y| Times(-(y * x.unary(Op::Tanh))), domain: (-2.0, 2.0), cost: 16 }
 
         Relu = 70 "relu" { value: |x| if x > 0.0 || x.is_nan() { x } else { 0.0 }, d: |x, _| Times(x.kink_at(0.0).where_positive(x.number(1.0), x.number(0.0))), domain: (0.1, 2.0), cost: 1, non_smooth: "0 at 0" }
         Gelu = 73 "gelu" { value: normal::gelu, d: |x, _| Times(x.unary(Op::GeluSlope)), domain: (-3.0, 3.0), cost: 40 }
         GeluTanh = 74 "gelu_tanh" { value: values::gelu_tanh, d: |x, _| Times(activation::gelu_tanh_slope(x)), domain: (-3.0, 3.0), cost: 30 }
-        Silu = 75 "silu" { value: values::silu, d: |x, _| Times(activation::silu_slope(x)), domain: (-3.0, 3.0), cost: 14 }
+        Silu = 75 "silu" { value: values::silu, straight: true, d: |x, _| Times(activation::silu_slope(x)), domain: (-3.0, 3.0), cost: 14 }
         GeluSlope = 76 "gelu_slope" { value: normal::gelu_slope, d: |x, _| Times(activation::gelu_curvature(x)), domain: (-3.0, 3.0), cost: 50 }
-        Softsign = 77 "softsign" { value: values::softsign, d: |x, _| Times((1.0 + x.unary(Op::Abs)).recip().square()), domain: (0.1, 2.0), cost: 6 }
+        Softsign = 77 "softsign" { value: values::softsign, straight: true, d: |x, _| Times((1.0 + x.unary(Op::Abs)).recip().square()), domain: (0.1, 2.0), cost: 6 }
 
-        Floor = 87 "floor" { value: libm::floor, d: |x, _| { kinks::steps_at_integers(x); Zero }, domain: (0.1, 0.9), cost: 1, non_smooth: "0 at whole numbers" }
-        Ceil = 88 "ceil" { value: libm::ceil, d: |x, _| { kinks::steps_at_integers(x); Zero }, domain: (0.1, 0.9), cost: 1, non_smooth: "0 at whole numbers" }
-        RoundNearestEven = 89 "round_nearest_even" { value: libm::rint, d: |x, _| { kinks::steps_between_integers(x); Zero }, domain: (-0.4, 0.4), cost: 1, non_smooth: "0 half way between whole numbers" }
-        Trunc = 90 "trunc" { value: libm::trunc, d: |x, _| { kinks::steps_off_zero(x); Zero }, domain: (0.1, 0.9), cost: 1, non_smooth: "0 at whole numbers" }
+        Floor = 87 "floor" { value: f64::floor, d: |x, _| { kinks::steps_at_integers(x); Zero }, domain: (0.1, 0.9), cost: 1, non_smooth: "0 at whole numbers" }
+        Ceil = 88 "ceil" { value: f64::ceil, d: |x, _| { kinks::steps_at_integers(x); Zero }, domain: (0.1, 0.9), cost: 1, non_smooth: "0 at whole numbers" }
+        RoundNearestEven = 89 "round_nearest_even" { value: f64::round_ties_even, d: |x, _| { kinks::steps_between_integers(x); Zero }, domain: (-0.4, 0.4), cost: 1, non_smooth: "0 half way between whole numbers" }
+        Trunc = 90 "trunc" { value: f64::trunc, d: |x, _| { kinks::steps_off_zero(x); Zero }, domain: (0.1, 0.9), cost: 1, non_smooth: "0 at whole numbers" }
         RoundNearestAfz = 91 "round_nearest_afz" { value: libm::round, d: |x, _| { kinks::steps_between_integers(x); Zero }, domain: (-0.4, 0.4), cost: 1, non_smooth: "0 half way between whole numbers" }
 
         Erf = 220 "erf" { value: libm::erf, d: |x, _| Times((-x.square()).unary(Op::Exp) * FRAC_2_SQRT_PI), domain: (-3.0, 3.0), cost: 20 }

@@ -1,32 +1,30 @@
 //! Value functions of the op table's rows that take more than a line: each within 4 units in the last place over its
 //! whole domain, also where what it is made of overflows, underflows or cancels.
 
+use super::elementary;
 use std::f64::consts::{LN_2, PI};
 
 /// 1 / (1 + e^-x); subnormal results are kept.
 pub(super) fn logistic(x: f64) -> f64 {
-    let e = libm::exp(-x.abs());
-    if x < 0.0 {
-        e / (1.0 + e)
-    } else {
-        1.0 / (1.0 + e)
-    }
+    let e = elementary::exp(-x.abs());
+    (if x < 0.0 { e } else { 1.0 }) / (1.0 + e)
 }
 
 /// 1 / cosh x, also where cosh overflows.
 pub(super) fn sech(x: f64) -> f64 {
     let x = x.abs();
-    if x > 20.0 {
-        // e^-2x is below half a unit of 1. The halves keep subnormal results exact to the last step.
-        let half = libm::exp(-0.5 * x);
-        return 2.0 * half * half;
+    // Far out e^-2x is below half a unit of 1. The halves keep subnormal results exact to the last step.
+    let is_far = x > 20.0;
+    let e = elementary::exp(if is_far { -0.5 * x } else { -x });
+    match is_far {
+        true => 2.0 * e * e,
+        false => 2.0 * e / (1.0 + e * e),
     }
-    1.0 / libm::cosh(x)
 }
 
 /// log(1 + e^x).
 pub(super) fn softplus(x: f64) -> f64 {
-    let tail = libm::log1p(libm::exp(-x.abs()));
+    let tail = elementary::log1p(elementary::exp(-x.abs()));
     if x > 0.0 { x + tail } else { tail }
 }
 
@@ -37,7 +35,7 @@ pub(super) fn logaddexp(a: f64, b: f64) -> f64 {
         return a + LN_2;
     }
     let (low, high) = if a < b { (a, b) } else { (b, a) };
-    let sum = high + libm::log1p(libm::exp(low - high));
+    let sum = high + elementary::log1p(elementary::exp(low - high));
     if high < 0.0 && sum.abs() < 0.5 {
         // Both parts nearly cancel: e^a + e^b - 1 in twice the precision does not.
         let ((a, a_rest), (b, b_rest)) = (exp_twice(low), exp_twice(high));
@@ -46,7 +44,7 @@ pub(super) fn logaddexp(a: f64, b: f64) -> f64 {
         let rest = rest + (a_rest + b_rest + below_rest);
         let excess_rounded = excess + rest;
         let lost = (excess - excess_rounded) + rest;
-        return libm::log1p(excess_rounded) + lost / (1.0 + excess_rounded);
+        return elementary::log1p(excess_rounded) + lost / (1.0 + excess_rounded);
     }
     sum
 }
@@ -54,7 +52,7 @@ pub(super) fn logaddexp(a: f64, b: f64) -> f64 {
 /// eˣ in two parts: the series at x / 2ᵐ, squared m times.
 fn exp_twice(x: f64) -> (f64, f64) {
     if x < -80.0 {
-        return (libm::exp(x), 0.0);
+        return (elementary::exp(x), 0.0);
     }
     let (mut x, mut squarings) = (x, 0);
     while x.abs() > 0.5 {
@@ -80,12 +78,14 @@ fn exp_twice(x: f64) -> (f64, f64) {
 
 /// x / (1 + e^-x); subnormal results are kept.
 pub(super) fn silu(x: f64) -> f64 {
-    if x < -40.0 {
-        // 1 + e^-x is e^-x; half of it does not underflow yet.
-        let half = libm::exp(0.5 * x.max(-2000.0));
-        return x.max(-2000.0) * half * half;
+    // Far out 1 + e^-x is e^-x; half of it does not underflow yet.
+    let is_far = x < -40.0;
+    let within = if is_far { x.max(-2000.0) } else { x };
+    let e = elementary::exp(if is_far { 0.5 * within } else { -x });
+    match is_far {
+        true => within * e * e,
+        false => x / (1.0 + e),
     }
-    x / (1.0 + libm::exp(-x))
 }
 
 /// (sin πx, cos πx); the argument is reduced exactly. NaN at infinities.
@@ -235,10 +235,10 @@ pub(super) fn gelu_tanh(x: f64) -> f64 {
     let (exponent, lost_exponent) = two_product(x, slope);
     let rest = lost_exponent + x * lost_slope;
     if exponent < -40.0 {
-        let half = libm::exp(0.5 * exponent);
+        let half = elementary::exp(0.5 * exponent);
         return x * (half + half * rest) * half;
     }
-    let e = libm::exp(-exponent);
+    let e = elementary::exp(-exponent);
     x / (1.0 + (e - e * rest))
 }
 

@@ -156,6 +156,11 @@ pub struct Check {
     pub reason: Reason,
 }
 
+/// Elements × lanes after which the beginning of a step no longer counts.
+const USEFUL_ELEMENTS: u64 = 4096;
+/// Fewer points at once do not make up for the way into lanes and out of them.
+const FEW_LANES: u64 = 8;
+
 impl Tape {
     /// Bytes of memory for that many lanes.
     pub fn scratch_bytes(&self, lanes: u64) -> u64 {
@@ -168,6 +173,29 @@ impl Tape {
                 .sum()
         };
         bytes(&self.sizes.uniform).saturating_add(bytes(&self.sizes.lanes).saturating_mul(lanes))
+    }
+
+    /// Points that are worth running at once: enough that a step's own work outweighs its beginning, and no more, so
+    /// that what it touches stays in the cache. What loops do is not known here: as many as can be.
+    pub fn useful_lanes(&self) -> u64 {
+        let varying = self.sections.get(1..).unwrap_or_default().iter();
+        let steps = varying.flat_map(|range| &self.instructions[range.clone()]);
+        let (mut count, mut elements) = (0, 0);
+        for step in steps {
+            if step.flags & Instruction::CONTROL != 0 {
+                return u64::MAX;
+            }
+            count += 1;
+            elements += match step.flags & Instruction::STRUCTURAL {
+                0 => u64::from(step.elements),
+                _ => u64::from(self.structural[step.operands[0].offset()].result().elements),
+            };
+        }
+        match (USEFUL_ELEMENTS * count).checked_div(elements) {
+            // Then one by one: single points have machine code.
+            Some(few) if few < FEW_LANES => 1,
+            lanes => lanes.unwrap_or(u64::MAX),
+        }
     }
 
     /// Bytes that the program itself holds.

@@ -13,6 +13,7 @@ mod settle;
 mod simplify;
 mod step;
 mod transpose;
+mod views;
 mod watch;
 
 pub use control::Source;

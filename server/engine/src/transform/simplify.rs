@@ -1,5 +1,6 @@
 use super::functions::FunctionTable;
 use super::roll::{rolled, rolled_graph};
+use super::views::side_by_side;
 use super::watch::{Reason, Watch};
 use super::{derivative, implicit};
 use crate::error::Error;
@@ -290,6 +291,34 @@ impl Workspace {
                 let through =
                     (op == Op::Reshape && inner.op == Op::Reshape).then(|| inner.operands[0])?;
                 Some(self.emit(op, &[through], attributes.clone()))
+            }
+            Op::Slice => {
+                let Attributes::Slice {
+                    starts,
+                    limits,
+                    strides,
+                } = attributes
+                else {
+                    return None;
+                };
+                let shape = &self.arena.ty(v[0]).shape;
+                let all = starts.iter().all(|&start| start == 0)
+                    && strides.iter().all(|&stride| stride == 1)
+                    && limits[..] == shape[..];
+                all.then_some(v[0])
+            }
+            Op::Concatenate => {
+                let Attributes::Concatenate { dimension } = *attributes else {
+                    return None;
+                };
+                let part = side_by_side(&self.arena, v, dimension)?;
+                let sizes = v
+                    .iter()
+                    .map(|&v| self.arena.ty(v).shape[dimension as usize]);
+                let mut shape = self.arena.ty(v[0]).shape.to_vec();
+                shape[dimension as usize] = sizes.sum();
+                let slice = self.emit(Op::Slice, &[part.of], part.slice());
+                Some(self.emit(Op::Reshape, &[slice], Attributes::Reshape { shape }))
             }
             Op::Transpose => {
                 let Attributes::Transpose { permutation } = attributes else {

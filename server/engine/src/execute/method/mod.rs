@@ -234,6 +234,15 @@ impl Program {
         }
     }
 
+    /// Whether points run side by side, and each gets bit for bit what `alone`, compiled of the same request for one
+    /// point, gives there. False where that is not known.
+    pub fn repeats(&self, alone: &Self) -> bool {
+        match (&self.0, &alone.0) {
+            (Body::Exact(together), Body::Exact(alone)) => together.repeats(alone),
+            _ => false,
+        }
+    }
+
     /// Values and derivatives. Arguments must have the types that the request was compiled for.
     pub fn evaluate(
         &self,

@@ -129,10 +129,12 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
     );
     let work = estimate::work(&tape);
     let mut program = Program {
+        useful_lanes: tape.useful_lanes(),
         tape,
         library: library.finish(),
         budget: request.options.memory_budget(),
         has_budget: request.options.memory_budget > 0,
+        parts,
         products,
         groups,
         inputs: graph.inputs().iter().map(|i| i.ty.clone()).collect(),

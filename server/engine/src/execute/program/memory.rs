@@ -79,6 +79,9 @@ impl Program {
         };
         let lane = (self.tape.scratch_bytes(1) - self.tape.scratch_bytes(0)).max(1);
         let mut width = wanted.min(LANES).min(LANES_BYTES / lane).max(1);
+        if self.points_in_lanes {
+            width = width.min(self.useful_lanes);
+        }
         while width > 1 && self.has_budget && self.bytes_with(width, batch) > self.budget {
             width /= 2;
         }

@@ -39,13 +39,18 @@ impl Symmetric {
 
 /// Star colouring: no subtractions. `None` if it takes too long.
 pub fn star(pattern: &Pattern) -> Option<Symmetric> {
-    let colored = best(pattern, |order, patience| stars(pattern, order, patience))?;
+    let colored = best(pattern, 0, |order, patience| {
+        stars(pattern, order, patience)
+    })?;
     direct(pattern, colored)
 }
 
-/// Acyclic colouring. `None` if it takes too long.
-pub fn acyclic(pattern: &Pattern) -> Option<Symmetric> {
-    let colored = best(pattern, |order, patience| trees(pattern, order, patience))?;
+/// Acyclic colouring; with at most so many colours that are `enough` no better one is looked for. `None` if it takes
+/// too long.
+pub fn acyclic(pattern: &Pattern, enough: u32) -> Option<Symmetric> {
+    let colored = best(pattern, enough, |order, patience| {
+        trees(pattern, order, patience)
+    })?;
     substituted(pattern, colored)
 }
 
@@ -55,6 +60,7 @@ fn others(pattern: &Pattern, v: u32) -> impl Iterator<Item = u32> + '_ {
 
 fn best(
     pattern: &Pattern,
+    enough: u32,
     color: impl FnMut(&[u32], &mut u64) -> Option<Coloring>,
 ) -> Option<Coloring> {
     let degrees = || -> Vec<u32> {
@@ -67,9 +73,9 @@ fn best(
     let smallest = || order::smallest_last(&degrees(), neighbors);
     let incidence = || order::incidence(&degrees(), neighbors);
     // Without an edge one colour does, with one it takes two.
-    let bound = 1 + u32::from(degrees().iter().any(|&d| d > 0));
+    let least = 1 + u32::from(degrees().iter().any(|&d| d > 0));
     let orders: [&dyn Fn() -> Vec<u32>; 4] = [&natural, &largest, &smallest, &incidence];
-    best_of(bound, orders, color, |coloring| coloring.count)
+    best_of(least.max(enough), orders, color, |coloring| coloring.count)
 }
 
 /// One coloured neighbour for each colour round a vertex, and the two-coloured star or tree of the edge to it.
@@ -456,7 +462,7 @@ mod tests {
             let pattern = symmetric(n, pairs.into_iter().map(|[i, j]| (i, j)));
             let s = star(&pattern).unwrap_or_else(|| panic!("case {case}: not a star colouring"));
             assert_recovers(&pattern, &s);
-            let a = acyclic(&pattern).unwrap_or_else(|| panic!("case {case}: a cycle"));
+            let a = acyclic(&pattern, 0).unwrap_or_else(|| panic!("case {case}: a cycle"));
             assert_recovers(&pattern, &a);
             assert!(a.coloring.count <= s.coloring.count.max(2) + 1);
         }
@@ -472,7 +478,7 @@ mod tests {
                 .chain([(n - 1, n - 1)]),
         );
         assert_eq!(star(&path).unwrap().coloring.count, 3);
-        let tree = acyclic(&path).unwrap();
+        let tree = acyclic(&path, 0).unwrap();
         assert_eq!((tree.coloring.count, tree.depth > 1), (2, true));
         let arrow = symmetric(n, (0..n).flat_map(|i| [(i, i), (0, i)]));
         assert_eq!(star(&arrow).unwrap().coloring.count, 2);

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::error::Error;
 use crate::op::ValueId;
-use crate::plan::coloring::{Coloring, Symmetric};
+use crate::plan::coloring::Coloring;
 use crate::plan::cost::Price;
 use crate::plan::mode::{colors_reason, hessian_reason, plan, sweeps, worth_pricing};
 use crate::plan::{Candidate, Coordinates, Layout, Mode, Read};
@@ -232,13 +232,8 @@ impl Deriver<'_> {
             Layout::Auto => structure.pattern.fill() < SPARSE_BELOW,
         };
         let star = structure.star();
-        // Substitution adds up rounding errors, and spreads what is not finite: only for far fewer sweeps.
-        let far_fewer =
-            |a: &&Symmetric| a.coloring.count * 2 <= star.coloring.count && a.depth <= MAX_DEPTH;
-        let acyclic = (star.coloring.count >= 4)
-            .then(|| structure.acyclic())
-            .flatten();
-        let (chosen, kind) = match acyclic.filter(far_fewer) {
+        let acyclic = structure.acyclic().filter(|a| a.depth <= MAX_DEPTH);
+        let (chosen, kind) = match acyclic {
             Some(acyclic) => (acyclic, "acyclic"),
             None => (star, "star"),
         };

@@ -82,11 +82,14 @@ impl Structure {
         })
     }
 
-    /// Colours of a symmetric pattern from which entries are found by substitution.
+    /// Colours of a symmetric pattern from which entries are found by substitution, if they are at most half as many
+    /// as it takes directly: substitution adds up rounding errors, and spreads what is not finite.
     pub fn acyclic(&self) -> Option<&Symmetric> {
-        let acyclic = self
-            .acyclic
-            .get_or_init(|| coloring::acyclic(&self.pattern));
+        let enough = self.star().coloring.count / 2;
+        let acyclic = self.acyclic.get_or_init(|| {
+            let found = (enough >= 2).then(|| coloring::acyclic(&self.pattern, enough));
+            found.flatten().filter(|a| a.coloring.count <= enough)
+        });
         acyclic.as_ref()
     }
 }

@@ -29,6 +29,8 @@ pub enum Operand {
     Memory(At),
     /// Bytes from the beginning of the code.
     Pool(usize),
+    /// A place in memory, as many bytes on as the loop has come.
+    Row(At),
 }
 
 /// Instructions on one number: opcode after the prefix F2.0F.
@@ -82,6 +84,8 @@ struct Vex {
     prefix: u8,
     map: u8,
     wide: bool,
+    /// On 32 bytes instead of 16.
+    long: bool,
     opcode: u8,
 }
 
@@ -105,7 +109,7 @@ impl Assembler {
     fn vex(&mut self, v: &Vex, reg: Register, second: Option<Register>, operand: Operand) {
         let high = match operand {
             Operand::Register(r) => r >> 3,
-            Operand::Memory(at) => at.base.0 >> 3,
+            Operand::Memory(at) | Operand::Row(at) => at.base.0 >> 3,
             Operand::Pool(_) => 0,
         };
         let not = |bit: u8| bit & 1 ^ 1;
@@ -113,12 +117,17 @@ impl Assembler {
         self.put(&[
             0xc4,
             not(reg >> 3) << 7 | 1 << 6 | not(high) << 5 | v.map,
-            u8::from(v.wide) << 7 | second << 3 | v.prefix,
+            u8::from(v.wide) << 7 | second << 3 | u8::from(v.long) << 2 | v.prefix,
             v.opcode,
         ]);
         match operand {
             Operand::Register(r) => self.put(&[0xc0 | (reg & 7) << 3 | r & 7]),
             Operand::Memory(at) => self.address(reg, at),
+            // An index in rax.
+            Operand::Row(at) => {
+                self.put(&[0x84 | (reg & 7) << 3, at.base.0 & 7]);
+                self.put(&at.bytes.to_le_bytes());
+            }
             Operand::Pool(at) => {
                 self.put(&[(reg & 7) << 3 | 5]);
                 let from = self.bytes.len() as i64 + 4;
@@ -132,6 +141,7 @@ impl Assembler {
             prefix: SCALAR,
             map: MAP_0F,
             wide: false,
+            long: false,
             opcode,
         }
     }
@@ -170,6 +180,7 @@ impl Assembler {
             prefix: PACKED,
             map: MAP_0F38,
             wide: true,
+            long: false,
             opcode: 0xb9,
         };
         self.vex(&fma, to, Some(a), b);
@@ -185,6 +196,76 @@ impl Assembler {
             Condition::Equal => self.put(&[0x0f, 0x94, 0xc0, 0x0f, 0x9b, 0xc1, 0x20, 0xc8]),
             Condition::NotEqual => self.put(&[0x0f, 0x95, 0xc0, 0x0f, 0x9a, 0xc1, 0x08, 0xc8]),
         }
+    }
+
+    fn row(opcode: u8) -> Vex {
+        Vex {
+            long: true,
+            ..Self::packed(opcode)
+        }
+    }
+
+    /// Four numbers from memory.
+    pub fn load_row(&mut self, to: Register, from: At) {
+        self.vex(&Self::row(0x10), to, None, Operand::Row(from));
+    }
+
+    pub fn store_row(&mut self, to: At, from: Register) {
+        self.vex(&Self::row(0x11), from, None, Operand::Row(to));
+    }
+
+    /// One number four times.
+    pub fn spread(&mut self, to: Register, from: At) {
+        let spread = Vex {
+            map: MAP_0F38,
+            ..Self::row(0x19)
+        };
+        self.vex(&spread, to, None, Operand::Memory(from));
+    }
+
+    /// `to = a · b` on four numbers.
+    pub fn arithmetic_row(&mut self, op: Arithmetic, to: Register, a: Register, b: Operand) {
+        self.vex(&Self::row(op as u8), to, Some(a), b);
+    }
+
+    pub fn square_root_row(&mut self, to: Register, a: Operand) {
+        self.vex(&Self::row(Arithmetic::SquareRoot as u8), to, None, a);
+    }
+
+    pub fn bits_row(&mut self, op: Bits, to: Register, a: Register, b: Operand) {
+        self.vex(&Self::row(op as u8), to, Some(a), b);
+    }
+
+    pub fn copy_row(&mut self, to: Register, from: Register) {
+        self.vex(&Self::row(0x28), to, None, Operand::Register(from));
+    }
+
+    /// `to += a · b` on four numbers, in one rounding.
+    pub fn multiply_add_row(&mut self, to: Register, a: Register, b: Operand) {
+        let fma = Vex {
+            map: MAP_0F38,
+            wide: true,
+            ..Self::row(0xb8)
+        };
+        self.vex(&fma, to, Some(a), b);
+    }
+
+    /// Begins a loop at byte 0 of the rows; tells where.
+    pub fn begin_loop(&mut self) -> usize {
+        // xor eax, eax
+        self.put(&[0x31, 0xc0]);
+        self.bytes.len()
+    }
+
+    /// Goes on with the next 32 bytes until so many are done.
+    pub fn end_loop(&mut self, begin: usize, bytes: i32) {
+        // add rax, 32; cmp rax, bytes; jb begin; vzeroupper
+        self.put(&[0x48, 0x83, 0xc0, 32, 0x48, 0x3d]);
+        self.put(&bytes.to_le_bytes());
+        self.put(&[0x0f, 0x82]);
+        let back = begin as i64 - (self.bytes.len() as i64 + 4);
+        self.put(&(back as i32).to_le_bytes());
+        self.put(&[0xc5, 0xf8, 0x77]);
     }
 
     fn rex(wide: bool, at: At) -> u8 {

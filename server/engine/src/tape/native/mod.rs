@@ -7,6 +7,8 @@
 #[cfg(all(target_arch = "x86_64", unix))]
 mod assembler;
 #[cfg(all(target_arch = "x86_64", unix))]
+mod loops;
+#[cfg(all(target_arch = "x86_64", unix))]
 mod registers;
 #[cfg(all(target_arch = "x86_64", unix))]
 mod translate;
@@ -47,6 +49,8 @@ pub struct Bases {
 pub struct Piece {
     /// Its instructions.
     pub range: Range<usize>,
+    /// Elements that its code works on.
+    pub work: usize,
     /// Where its code begins; `None`: it is interpreted.
     entry: Option<usize>,
 }

@@ -41,3 +41,46 @@ fn instructions_are_encoded() {
     ];
     assert_eq!(bytes, want.concat());
 }
+
+#[test]
+fn loops_are_encoded() {
+    let encoded = |write: &dyn Fn(&mut Assembler)| {
+        let mut code = Assembler::default();
+        write(&mut code);
+        code.bytes
+    };
+    let at = |base, bytes| At { base, bytes };
+    let (u, l) = (at(Base::UNIFORM, 8), at(Base::VARYING, 4096));
+    // vmovupd ymm9, [r13 + rax + 4096]
+    let bytes = encoded(&|c| c.load_row(9, l));
+    assert_eq!(bytes, [0xc4, 0x41, 0x7d, 0x10, 0x8c, 5, 0, 0x10, 0, 0]);
+    // vmovupd [rbx + rax + 8], ymm10
+    let bytes = encoded(&|c| c.store_row(u, 10));
+    assert_eq!(bytes, [0xc4, 0x61, 0x7d, 0x11, 0x94, 3, 8, 0, 0, 0]);
+    // vbroadcastsd ymm12, [rbx + 8]
+    let bytes = encoded(&|c| c.spread(12, u));
+    assert_eq!(bytes, [0xc4, 0x62, 0x7d, 0x19, 0x63, 8]);
+    // vaddpd ymm1, ymm12, [r13 + rax + 4096]
+    let bytes = encoded(&|c| c.arithmetic_row(Arithmetic::Add, 1, 12, Operand::Row(l)));
+    assert_eq!(bytes, [0xc4, 0xc1, 0x1d, 0x58, 0x8c, 5, 0, 0x10, 0, 0]);
+    // vsqrtpd ymm3, ymm9
+    let bytes = encoded(&|c| c.square_root_row(3, Operand::Register(9)));
+    assert_eq!(bytes, [0xc4, 0xc1, 0x7d, 0x51, 0xd9]);
+    // vxorpd ymm3, ymm2, ymm15
+    let bytes = encoded(&|c| c.bits_row(Bits::Xor, 3, 2, Operand::Register(15)));
+    assert_eq!(bytes, [0xc4, 0xc1, 0x6d, 0x57, 0xdf]);
+    // vfmadd231pd ymm8, ymm1, ymm2
+    let bytes = encoded(&|c| c.multiply_add_row(8, 1, Operand::Register(2)));
+    assert_eq!(bytes, [0xc4, 0x62, 0xf5, 0xb8, 0xc2]);
+    // xor eax, eax; (loop:) add rax, 32; cmp rax, 4096; jb loop; vzeroupper
+    let bytes = encoded(&|c| {
+        let begin = c.begin_loop();
+        c.end_loop(begin, 4096);
+    });
+    let want = [
+        &[0x31, 0xc0][..],
+        &[0x48, 0x83, 0xc0, 32, 0x48, 0x3d, 0, 0x10, 0, 0],
+        &[0x0f, 0x82, 0xf0, 0xff, 0xff, 0xff, 0xc5, 0xf8, 0x77],
+    ];
+    assert_eq!(bytes, want.concat());
+}

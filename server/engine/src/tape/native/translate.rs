@@ -13,6 +13,8 @@ use crate::tensor::DType;
 const MIN_LENGTH: usize = 2;
 /// Instructions between two looks at the clock.
 const MAX_LENGTH: usize = 1 << 14;
+/// Elements that instructions between two looks at the clock work on.
+const MAX_WORK: usize = 1 << 20;
 /// Elements of an instruction that are written out one by one.
 const MAX_ELEMENTS: u32 = 8;
 
@@ -22,7 +24,7 @@ pub const INSTRUCTION_BYTES: usize = 24;
 /// What the processor has beside the base: all of it is needed but for `fma`.
 #[derive(Clone, Copy)]
 pub struct Features {
-    fma: bool,
+    pub(super) fma: bool,
 }
 
 impl Features {
@@ -34,16 +36,16 @@ impl Features {
     }
 }
 
-/// Constants at the beginning of the code, 16 bytes each.
-const SIGN: usize = 0;
-const MAGNITUDE: usize = 16;
-const ONE: usize = 32;
+/// Constants at the beginning of the code, four times each.
+pub(super) const SIGN: usize = 0;
+pub(super) const MAGNITUDE: usize = 32;
+pub(super) const ONE: usize = 64;
 
 fn pool() -> Vec<u8> {
     let sign = (-0.0f64).to_bits();
-    [sign, 0, !sign, 0, 1f64.to_bits(), 0]
+    [sign, !sign, 1f64.to_bits()]
         .iter()
-        .flat_map(|word| word.to_le_bytes())
+        .flat_map(|word| word.to_le_bytes().repeat(4))
         .collect()
 }
 
@@ -63,11 +65,11 @@ pub fn translate(tape: &Tape, features: Features) -> Option<(Vec<u8>, Vec<Vec<Pi
     any.then_some((translator.code.bytes, sections))
 }
 
-struct Translator<'a> {
-    tape: &'a Tape,
-    features: Features,
-    code: Assembler,
-    registers: Registers,
+pub(super) struct Translator<'a> {
+    pub(super) tape: &'a Tape,
+    pub(super) features: Features,
+    pub(super) code: Assembler,
+    pub(super) registers: Registers,
 }
 
 impl Translator<'_> {
@@ -83,6 +85,7 @@ impl Translator<'_> {
             if next - at >= MIN_LENGTH {
                 pieces.push(Piece {
                     range: at..next,
+                    work: self.work(at..next),
                     entry: Some(entry),
                 });
                 at = next;
@@ -94,6 +97,7 @@ impl Translator<'_> {
                 Some(last) if last.entry.is_none() => last.range.end = next,
                 _ => pieces.push(Piece {
                     range: at..next,
+                    work: 0,
                     entry: None,
                 }),
             }
@@ -106,12 +110,25 @@ impl Translator<'_> {
     fn run(&mut self, begin: usize, end: usize) -> usize {
         self.registers.forget_all();
         self.code.begin();
-        let mut at = begin;
-        while at < end && self.instruction(&self.tape.instructions[at]).is_some() {
-            at += 1;
+        let (mut at, mut elements) = (begin, 0);
+        while at < end && elements < MAX_WORK {
+            if let Some(next) = self.looped(at, end) {
+                elements += self.work(at..next);
+                at = next;
+            } else if self.instruction(&self.tape.instructions[at]).is_some() {
+                at += 1;
+            } else {
+                break;
+            }
         }
         self.code.end();
         at
+    }
+
+    /// Elements that instructions work on.
+    fn work(&self, range: std::ops::Range<usize>) -> usize {
+        let of = self.tape.instructions[range].iter();
+        of.map(|i| i.elements as usize).sum()
     }
 
     /// `None`, and no code is written, if it is to be interpreted.
@@ -136,55 +153,58 @@ impl Translator<'_> {
             (_, DType::F64) => Kind::Numbers(i.op.elementwise()?.partials.len(), i.op.address()?),
             _ => return None,
         };
-        for e in 0..i.elements {
-            let single = |k: usize| i.flags & 1 << k != 0;
-            let operand = |k: usize| (i.operands[k], if single(k) { 0 } else { e });
-            let number = |k: usize| {
-                let (slot, e) = operand(k);
-                number(slot, e)
-            };
-            let truth = |k: usize| {
-                let (slot, e) = operand(k);
-                truth(slot, e)
-            };
-            match kind {
-                Kind::Compare(direction) => {
-                    let (a, b, condition) = match direction {
-                        Direction::Gt => (0, 1, Condition::Above),
-                        Direction::Ge => (0, 1, Condition::AtLeast),
-                        Direction::Lt => (1, 0, Condition::Above),
-                        Direction::Le => (1, 0, Condition::AtLeast),
-                        Direction::Eq => (0, 1, Condition::Equal),
-                        Direction::Ne => (0, 1, Condition::NotEqual),
-                    };
-                    let first = self.in_register(number(a));
-                    let second = self.operand(number(b));
-                    self.code.compare(first, second, condition);
-                    self.code.logic(Logic::Store, self::truth(i.result, e));
-                }
-                Kind::Select => {
-                    let to = self::number(i.result, e);
-                    self.code.select_word(to, truth(0), number(1), number(2));
-                    self.registers.forget(to);
-                }
-                Kind::Logic(op) => {
-                    self.code.logic(Logic::Load, truth(0));
-                    self.code.logic(op, truth(1));
-                    self.code.logic(Logic::Store, self::truth(i.result, e));
-                }
-                Kind::Not => {
-                    self.code.logic(Logic::Load, truth(0));
-                    self.code.not();
-                    self.code.logic(Logic::Store, self::truth(i.result, e));
-                }
-                Kind::Numbers(arity, address) => {
-                    let operands = [0, 1, 2].map(|k| number(k.min(arity - 1)));
-                    let to = self::number(i.result, e);
-                    self.numbers(i.op, arity, address, operands, to);
-                }
+        (0..i.elements).for_each(|e| self.element(i, kind, e));
+        Some(())
+    }
+
+    /// One element of an elementwise instruction.
+    pub(super) fn element(&mut self, i: &Instruction, kind: Kind, e: u32) {
+        let single = |k: usize| i.flags & 1 << k != 0;
+        let operand = |k: usize| (i.operands[k], if single(k) { 0 } else { e });
+        let number = |k: usize| {
+            let (slot, e) = operand(k);
+            number(slot, e)
+        };
+        let truth = |k: usize| {
+            let (slot, e) = operand(k);
+            truth(slot, e)
+        };
+        match kind {
+            Kind::Compare(direction) => {
+                let (a, b, condition) = match direction {
+                    Direction::Gt => (0, 1, Condition::Above),
+                    Direction::Ge => (0, 1, Condition::AtLeast),
+                    Direction::Lt => (1, 0, Condition::Above),
+                    Direction::Le => (1, 0, Condition::AtLeast),
+                    Direction::Eq => (0, 1, Condition::Equal),
+                    Direction::Ne => (0, 1, Condition::NotEqual),
+                };
+                let first = self.in_register(number(a));
+                let second = self.operand(number(b));
+                self.code.compare(first, second, condition);
+                self.code.logic(Logic::Store, self::truth(i.result, e));
+            }
+            Kind::Select => {
+                let to = self::number(i.result, e);
+                self.code.select_word(to, truth(0), number(1), number(2));
+                self.registers.forget(to);
+            }
+            Kind::Logic(op) => {
+                self.code.logic(Logic::Load, truth(0));
+                self.code.logic(op, truth(1));
+                self.code.logic(Logic::Store, self::truth(i.result, e));
+            }
+            Kind::Not => {
+                self.code.logic(Logic::Load, truth(0));
+                self.code.not();
+                self.code.logic(Logic::Store, self::truth(i.result, e));
+            }
+            Kind::Numbers(arity, address) => {
+                let operands = [0, 1, 2].map(|k| number(k.min(arity - 1)));
+                let to = self::number(i.result, e);
+                self.numbers(i.op, arity, address, operands, to);
             }
         }
-        Some(())
     }
 
     fn in_register(&mut self, at: At) -> Register {
@@ -301,7 +321,7 @@ impl Translator<'_> {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Compare(Direction),
     Select,
     Logic(Logic),
@@ -316,7 +336,7 @@ fn reachable(i: &Instruction) -> bool {
     near(i.result) && i.operands.iter().all(|&slot| near(slot))
 }
 
-fn number(slot: Slot, element: u32) -> At {
+pub(super) fn number(slot: Slot, element: u32) -> At {
     At {
         base: if slot.varies() {
             Base::VARYING

@@ -23,6 +23,8 @@ struct Finder<'a> {
     looks: Vec<(Op, u32, crate::graph::TypeId)>,
     /// Position in `nodes` of each value's node.
     position: Vec<u32>,
+    /// Which values are parts of inputs.
+    is_part: Vec<bool>,
 }
 
 impl Run {
@@ -34,7 +36,19 @@ impl Run {
         let mut position = vec![NOWHERE; arena.len()];
         let mut nodes = Vec::new();
         let mut looks = Vec::new();
-        for node in arena.nodes().filter(|n| needed[n.result.index()]) {
+        let mut is_part = vec![false; arena.len()];
+        for node in arena.nodes() {
+            let of_input = |v: &ValueId| arena.producer(*v).is_none();
+            is_part[node.result.index()] = match node.op {
+                Op::Slice => node.operands.iter().all(of_input),
+                Op::Reshape => is_part[node.operands[0].index()],
+                _ => false,
+            };
+        }
+        // Parts of inputs first: each looks different, and they can be anywhere.
+        let parts = arena.nodes().filter(|n| is_part[n.result.index()]);
+        let others = arena.nodes().filter(|n| !is_part[n.result.index()]);
+        for node in parts.chain(others).filter(|n| needed[n.result.index()]) {
             for result in node.results() {
                 position[result.index()] = nodes.len() as u32;
             }
@@ -53,10 +67,13 @@ impl Run {
             nodes,
             looks,
             position,
+            is_part,
         };
         let n = finder.nodes.len();
-        for part in [2, 4, 1, 6] {
-            let middle = n * part / 8;
+        let is_part = |id: &NodeId| finder.is_part[arena.node(*id).result.index()];
+        let first = finder.nodes.partition_point(is_part);
+        for eighth in [2, 4, 1, 6] {
+            let middle = first + (n - first) * eighth / 8;
             if let Some(run) = finder.around(middle) {
                 return Some(run);
             }
@@ -213,11 +230,12 @@ impl Finder<'_> {
             operands,
             sequences,
         };
-        // What the sequences take must not eat what the loop saves.
+        // What the sequences take must not eat what the loop saves. Parts of inputs are mostly one part together.
         let distinct: usize = run
             .sequences
             .iter()
-            .map(|values| distinct(values).0.len())
+            .map(|values| distinct(values).0.into_iter())
+            .map(|values| values.filter(|v| !self.is_part[v.index()]).count())
             .sum();
         let saved = run.steps() * period;
         (saved >= MIN_NODES / 2 && 4 * distinct <= saved).then_some(run)

@@ -1,0 +1,117 @@
+use super::SHIFT;
+use std::f64::consts::FRAC_2_PI;
+
+/// π/2 in parts of 33 bits; a whole number below 2²⁰ times each of the first three is exact.
+const HALF_PI: [f64; 4] = [
+    1.570_796_326_734_125_6,
+    6.077_100_506_303_966e-11,
+    2.022_266_248_711_166_5e-21,
+    8.478_427_660_368_9e-32,
+];
+
+/// sin x = x + x³ S(x²) for |x| <= π/4.
+const S: [f64; 6] = [
+    -1.666_666_666_666_663_2e-1,
+    8.333_333_333_322_49e-3,
+    -1.984_126_982_985_795e-4,
+    2.755_731_370_707_006_8e-6,
+    -2.505_076_025_340_686_3e-8,
+    1.589_690_995_211_55e-10,
+];
+
+/// cos x = 1 - x²/2 + x⁴ C(x²) for |x| <= π/4.
+const C: [f64; 6] = [
+    4.166_666_666_666_66e-2,
+    -1.388_888_888_887_411e-3,
+    2.480_158_728_947_673e-5,
+    -2.755_731_435_139_066_3e-7,
+    2.087_572_321_298_175e-9,
+    -1.135_964_755_778_819_5e-11,
+];
+
+/// Whether [`sin_near`] and [`cos_near`] hold: multiples of π/2 are taken off with a few parts of it.
+#[inline(always)]
+pub fn is_near(x: f64) -> bool {
+    x.abs() <= 1e6
+}
+
+/// Sine, of any number.
+pub fn sin(x: f64) -> f64 {
+    if is_near(x) {
+        sin_near(x)
+    } else {
+        libm::sin(x)
+    }
+}
+
+/// Cosine, of any number.
+pub fn cos(x: f64) -> f64 {
+    if is_near(x) {
+        cos_near(x)
+    } else {
+        libm::cos(x)
+    }
+}
+
+/// Sine, where [`is_near`].
+#[inline(always)]
+pub fn sin_near(x: f64) -> f64 {
+    let (quarters, high, low) = reduce(x);
+    let value = quarter(quarters, sine(high, low), cosine(high, low));
+    // So -0 stays.
+    if x.abs() < 1e-9 { x } else { value }
+}
+
+/// Cosine, where [`is_near`].
+#[inline(always)]
+pub fn cos_near(x: f64) -> f64 {
+    let (quarters, high, low) = reduce(x);
+    quarter(quarters.wrapping_add(1), sine(high, low), cosine(high, low))
+}
+
+/// sin(n π/2 + r) of n in the lowest bits, sin r and cos r.
+#[inline(always)]
+fn quarter(n: u64, sine: f64, cosine: f64) -> f64 {
+    let value = if n & 1 == 0 { sine } else { cosine };
+    f64::from_bits(value.to_bits() ^ ((n & 2) << 62))
+}
+
+/// n and x - n π/2 in two parts, n in the lowest bits.
+#[inline(always)]
+fn reduce(x: f64) -> (u64, f64, f64) {
+    let shifted = x * FRAC_2_PI + SHIFT;
+    let n = shifted - SHIFT;
+    let (first, lost) = difference(x - n * HALF_PI[0], n * HALF_PI[1]);
+    let (second, lost_too) = difference(first, n * HALF_PI[2]);
+    let rest = (lost + lost_too) - n * HALF_PI[3];
+    let high = second + rest;
+    (shifted.to_bits(), high, (second - high) + rest)
+}
+
+/// a - b, rounded, and what was lost (Knuth, 1969).
+#[inline(always)]
+fn difference(a: f64, b: f64) -> (f64, f64) {
+    let d = a - b;
+    let b_there = a - d;
+    let a_there = d + b_there;
+    (d, (a - a_there) - (b - b_there))
+}
+
+#[inline(always)]
+fn sine(x: f64, low: f64) -> f64 {
+    let z = x * x;
+    let w = z * z;
+    let r = S[1] + z * (S[2] + z * S[3]) + z * w * (S[4] + z * S[5]);
+    let v = z * x;
+    x - ((z * (0.5 * low - v * r) - low) - v * S[0])
+}
+
+#[inline(always)]
+fn cosine(x: f64, low: f64) -> f64 {
+    let z = x * x;
+    let w = z * z;
+    let r = z * (C[0] + z * (C[1] + z * C[2])) + w * w * (C[3] + z * (C[4] + z * C[5]));
+    let half = 0.5 * z;
+    let one = 1.0 - half;
+    one + (((1.0 - one) - half) + (z * r - x * low))
+}

@@ -1,0 +1,336 @@
+//! Instructions in a row on as many elements as one loop, four numbers at a time: what one gives the next has in a
+//! register, and what nobody reads later never reaches memory. Only correctly rounded operations, so bits do not change.
+
+use super::assembler::{Arithmetic, Bits, Operand, Register};
+use super::translate::{Kind, MAGNITUDE, ONE, SIGN, Translator, number};
+use crate::op::Op;
+use crate::tape::{Instruction, Place, Slot};
+use crate::tensor::DType;
+
+/// Fewer elements are written out, or not worth it.
+const MIN_ELEMENTS: u32 = 16;
+/// More take longer than the clock should go unseen.
+const MAX_ELEMENTS: u32 = 1 << 18;
+/// Fewer instructions are as fast in the interpreter.
+const MIN_STEPS: usize = 2;
+/// Overlaps are looked for between all.
+const MAX_STEPS: usize = 64;
+/// Numbers in a register.
+const WIDTH: u32 = 4;
+const REGISTERS: usize = 16;
+
+/// What an instruction reads.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Value {
+    /// An element for each of the result's.
+    Row(Slot),
+    /// One for all.
+    Number(Slot),
+}
+
+impl Value {
+    fn slot(self) -> Slot {
+        match self {
+            Value::Row(slot) | Value::Number(slot) => slot,
+        }
+    }
+
+    fn elements(self, n: u32) -> u32 {
+        match self {
+            Value::Row(_) => n,
+            Value::Number(_) => 1,
+        }
+    }
+}
+
+/// An instruction of a loop.
+struct Step {
+    op: Op,
+    result: Slot,
+    operands: Vec<Value>,
+    /// Whether somebody after the loop reads what it gives.
+    read_later: bool,
+}
+
+fn meet(a: Slot, a_elements: u32, b: Slot, b_elements: u32) -> bool {
+    let end = |slot: Slot, elements: u32| slot.offset() + elements as usize;
+    a.varies() == b.varies() && a.offset() < end(b, b_elements) && b.offset() < end(a, a_elements)
+}
+
+/// A loop that is being put together.
+struct Loop {
+    elements: u32,
+    steps: Vec<Step>,
+}
+
+impl Loop {
+    /// Takes an instruction; false if the loop ends before it.
+    fn take(&mut self, i: &Instruction, fma: bool) -> bool {
+        let taken = match i.op {
+            Op::Add | Op::Subtract | Op::Multiply | Op::Divide => 2,
+            Op::Negate | Op::Abs | Op::Square | Op::Sqrt | Op::Reciprocal => 1,
+            Op::Fma if fma => 3,
+            _ => return false,
+        };
+        let n = i.elements;
+        let plain = i.flags & (Instruction::CONTROL | Instruction::STRUCTURAL) == 0;
+        if !plain || i.dtype != DType::F64 || n != self.elements || self.steps.len() == MAX_STEPS {
+            return false;
+        }
+        let operands: Vec<Value> = (0..taken)
+            .map(|k| match i.flags & 1 << k {
+                0 => Value::Row(i.operands[k]),
+                _ => Value::Number(i.operands[k]),
+            })
+            .collect();
+        let near = |slot: Slot| (slot.offset() + n as usize) * 8 <= i32::MAX as usize;
+        if !near(i.result) || !operands.iter().all(|o| near(o.slot())) {
+            return false;
+        }
+        // Elements of one step are read and written while others of the steps before and after it are not yet, or are
+        // already: rows that meet must be the same.
+        let apart = |result: Slot, value: Value| {
+            value == Value::Row(result) || !meet(result, n, value.slot(), value.elements(n))
+        };
+        let fits = operands.iter().all(|&o| apart(i.result, o))
+            && self.steps.iter().all(|before| {
+                apart(i.result, Value::Row(before.result))
+                    && before.operands.iter().all(|&o| apart(i.result, o))
+                    && operands.iter().all(|&o| apart(before.result, o))
+            });
+        if fits {
+            self.steps.push(Step {
+                op: i.op,
+                result: i.result,
+                operands,
+                read_later: true,
+            });
+        }
+        fits
+    }
+
+    /// The next step from `from` on that reads a value before it is another.
+    fn next_use(&self, value: Value, from: usize) -> Option<usize> {
+        for (k, step) in self.steps.iter().enumerate().skip(from) {
+            if step.operands.contains(&value) {
+                return Some(k);
+            }
+            if value == Value::Row(step.result) {
+                return None;
+            }
+        }
+        None
+    }
+}
+
+/// Which values stand in registers, and which of them nowhere else.
+#[derive(Default)]
+struct Held {
+    values: [Option<Value>; REGISTERS],
+    only_here: [bool; REGISTERS],
+}
+
+impl Translator<'_> {
+    /// Translates instructions in a row that are one loop and tells where they end; `None`, and no code is written,
+    /// where there are too few.
+    pub(super) fn looped(&mut self, begin: usize, end: usize) -> Option<usize> {
+        let first = &self.tape.instructions[begin];
+        if !(MIN_ELEMENTS..=MAX_ELEMENTS).contains(&first.elements) {
+            return None;
+        }
+        let mut all = Loop {
+            elements: first.elements,
+            steps: vec![],
+        };
+        let instructions = &self.tape.instructions[begin..end];
+        let taken = instructions
+            .iter()
+            .position(|i| !all.take(i, self.features.fma));
+        let next = begin + taken.unwrap_or(instructions.len());
+        if next - begin < MIN_STEPS {
+            return None;
+        }
+        for k in 0..all.steps.len() {
+            let result = all.steps[k].result;
+            let again = all.steps[k + 1..].iter().any(|s| s.result == result);
+            all.steps[k].read_later = !again && self.is_read_after(next, result, all.elements);
+        }
+        let rows = all.elements / WIDTH * WIDTH;
+        let begin_loop = self.code.begin_loop();
+        let mut held = Held::default();
+        for k in 0..all.steps.len() {
+            self.step(&all, k, &mut held);
+        }
+        self.code.end_loop(begin_loop, (rows * 8) as i32);
+        // The rest number by number, through memory.
+        self.registers.forget_all();
+        for e in rows..all.elements {
+            for i in &self.tape.instructions[begin..next] {
+                let (Some(row), Some(address)) = (i.op.elementwise(), i.op.address()) else {
+                    continue;
+                };
+                self.element(i, Kind::Numbers(row.partials.len(), address), e);
+            }
+        }
+        Some(next)
+    }
+
+    /// Whether instructions from `from` on, or who reads results, read some of this row before it is written anew.
+    fn is_read_after(&self, from: usize, slot: Slot, elements: u32) -> bool {
+        let tape = self.tape;
+        // What bodies and their callers read is not followed.
+        if tape.function.is_some() || !tape.controls.is_empty() {
+            return true;
+        }
+        let of_place = |p: &Place| meet(slot, elements, p.slot, p.elements);
+        for i in &tape.instructions[from..] {
+            if i.flags & Instruction::STRUCTURAL != 0 {
+                let step = &tape.structural[i.operands[0].offset()];
+                if step.operands.iter().any(of_place) {
+                    return true;
+                }
+                continue;
+            }
+            let arity = i.op.arity().map_or(3, |(_, most)| most as usize).min(3);
+            let reads = (0..arity).any(|k| {
+                let size = if i.flags & 1 << k != 0 { 1 } else { i.elements };
+                meet(slot, elements, i.operands[k], size)
+            });
+            if reads {
+                return true;
+            }
+            let gives_numbers = i.dtype == DType::F64 && i.op.elementwise().is_some();
+            if gives_numbers && i.result == slot && i.elements == elements {
+                return false;
+            }
+        }
+        tape.roots.iter().any(of_place)
+    }
+
+    /// A register for a value that stands nowhere yet, but none of `kept`.
+    fn free(&mut self, all: &Loop, at: usize, held: &mut Held, kept: &[Register]) -> Register {
+        let next_use = |r: usize| match held.values[r] {
+            None => usize::MAX,
+            Some(value) => all.next_use(value, at).unwrap_or(usize::MAX - 1),
+        };
+        let others = (0..REGISTERS).filter(|&r| !kept.contains(&(r as Register)));
+        let r = others.max_by_key(|&r| next_use(r)).unwrap_or_default();
+        if let Some(value) = held.values[r]
+            && held.only_here[r]
+            && next_use(r) < usize::MAX - 1
+        {
+            self.code.store_row(number(value.slot(), 0), r as Register);
+        }
+        (held.values[r], held.only_here[r]) = (None, false);
+        r as Register
+    }
+
+    fn in_loop_register(
+        &mut self,
+        all: &Loop,
+        at: usize,
+        held: &mut Held,
+        value: Value,
+        kept: &[Register],
+    ) -> Register {
+        if let Some(r) = held.values.iter().position(|&v| v == Some(value)) {
+            return r as Register;
+        }
+        let r = self.free(all, at, held, kept);
+        let from = number(value.slot(), 0);
+        match value {
+            Value::Row(_) => self.code.load_row(r, from),
+            Value::Number(_) => self.code.spread(r, from),
+        }
+        held.values[r as usize] = Some(value);
+        r
+    }
+
+    /// The second operand of an instruction: in memory if it is read this once.
+    fn second(
+        &mut self,
+        all: &Loop,
+        at: usize,
+        held: &mut Held,
+        value: Value,
+        kept: &[Register],
+    ) -> Operand {
+        let is_held = held.values.contains(&Some(value));
+        match value {
+            Value::Row(slot) if !is_held && all.next_use(value, at + 1).is_none() => {
+                Operand::Row(number(slot, 0))
+            }
+            _ => Operand::Register(self.in_loop_register(all, at, held, value, kept)),
+        }
+    }
+
+    fn step(&mut self, all: &Loop, at: usize, held: &mut Held) {
+        let step = &all.steps[at];
+        let a = step.operands[0];
+        let first = self.in_loop_register(all, at, held, a, &[]);
+        let two = match step.op {
+            Op::Add => Some((Arithmetic::Add, step.operands[1])),
+            Op::Subtract => Some((Arithmetic::Subtract, step.operands[1])),
+            Op::Multiply => Some((Arithmetic::Multiply, step.operands[1])),
+            Op::Divide => Some((Arithmetic::Divide, step.operands[1])),
+            Op::Square => Some((Arithmetic::Multiply, a)),
+            _ => None,
+        };
+        let result = match (step.op, two) {
+            (_, Some((op, b))) => {
+                let second = self.second(all, at, held, b, &[first]);
+                let mut kept = vec![first];
+                kept.extend(register(second));
+                let result = self.free(all, at, held, &kept);
+                self.code.arithmetic_row(op, result, first, second);
+                result
+            }
+            (Op::Fma, _) => {
+                let third = self.in_loop_register(all, at, held, step.operands[2], &[first]);
+                let second = self.second(all, at, held, step.operands[1], &[first, third]);
+                let mut kept = vec![first, third];
+                kept.extend(register(second));
+                let result = self.free(all, at, held, &kept);
+                self.code.copy_row(result, third);
+                self.code.multiply_add_row(result, first, second);
+                result
+            }
+            (op, _) => {
+                let result = self.free(all, at, held, &[first]);
+                let code = &mut self.code;
+                match op {
+                    Op::Negate => code.bits_row(Bits::Xor, result, first, Operand::Pool(SIGN)),
+                    Op::Abs => code.bits_row(Bits::And, result, first, Operand::Pool(MAGNITUDE)),
+                    Op::Sqrt => code.square_root_row(result, Operand::Register(first)),
+                    // 1 / a, the 1 put together bit by bit.
+                    _ => {
+                        let own = Operand::Register(result);
+                        code.bits_row(Bits::Xor, result, result, own);
+                        code.arithmetic_row(Arithmetic::Add, result, result, Operand::Pool(ONE));
+                        let by = Operand::Register(first);
+                        code.arithmetic_row(Arithmetic::Divide, result, result, by);
+                    }
+                }
+                result
+            }
+        };
+        let value = Value::Row(step.result);
+        for r in 0..REGISTERS {
+            if held.values[r] == Some(value) {
+                (held.values[r], held.only_here[r]) = (None, false);
+            }
+        }
+        if step.read_later {
+            self.code.store_row(number(step.result, 0), result);
+        }
+        held.values[result as usize] = Some(value);
+        held.only_here[result as usize] = !step.read_later;
+    }
+}
+
+fn register(operand: Operand) -> Option<Register> {
+    match operand {
+        Operand::Register(r) => Some(r),
+        _ => None,
+    }
+}

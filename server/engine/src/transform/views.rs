@@ -1,0 +1,127 @@
+//! Parts of a vector that are put side by side again: programs that take a vector apart, number by number, and are then
+//! found to repeat themselves, become operations on whole parts of it.
+
+use crate::graph::Arena;
+use crate::op::{Attributes, Op, ValueId};
+
+/// Elements `start`, `start + stride`, … of a vector.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Part {
+    pub of: ValueId,
+    pub start: u64,
+    pub count: u64,
+    pub stride: u64,
+}
+
+impl Part {
+    /// What a slice of a vector takes, reshaped or not.
+    pub fn taken(arena: &Arena, value: ValueId) -> Option<Self> {
+        let mut node = arena.producer(value)?;
+        if node.op == Op::Reshape {
+            node = arena.producer(node.operands[0])?;
+        }
+        let Attributes::Slice {
+            starts,
+            limits,
+            strides,
+        } = node.attributes
+        else {
+            return None;
+        };
+        let (&[start], &[limit], stride) = (&starts[..], &limits[..], strides.first()) else {
+            return None;
+        };
+        let stride = stride.copied().unwrap_or(1);
+        Some(Self {
+            of: node.operands[0],
+            start,
+            count: limit.saturating_sub(start).div_ceil(stride),
+            stride,
+        })
+    }
+
+    /// Both in one, if the other follows.
+    fn followed_by(self, next: Self) -> Option<Self> {
+        if self.of != next.of || self.count == 0 || next.count == 0 {
+            return None;
+        }
+        let last = self.start + (self.count - 1) * self.stride;
+        // A single element steps as far as the next is away.
+        let stride = match self.count {
+            1 => next.start.checked_sub(self.start)?,
+            _ => self.stride,
+        };
+        let follows =
+            stride > 0 && last + stride == next.start && (next.count == 1 || next.stride == stride);
+        follows.then_some(Self {
+            count: self.count + next.count,
+            stride,
+            ..self
+        })
+    }
+
+    /// The slice that takes it.
+    pub fn slice(self) -> Attributes {
+        Attributes::Slice {
+            starts: vec![self.start],
+            limits: vec![self.start + (self.count - 1) * self.stride + 1],
+            strides: vec![self.stride],
+        }
+    }
+}
+
+/// The part of one vector that a concatenation of several is.
+pub(super) fn side_by_side(arena: &Arena, v: &[ValueId], dimension: u32) -> Option<Part> {
+    let shape = &arena.ty(*v.first()?).shape;
+    // Else the parts do not follow each other in memory.
+    if v.len() < 2 || shape[..dimension as usize].iter().any(|&size| size != 1) {
+        return None;
+    }
+    let first = Part::taken(arena, v[0])?;
+    v[1..].iter().try_fold(first, |part, &next| {
+        part.followed_by(Part::taken(arena, next)?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(start: u64, count: u64, stride: u64) -> Part {
+        Part {
+            of: ValueId(0),
+            start,
+            count,
+            stride,
+        }
+    }
+
+    #[test]
+    fn parts_follow_in_even_steps() {
+        let follow = |a: Part, b: Part| a.followed_by(b);
+        assert_eq!(follow(part(3, 1, 1), part(4, 1, 1)), Some(part(3, 2, 1)));
+        assert_eq!(follow(part(3, 1, 1), part(7, 1, 1)), Some(part(3, 2, 4)));
+        assert_eq!(follow(part(3, 2, 4), part(11, 1, 1)), Some(part(3, 3, 4)));
+        assert_eq!(follow(part(0, 3, 2), part(6, 2, 2)), Some(part(0, 5, 2)));
+        assert_eq!(follow(part(0, 1, 1), part(2, 2, 2)), Some(part(0, 3, 2)));
+        assert_eq!(follow(part(3, 1, 1), part(3, 1, 1)), None);
+        assert_eq!(follow(part(3, 1, 1), part(2, 1, 1)), None);
+        assert_eq!(follow(part(0, 3, 2), part(6, 2, 1)), None);
+        assert_eq!(follow(part(0, 3, 2), part(5, 1, 1)), None);
+        assert_eq!(follow(part(0, 0, 1), part(0, 1, 1)), None);
+        let other = Part {
+            of: ValueId(1),
+            ..part(4, 1, 1)
+        };
+        assert_eq!(follow(part(3, 1, 1), other), None);
+        let Attributes::Slice {
+            starts,
+            limits,
+            strides,
+        } = part(3, 3, 4).slice()
+        else {
+            panic!("a slice");
+        };
+        assert_eq!((starts, limits, strides), (vec![3], vec![12], vec![4]));
+    }
+}
