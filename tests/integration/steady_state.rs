@@ -169,7 +169,10 @@ impl Work {
 /// The functions that the bench of the peers times, the longest ones shorter: name, point, function, and whether it
 /// repeats a block of nodes so often that the engine makes a loop of it. A loop's frames and states are not kept from one
 /// evaluation to the next, so that it asks for more.
-type Function = (&'static str, Vec<f64>, Box<dyn Fn(&[Expr]) -> Expr>, bool);
+type Function = (&'static str, Vec<f64>, Write, bool);
+
+/// Writes a function of the elements of its point.
+type Write = Box<dyn Fn(&[Expr]) -> Expr>;
 
 fn functions() -> Vec<Function> {
     let mut random = Random(7);
@@ -177,8 +180,7 @@ fn functions() -> Vec<Function> {
         (0..n).map(|_| random.within((low, high))).collect()
     };
     let data = draw(96 * 5, -2.0, 2.0);
-    let steps =
-        |steps: usize| -> Box<dyn Fn(&[Expr]) -> Expr> { Box::new(move |x| lorenz(x, steps)) };
+    let steps = |steps: usize| -> Write { Box::new(move |x| lorenz(x, steps)) };
     let start = vec![1.0, 1.5, 20.0, 10.0, 28.0, 8.0 / 3.0];
     vec![
         (
