@@ -8,6 +8,7 @@ pub mod functions;
 pub mod gradbench;
 pub mod recurrence;
 pub mod references;
+pub mod scalars;
 pub mod scenarios;
 pub mod server;
 pub mod wire;

@@ -60,7 +60,10 @@ fn terms_of_single_elements_become_operations_on_vectors() {
             slopes[i + 1] += a.sin();
         }
         // The value bit by bit: terms are added in the order that the client wrote.
-        assert_eq!(value(&graph, std::slice::from_ref(&x)), [sum.expect("some")]);
+        assert_eq!(
+            value(&graph, std::slice::from_ref(&x)),
+            [sum.expect("some")]
+        );
         let got = gradient(&graph, &[x]);
         for (got, want) in got.iter().zip(slopes) {
             assert!(

@@ -1,7 +1,8 @@
 //! Works as graphs of tensors, as one writes them for an array library.
 
-use super::{Make, scalar};
+use super::Make;
 use gradient_client::{Expr, Scan, proto};
+use gradient_tests::scalars::runge_kutta;
 
 /// The function of this name, if there is one.
 pub fn write(work: &str, make: &Make) -> Option<Expr> {
@@ -68,7 +69,7 @@ fn lorenz(make: &Make) -> Expr {
             panic!("six numbers");
         };
         let state = [a, b, c].map(Expr::clone);
-        scalar::runge_kutta(&state, [sigma, rho, beta]).to_vec()
+        runge_kutta(&state, [sigma, rho, beta]).to_vec()
     });
     let scan = Scan {
         length: make.size("steps"),

@@ -69,7 +69,7 @@ impl Report<'_> {
         }
         if record.missed > 0 {
             text += &format!(
-                "{} were due and not made: the server falls behind, or --concurrency is too low\n",
+                "{} were due and not made before the end: the server or this machine falls behind, or --concurrency is too low\n",
                 record.missed
             );
         }
