@@ -90,9 +90,9 @@ const WARM: usize = 20;
 /// Evaluations that are counted.
 const COUNTED: usize = 5;
 /// Blocks that an evaluation of one product may ask for beside those of its result, at one point, whatever the graph:
-/// two lists of the buffers that become the result, and one of what waists leave.
-const BESIDE: u64 = 3;
-/// The same for a batch, for each run of points in lanes: its points, and what waists leave.
+/// two lists of the buffers that become the result.
+const BESIDE: u64 = 2;
+/// The same for a batch, for each run of points in lanes: tensors of routines, which are gathered lane by lane.
 const BESIDE_RUN: u64 = 2;
 /// The same for a loop, in each run of points, however often it repeats its block.
 const BESIDE_LOOP: u64 = 160;

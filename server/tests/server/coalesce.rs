@@ -93,10 +93,13 @@ fn chain(g: &mut Builder, y: u32, [a, b]: [u32; 2], steps: usize) -> u32 {
     y
 }
 
+/// So long that calls come faster than they are answered, also on a fast machine.
+const STEPS: usize = 16_000;
+
 fn chain_graph() -> pb::Graph {
     let mut g = Builder::new();
     let (a, b) = (g.input("a", &[]), g.input("b", &[]));
-    let y = chain(&mut g, a, [a, b], 4000);
+    let y = chain(&mut g, a, [a, b], STEPS);
     g.output("f", y).done()
 }
 
@@ -161,7 +164,7 @@ fn control_graph() -> pb::Graph {
         branches: vec!["sine".into(), "cosine".into()],
     }));
     let bent = g.with(Cond, &[positive, root, b], Some(branches));
-    let y = chain(&mut g, bent, [a, b], 3000);
+    let y = chain(&mut g, bent, [a, b], STEPS);
     let mut graph = g.output("f", y).done();
     graph.functions = vec![
         function("far", far, 5),
@@ -386,7 +389,7 @@ async fn a_point_that_fails_fails_alone() {
     let mut g = Builder::new();
     let (a, b) = (g.input("a", &[]), g.input("b", &[]));
     let log = g.node(pb::Op::Log, &[a]);
-    let y = chain(&mut g, log, [a, b], 4000);
+    let y = chain(&mut g, log, [a, b], STEPS);
     let id = register(&mut client, g.output("f", y).done()).await;
     let requests = (0..CLIENTS).map(|i| pb::EvaluateRequest {
         options: Some(pb::EvaluateOptions {

@@ -67,8 +67,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// For each product that crosses waists, the factors at so many points.
+    /// For each product that crosses waists, the factors at so many points; nothing where none does.
     fn factors(&self, points: usize) -> Vec<Vec<Factors>> {
+        if self.program.products.iter().all(|p| p.crossed.is_none()) {
+            return vec![];
+        }
         let of = |product: &Compiled| match &product.crossed {
             None => vec![],
             Some(crossed) => (0..points).map(|_| crossed.factors()).collect(),
@@ -251,9 +254,11 @@ impl Run<'_> {
                 (halt, (first + lane).min(batch - 1))
             })?;
             let mut factors = self.factors(lanes);
-            let own: Vec<crossed::Lanes> = (0..lanes).map(crossed::Lanes::Point).collect();
-            for g in 0..program.groups.len() {
-                self.read_factors(&mut factors, g, &own);
+            if !factors.is_empty() {
+                let own: Vec<crossed::Lanes> = (0..lanes).map(crossed::Lanes::Point).collect();
+                for g in 0..program.groups.len() {
+                    self.read_factors(&mut factors, g, &own);
+                }
             }
             self.multiply(factors, first)
                 .map_err(|error| (Halt::Error(error), first))?;
