@@ -6,16 +6,13 @@
 //! Each server runs in a process of its own; both are there all the time and are asked in turns. Answers of both must
 //! be the same bit for bit before anything is timed.
 
-#[path = "peers/scalar.rs"]
-mod scalar;
-
-use gradient_client::{Expr, GraphBuilder};
+use gradient_client::GraphBuilder;
 use gradient_proto::v1::{
     EvaluateRequest, Gradient, Product, RegisterGraphRequest, Result as Answer, evaluate_request,
     gradient_service_client::GradientServiceClient, product,
 };
 use gradient_server::{Config, telemetry::BATCH_LANES};
-use gradient_tests::recurrence;
+use gradient_tests::{recurrence, scalars};
 use metrics::{
     Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
@@ -217,29 +214,10 @@ fn request(id: &str, client: usize) -> EvaluateRequest {
     }
 }
 
-/// What [`scalar`] writes a work with.
-pub struct Make<'a> {
-    graph: &'a GraphBuilder,
-}
-
-impl Make<'_> {
-    fn elements(&self, name: &str) -> Vec<Expr> {
-        let inputs = (0..6).map(|i| self.graph.input(format!("{name}{i}"), []));
-        inputs.collect()
-    }
-
-    fn size(&self, _: &str) -> usize {
-        STEPS
-    }
-
-    fn numbers(&self, _: &str) -> &[f64] {
-        &[]
-    }
-}
-
 fn graph() -> Result<gradient_proto::v1::Graph, Failure> {
     let builder = GraphBuilder::new("lorenz");
-    let f = scalar::write("lorenz", &Make { graph: &builder }).ok_or("no such work")?;
+    let x: Vec<_> = (0..6).map(|i| builder.input(format!("x{i}"), [])).collect();
+    let f = scalars::lorenz(&x, STEPS);
     Ok(builder.finish([("f", f)])?.into_proto())
 }
 

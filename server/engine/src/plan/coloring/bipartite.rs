@@ -1,7 +1,7 @@
 //! Columns of which no two in a row share a colour: partial distance-2 colouring of the bipartite graph of rows and
 //! columns.
 
-use super::{Coloring, Forbidden, best_of, order};
+use super::{Coloring, Forbidden, SPENT, best_of, order};
 use crate::plan::sparsity::Pattern;
 use std::cell::Cell;
 
@@ -48,6 +48,7 @@ pub fn columns(pattern: &Pattern, turned: &Pattern) -> Option<Coloring> {
     let best = best_of(
         bound,
         [&natural, &largest, &smallest, &incidence],
+        SPENT,
         |order, patience| {
             let colored = greedy(pattern, turned, order, fewest.get(), patience)?;
             fewest.set(fewest.get().min(colored.count));

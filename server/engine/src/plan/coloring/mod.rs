@@ -67,13 +67,14 @@ impl Coloring {
 fn best_of<T>(
     bound: u32,
     orders: [&dyn Fn() -> Vec<u32>; 4],
+    spent: [u64; 4],
     mut color: impl FnMut(&[u32], &mut u64) -> Option<T>,
     count: impl Fn(&T) -> u32,
 ) -> Option<T> {
     count_work(|effort| effort.colorings += 1);
     let mut patience = PATIENCE;
     let mut best: Option<T> = None;
-    for (order, spent) in orders.into_iter().zip(SPENT) {
+    for (order, spent) in orders.into_iter().zip(spent) {
         if let Some(best) = &best
             && (count(best) <= bound || PATIENCE - patience > spent)
         {
