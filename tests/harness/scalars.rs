@@ -8,7 +8,7 @@ fn sum(terms: impl IntoIterator<Item = Expr>) -> Expr {
     total.expect("a sum of no terms is not asked for")
 }
 
-/// Σ 100 (x[2i+1] - x[2i]²)² + (1 - x[2i])²: eight nodes a pair.
+/// `Σ 100 (x[2i+1] - x[2i]²)² + (1 - x[2i])²`: eight nodes a pair.
 pub fn rosenbrock(x: &[Expr]) -> Expr {
     let (pairs, _) = x.as_chunks::<2>();
     sum(pairs
@@ -73,7 +73,7 @@ pub fn runge_kutta(state: &[Expr; 3], parameters: [&Expr; 3]) -> [Expr; 3] {
     })
 }
 
-/// Σ sin(x[i] x[i+1]) exp(-(x[i+1] - x[i])²) + ½ (x[i+1] - x[i])²: ten nodes a pair.
+/// `Σ sin(x[i] x[i+1]) exp(-(x[i+1] - x[i])²) + ½ (x[i+1] - x[i])²`: ten nodes a pair.
 pub fn chain(x: &[Expr]) -> Expr {
     sum(x.windows(2).map(|pair| {
         let square = (&pair[1] - &pair[0]).square();
@@ -81,7 +81,7 @@ pub fn chain(x: &[Expr]) -> Expr {
     }))
 }
 
-/// y ← sin(y x[i % 10]) + 0.1 x[(i + 3) % 10], from x[0].
+/// `y ← sin(y x[i % 10]) + 0.1 x[(i + 3) % 10]`, from `x[0]`.
 pub fn recurrence(x: &[Expr], steps: usize) -> Expr {
     let n = x.len();
     (0..steps).fold(x[0].clone(), |y, i| {
