@@ -307,6 +307,14 @@ async fn until_together(client: &Client, requests: &[pb::EvaluateRequest], want:
     panic!("after {ROUNDS} rounds they do not run together");
 }
 
+/// All answers one by one, none of them an error, and then the same until some have run together.
+async fn alone_then_together(client: &Client, requests: &[pb::EvaluateRequest]) -> Vec<Answered> {
+    let alone = one_by_one(client, requests).await;
+    assert!(alone.iter().all(Result::is_ok), "{:?}", alone[0]);
+    until_together(client, requests, &alone).await;
+    alone
+}
+
 async fn requests_together(graph: pb::Graph, products: &[pb::Product]) {
     let server = Server::start(config()).await;
     let mut client = server.client().await;
@@ -347,9 +355,7 @@ async fn each_has_its_own_vectors() {
         request(&id, i, &[product])
     });
     let requests: Vec<_> = requests.collect();
-    let alone = one_by_one(&client, &requests).await;
-    assert!(alone.iter().all(Result::is_ok), "{:?}", alone[0]);
-    until_together(&client, &requests, &alone).await;
+    alone_then_together(&client, &requests).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -375,9 +381,7 @@ async fn resident_data_are_shared_by_those_who_name_the_same() {
         request
     });
     let requests: Vec<_> = requests.collect();
-    let alone = one_by_one(&client, &requests).await;
-    assert!(alone.iter().all(Result::is_ok), "{:?}", alone[0]);
-    until_together(&client, &requests, &alone).await;
+    alone_then_together(&client, &requests).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -399,9 +403,7 @@ async fn a_point_that_fails_fails_alone() {
         ..request(&id, i, &[value(), gradient("f", &["a", "b"])])
     });
     let good: Vec<_> = requests.collect();
-    let alone = one_by_one(&client, &good).await;
-    assert!(alone.iter().all(Result::is_ok), "{:?}", alone[0]);
-    until_together(&client, &good, &alone).await;
+    let alone = alone_then_together(&client, &good).await;
 
     let mut bad = good.clone();
     bad[BAD].inputs.insert("a".into(), scalar(-1.0));
@@ -435,8 +437,7 @@ async fn who_leaves_hurts_nobody() {
     let id = register(&mut client, chain_graph()).await;
     let products = [value(), gradient("f", &[])];
     let requests: Vec<_> = (0..CLIENTS).map(|i| request(&id, i, &products)).collect();
-    let alone = one_by_one(&client, &requests).await;
-    until_together(&client, &requests, &alone).await;
+    let alone = alone_then_together(&client, &requests).await;
     for round in 0..20u64 {
         let calls = requests.iter().enumerate().map(|(i, request)| {
             let (mut client, mut request) = (client.clone(), Request::new(request.clone()));
@@ -476,8 +477,7 @@ async fn a_lone_request_does_not_wait() {
     let id = register(&mut client, chain_graph()).await;
     let products = [value(), gradient("f", &[])];
     let requests: Vec<_> = (0..CLIENTS).map(|i| request(&id, i, &products)).collect();
-    let alone = one_by_one(&client, &requests).await;
-    until_together(&client, &requests, &alone).await;
+    alone_then_together(&client, &requests).await;
     let begin = LANES.lock().unwrap().len();
     let later = one_by_one(&client, &requests).await;
     assert_eq!(largest_since(begin), 1.0, "alone means alone");

@@ -255,13 +255,16 @@ fn calls(even: Even, [m, n, k]: [usize; 3], of: [usize; 2], lanes: usize) -> Opt
         },
     };
     // The same for every number of lanes: small products sum in the order of the elements, alone or in a batch.
-    (m * n * k >= SMALL).then_some(calls)
+    (!is_small([m, n, k])).then_some(calls)
 }
 
 /// Whether every lane's sums are, bit for bit, those of a single lane: not where `gemm` orders them.
 pub(super) fn keeps_order(plan: &DotPlan) -> bool {
-    let (m, n, k) = (plan.rows.len(), plan.columns.len(), plan.inner[0].len());
-    m * n * k < SMALL
+    is_small([plan.rows.len(), plan.columns.len(), plan.inner[0].len()])
+}
+
+fn is_small(sizes: [usize; 3]) -> bool {
+    sizes.iter().product::<usize>() < SMALL
 }
 
 impl<T> Matrix<'_, T> {

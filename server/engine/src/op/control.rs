@@ -98,6 +98,16 @@ impl Control {
         }
     }
 
+    /// The node itself where this is its tangent or its pull-back.
+    pub fn applied(&self) -> Self {
+        Self {
+            sweep: Sweep::Apply,
+            active: vec![],
+            seen: vec![],
+            ..self.clone()
+        }
+    }
+
     /// The results of a function.
     pub fn call(function: FunctionId) -> Self {
         Self::new(ControlKind::Call, vec![function], 0, 0)

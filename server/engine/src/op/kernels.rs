@@ -319,6 +319,26 @@ pub fn zip2<A: Copy, B: Copy, O>(
     }
 }
 
+/// Terms added to eight partial results in turn, which are then joined two by two: the order in which a reduction sums.
+#[inline(always)]
+pub(super) fn in_eight(
+    terms: &[f64],
+    begin: f64,
+    add: impl Fn(f64, f64) -> f64,
+    join: impl Fn(f64, f64) -> f64,
+) -> f64 {
+    let mut partial = [begin; 8];
+    let (rounds, rest) = terms.as_chunks::<8>();
+    for round in rounds {
+        let both = partial.iter_mut().zip(round);
+        both.for_each(|(p, x)| *p = add(*p, *x));
+    }
+    let both = partial.iter_mut().zip(rest);
+    both.for_each(|(p, x)| *p = add(*p, *x));
+    let [a, b, c, d, e, f, g, h] = partial;
+    join(join(join(a, b), join(c, d)), join(join(e, f), join(g, h)))
+}
+
 /// The larger; NaN if either is.
 pub(super) fn maximum(a: f64, b: f64) -> f64 {
     if a > b || a.is_nan() { a } else { b }

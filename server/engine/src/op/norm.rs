@@ -77,14 +77,8 @@ fn largest(line: &[f64]) -> f64 {
 /// power of two, which rounds nothing that counts.
 fn euclidean(line: &[f64]) -> f64 {
     let squares = |scale: f64| -> f64 {
-        // As reduce_sum: eight partial sums.
-        let mut sums = [0.0; 8];
-        for (i, x) in line.iter().enumerate() {
-            let x = x * scale;
-            sums[i % 8] += x * x;
-        }
-        let s = sums;
-        ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]))
+        let square = |sum: f64, x: f64| sum + (x * scale) * (x * scale);
+        super::kernels::in_eight(line, 0.0, square, |a, b| a + b)
     };
     let sum = squares(1.0);
     // Squares that underflow are below 1e-308 each; beside 1e-280 they count for nothing.

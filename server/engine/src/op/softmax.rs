@@ -7,7 +7,7 @@
 use super::{
     Application, Attributes, Direction, Emit, Form, Infer, Jvp, Op, Problem, Rule, Types, ValueId,
     by_line, elementary,
-    kernels::{Loop, widest},
+    kernels::{Loop, in_eight, widest},
     reduce,
     reduce::{spread_back, spread_sum},
 };
@@ -77,66 +77,45 @@ fn infer(_: Op, attributes: &Attributes, operands: &[&TensorType]) -> Result<Ten
 
 /// The largest element, NaN if any is; and where it stands first.
 fn largest_of(line: &[f64]) -> (f64, usize) {
-    let largest = fold(line, f64::NEG_INFINITY, |a, b| {
-        if b > a || b.is_nan() { b } else { a }
-    });
+    let larger = |a: f64, b: f64| if b > a || b.is_nan() { b } else { a };
+    let largest = in_eight(line, f64::NEG_INFINITY, larger, larger);
     let is_it = |x: &f64| *x == largest || x.is_nan();
     (largest, line.iter().position(is_it).unwrap_or(0))
 }
 
-/// Terms put together in eight partial results, as a reduction does.
-#[inline(always)]
-fn fold(line: &[f64], begin: f64, f: impl Fn(f64, f64) -> f64) -> f64 {
-    let mut partial = [begin; 8];
-    let (rounds, rest) = line.as_chunks::<8>();
-    for round in rounds {
-        partial
-            .iter_mut()
-            .zip(round)
-            .for_each(|(p, x)| *p = f(*p, *x));
-    }
-    partial
-        .iter_mut()
-        .zip(rest)
-        .for_each(|(p, x)| *p = f(*p, *x));
-    let [a, b, c, d, e, g, h, i] = partial;
-    f(f(f(a, b), f(c, d)), f(f(e, g), f(h, i)))
-}
-
-/// What a loop below makes of a line.
-enum Of {
-    /// Each x becomes e^(x - largest), the largest one 0: gives the sum.
-    Exponentials,
-    /// Each e becomes e / whole.
-    Shares { whole: f64 },
-}
-
-struct Line<'a> {
+/// Makes each x e^(x - largest), the largest one 0; gives the sum.
+struct Exponentials<'a> {
     line: &'a mut [f64],
     largest: f64,
     at: usize,
-    of: Of,
 }
 
-impl Loop for Line<'_> {
+impl Loop for Exponentials<'_> {
     type Output = f64;
 
     #[inline(always)]
     fn run(self) -> f64 {
-        match self.of {
-            Of::Exponentials => {
-                (self.line.iter_mut()).for_each(|x| *x = elementary::exp(*x - self.largest));
-                if let Some(x) = self.line.get_mut(self.at) {
-                    *x = 0.0;
-                }
-                fold(self.line, 0.0, |a, b| a + b)
-            }
-            Of::Shares { whole } => {
-                let share = |e: f64| if e == 0.0 { 0.0 } else { e / whole };
-                self.line.iter_mut().for_each(|x| *x = share(*x));
-                whole
-            }
+        (self.line.iter_mut()).for_each(|x| *x = elementary::exp(*x - self.largest));
+        if let Some(x) = self.line.get_mut(self.at) {
+            *x = 0.0;
         }
+        in_eight(self.line, 0.0, |a, b| a + b, |a, b| a + b)
+    }
+}
+
+/// Makes each e its share of the whole.
+struct Shares<'a> {
+    line: &'a mut [f64],
+    whole: f64,
+}
+
+impl Loop for Shares<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let share = |e: f64| if e == 0.0 { 0.0 } else { e / self.whole };
+        self.line.iter_mut().for_each(|x| *x = share(*x));
     }
 }
 
@@ -144,16 +123,7 @@ impl Loop for Line<'_> {
 /// -inf, the sum is NaN.
 fn exponentials(line: &mut [f64]) -> (f64, usize, f64) {
     let (largest, at) = largest_of(line);
-    let of = Of::Exponentials;
-    let sum = widest(
-        line.len(),
-        Line {
-            line,
-            largest,
-            at,
-            of,
-        },
-    );
+    let sum = widest(line.len(), Exponentials { line, largest, at });
     (largest, at, sum)
 }
 
@@ -179,16 +149,8 @@ fn softmax(line: &mut [f64]) {
         *x = elementary::exp(below(largest, largest));
     }
     // Several infinities make the rest NaN; beside them all is 0 that is not infinite itself.
-    let of = Of::Shares { whole: 1.0 + rest };
-    widest(
-        line.len(),
-        Line {
-            line,
-            largest,
-            at,
-            of,
-        },
-    );
+    let whole = 1.0 + rest;
+    widest(line.len(), Shares { line, whole });
 }
 
 fn log_softmax(line: &mut [f64]) {

@@ -268,14 +268,8 @@ fn looped(
     wanted: &[bool],
 ) -> Result<Loop, Error> {
     let carries = control.carries as usize;
-    let base = Control {
-        sweep: Sweep::Apply,
-        active: vec![],
-        seen: vec![],
-        ..control.clone()
-    };
     let varying = &varying[..control.operands.len()];
-    let through = table.through(&base)?;
+    let through = table.through(&control.applied())?;
     let mut of_body = varying.to_vec();
     for (k, flag) in of_body.iter_mut().enumerate().take(carries) {
         *flag |= through.any[k].meets(varying);

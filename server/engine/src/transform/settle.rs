@@ -75,10 +75,7 @@ fn pull(
         functions,
         operands: control.operands.iter().cloned().chain(seen).collect(),
         results,
-        sweep: Sweep::Apply,
-        active: vec![],
-        seen: vec![],
-        ..control.clone()
+        ..control.applied()
     };
     Ok(Resolved {
         control: plain,
@@ -193,13 +190,7 @@ impl Settler<'_> {
         control: &Control,
         operands: &[ValueId],
     ) -> Result<Vec<ValueId>, Error> {
-        let base = Control {
-            sweep: Sweep::Apply,
-            active: vec![],
-            seen: vec![],
-            ..control.clone()
-        };
-        let function = self.table.node(base, &control.operands)?;
+        let function = self.table.node(control.applied(), &control.operands)?;
         let function = self.function(function)?;
         let floats = |types: &[TensorType]| -> Vec<usize> {
             (0..types.len())

@@ -2,7 +2,7 @@
 
 use super::functions::FunctionTable;
 use crate::error::Error;
-use crate::op::{Control, Sweep};
+use crate::op::Control;
 
 /// What a step of the pull-back of a loop takes and gives.
 pub struct Backward {
@@ -15,13 +15,7 @@ pub struct Backward {
 /// Of the pull-back of a scan or while.
 pub fn backward(table: &mut FunctionTable, control: &Control) -> Result<Backward, Error> {
     let carries = control.carries as usize;
-    let base = Control {
-        sweep: Sweep::Apply,
-        active: vec![],
-        seen: vec![],
-        ..control.clone()
-    };
-    let through = table.through(&base)?;
+    let through = table.through(&control.applied())?;
     let of_step = table.dependence(control.body())?;
     // Cotangents go back to carries that a seen result comes from …
     let mut needed = control.seen.clone();

@@ -161,6 +161,20 @@ impl Shape {
         self.carries + self.sequences
     }
 
+    /// The element of an operand in a step that begins with these carries.
+    pub(super) fn read(
+        &self,
+        carries: &Firsts,
+        operands: &Firsts,
+        (p, e): Place,
+        item: u32,
+    ) -> Option<u32> {
+        match carries.get(p as usize) {
+            Some(carry) => Some((*carry)? + e),
+            None => self.operand(operands, (p, e), item),
+        }
+    }
+
     /// The element of an operand that is not a carry, in an item.
     pub(super) fn operand(&self, firsts: &Firsts, (p, e): Place, item: u32) -> Option<u32> {
         let p = p as usize;
@@ -227,15 +241,9 @@ impl Writer<'_, '_> {
         control: &Control,
         operands: &Firsts,
     ) -> Result<Vec<bool>, Error> {
-        let base = Control {
-            sweep: Sweep::Apply,
-            active: vec![],
-            seen: vec![],
-            ..control.clone()
-        };
         let x = &operands[..control.operands.len()];
         let mut moves: Vec<bool> = x.iter().map(Option::is_some).collect();
-        let through = self.bodies.table.through(&base)?;
+        let through = self.bodies.table.through(&control.applied())?;
         let carries = control.carries as usize;
         let later: Vec<bool> = (0..carries)
             .map(|k| through.smooth[k].meets(&moves))
@@ -293,10 +301,7 @@ impl Writer<'_, '_> {
             };
             steps.join(
                 &links,
-                |(p, e)| match now.get(p as usize) {
-                    Some(carry) => Some((*carry)? + e),
-                    None => shape.operand(operands, (p, e), item),
-                },
+                |place| shape.read(&now, operands, place, item),
                 |(r, e)| match next.get(r as usize) {
                     Some(carry) => Some((*carry)? + e),
                     None => output((r, e)),

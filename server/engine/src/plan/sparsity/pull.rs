@@ -46,10 +46,7 @@ impl Writer<'_, '_> {
             let now = &states[step as usize];
             steps.join(
                 &forward,
-                |(p, e)| match now.get(p as usize) {
-                    Some(carry) => Some((*carry)? + e),
-                    None => shape.operand(operands, (p, e), item),
-                },
+                |place| shape.read(now, operands, place, item),
                 |(r, e)| Some((*next.get(r as usize)?)? + e),
             );
             steps.end();
@@ -65,10 +62,7 @@ impl Writer<'_, '_> {
             steps.join(
                 &backward,
                 |(p, e)| match (p as usize).checked_sub(x) {
-                    None => match state.get(p as usize) {
-                        Some(carry) => Some((*carry)? + e),
-                        None => shape.operand(operands, (p, e), item),
-                    },
+                    None => shape.read(state, operands, (p, e), item),
                     Some(c) => match back.cotangents[c] {
                         r if r < shape.carries => Some(now[r]? + e),
                         r => Some(back.given[r]? + item * shape.gives[r] + e),

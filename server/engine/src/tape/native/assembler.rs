@@ -1,6 +1,8 @@
 //! The few instructions of x86-64 with AVX that are needed, as bytes. Numbers of opcodes and fields are those of the
 //! Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2.
 
+use crate::op::Op;
+
 /// A general register that holds an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Base(u8);
@@ -41,6 +43,21 @@ pub enum Arithmetic {
     Subtract = 0x5c,
     Divide = 0x5e,
     SquareRoot = 0x51,
+}
+
+impl Arithmetic {
+    /// The instruction that an operation of the table is, and whether both its operands are the first one.
+    pub fn of(op: Op) -> Option<(Self, bool)> {
+        match op {
+            Op::Add => Some((Self::Add, false)),
+            Op::Subtract => Some((Self::Subtract, false)),
+            Op::Multiply => Some((Self::Multiply, false)),
+            Op::Divide => Some((Self::Divide, false)),
+            Op::Square => Some((Self::Multiply, true)),
+            Op::Sqrt => Some((Self::SquareRoot, true)),
+            _ => None,
+        }
+    }
 }
 
 /// Instructions on bits: opcode after the prefix 66.0F.

@@ -268,16 +268,14 @@ impl Translator<'_> {
         let step = &all.steps[at];
         let a = step.operands[0];
         let first = self.in_loop_register(all, at, held, a, &[]);
-        let two = match step.op {
-            Op::Add => Some((Arithmetic::Add, step.operands[1])),
-            Op::Subtract => Some((Arithmetic::Subtract, step.operands[1])),
-            Op::Multiply => Some((Arithmetic::Multiply, step.operands[1])),
-            Op::Divide => Some((Arithmetic::Divide, step.operands[1])),
-            Op::Square => Some((Arithmetic::Multiply, a)),
-            _ => None,
-        };
-        let result = match (step.op, two) {
-            (_, Some((op, b))) => {
+        let result = match (step.op, Arithmetic::of(step.op)) {
+            (Op::Sqrt, _) => {
+                let result = self.free(all, at, held, &[first]);
+                self.code.square_root_row(result, Operand::Register(first));
+                result
+            }
+            (_, Some((op, twice))) => {
+                let b = if twice { a } else { step.operands[1] };
                 let second = self.second(all, at, held, b, &[first]);
                 let mut kept = vec![first];
                 kept.extend(register(second));
@@ -301,7 +299,6 @@ impl Translator<'_> {
                 match op {
                     Op::Negate => code.bits_row(Bits::Xor, result, first, Operand::Pool(SIGN)),
                     Op::Abs => code.bits_row(Bits::And, result, first, Operand::Pool(MAGNITUDE)),
-                    Op::Sqrt => code.square_root_row(result, Operand::Register(first)),
                     // 1 / a, the 1 put together bit by bit.
                     _ => {
                         let own = Operand::Register(result);

@@ -1,14 +1,18 @@
 use super::assembler::{Arithmetic, Assembler, At, Base, Bits, Condition, Logic, Operand};
 
+fn encoded(write: &dyn Fn(&mut Assembler)) -> Vec<u8> {
+    let mut code = Assembler::default();
+    write(&mut code);
+    code.bytes
+}
+
+fn at(base: Base, bytes: i32) -> At {
+    At { base, bytes }
+}
+
 /// Against what GNU as makes of the same instructions.
 #[test]
 fn instructions_are_encoded() {
-    let encoded = |write: &dyn Fn(&mut Assembler)| {
-        let mut code = Assembler::default();
-        write(&mut code);
-        code.bytes
-    };
-    let at = |base, bytes| At { base, bytes };
     let (u, l) = (at(Base::UNIFORM, 8), at(Base::VARYING, 4096));
     // vmovsd xmm9, [rbx + 8]
     let bytes = encoded(&|c| c.load(9, u));
@@ -44,12 +48,6 @@ fn instructions_are_encoded() {
 
 #[test]
 fn loops_are_encoded() {
-    let encoded = |write: &dyn Fn(&mut Assembler)| {
-        let mut code = Assembler::default();
-        write(&mut code);
-        code.bytes
-    };
-    let at = |base, bytes| At { base, bytes };
     let (u, l) = (at(Base::UNIFORM, 8), at(Base::VARYING, 4096));
     // vmovupd ymm9, [r13 + rax + 4096]
     let bytes = encoded(&|c| c.load_row(9, l));

@@ -225,19 +225,10 @@ impl Translator<'_> {
     }
 
     fn numbers(&mut self, op: Op, arity: usize, address: usize, [a, b, c]: [At; 3], to: At) {
-        let two = match op {
-            Op::Add => Some((Arithmetic::Add, b)),
-            Op::Subtract => Some((Arithmetic::Subtract, b)),
-            Op::Multiply => Some((Arithmetic::Multiply, b)),
-            Op::Divide => Some((Arithmetic::Divide, b)),
-            Op::Square => Some((Arithmetic::Multiply, a)),
-            Op::Sqrt => Some((Arithmetic::SquareRoot, a)),
-            _ => None,
-        };
-        let result = match (op, two) {
-            (_, Some((op, b))) => {
+        let result = match (op, Arithmetic::of(op)) {
+            (_, Some((op, twice))) => {
                 let first = self.in_register(a);
-                let second = self.operand(b);
+                let second = self.operand(if twice { a } else { b });
                 let result = self.registers.take();
                 self.code.arithmetic(op, result, first, second);
                 result

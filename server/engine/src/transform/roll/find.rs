@@ -34,30 +34,31 @@ impl Run {
         }
         let needed = arena.needed(outputs.iter().copied());
         let mut position = vec![NOWHERE; arena.len()];
-        let mut nodes = Vec::new();
-        let mut looks = Vec::new();
+        let (mut nodes, mut others) = (Vec::new(), Vec::new());
         let mut is_part = vec![false; arena.len()];
-        for node in arena.nodes() {
+        for node in arena.nodes().filter(|n| needed[n.result.index()]) {
             let of_input = |v: &ValueId| arena.producer(*v).is_none();
-            is_part[node.result.index()] = match node.op {
+            let part = match node.op {
                 Op::Slice => node.operands.iter().all(of_input),
                 Op::Reshape => is_part[node.operands[0].index()],
                 _ => false,
             };
+            is_part[node.result.index()] = part;
+            match part {
+                true => nodes.push(node.id),
+                false => others.push(node.id),
+            }
         }
         // Parts of inputs first: each looks different, and they can be anywhere.
-        let parts = arena.nodes().filter(|n| is_part[n.result.index()]);
-        let others = arena.nodes().filter(|n| !is_part[n.result.index()]);
-        for node in parts.chain(others).filter(|n| needed[n.result.index()]) {
+        let first = nodes.len();
+        nodes.append(&mut others);
+        let mut looks = Vec::with_capacity(nodes.len());
+        for (at, &id) in nodes.iter().enumerate() {
+            let node = arena.node(id);
             for result in node.results() {
-                position[result.index()] = nodes.len() as u32;
+                position[result.index()] = at as u32;
             }
-            nodes.push(node.id);
-            looks.push((
-                node.op,
-                arena.attributes_id(node.id),
-                arena.type_id(node.result),
-            ));
+            looks.push((node.op, arena.attributes_id(id), arena.type_id(node.result)));
         }
         if nodes.len() < MIN_NODES {
             return None;
@@ -70,8 +71,6 @@ impl Run {
             is_part,
         };
         let n = finder.nodes.len();
-        let is_part = |id: &NodeId| finder.is_part[arena.node(*id).result.index()];
-        let first = finder.nodes.partition_point(is_part);
         for eighth in [2, 4, 1, 6] {
             let middle = first + (n - first) * eighth / 8;
             if let Some(run) = finder.around(middle) {
