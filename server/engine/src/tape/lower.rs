@@ -244,11 +244,11 @@ impl Lowering<'_> {
             if node.result_count > 1 {
                 self.drop_unread(node, varying);
             }
-            for (k, &v) in node.operands.iter().enumerate() {
+            for &v in node.operands {
                 let owner = self.owner(v);
-                let dies = self.last_use[owner] == node.id.0 && self.class[owner] == section;
-                let before = node.operands[..k].iter().any(|&w| self.owner(w) == owner);
-                if dies && !before {
+                if self.last_use[owner] == node.id.0 && self.class[owner] == section {
+                    // Once, however often it is an operand.
+                    self.last_use[owner] = FOREVER;
                     let place = self.place(v);
                     self.slots(place.dtype, varying)
                         .give(place.slot.offset() as u32, place.elements);
