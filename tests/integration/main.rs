@@ -28,5 +28,6 @@ mod sparsity;
 mod special_points;
 mod special_points_special;
 mod spectral;
+mod strips;
 mod tiers;
 mod waists;

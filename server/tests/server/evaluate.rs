@@ -161,7 +161,7 @@ async fn sixteen_first_calls_compile_once() {
     let mut graph = Builder::new();
     let x = graph.input("x", &[]);
     let mut v = x;
-    for _ in 0..20_000 {
+    for _ in 0..60_000 {
         v = graph.node(pb::Op::Sin, &[v]);
     }
     let id = register(&mut client, graph.output("f", v).done()).await;

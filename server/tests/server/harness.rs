@@ -187,7 +187,18 @@ pub fn slow_graph(steps: usize) -> pb::Graph {
         dimensions: vec![],
     };
     let broadcast = pb::node::Attributes::BroadcastInDim(Box::new(broadcast));
-    let mut v = g.with(pb::Op::BroadcastInDim, &[x], Some(broadcast));
+    let every = g.with(pb::Op::BroadcastInDim, &[x], Some(broadcast));
+    // Different ones: what is the same everywhere is worked out once.
+    let iota = pb::Iota {
+        r#type: Some(pb::TensorType {
+            dtype: pb::Dtype::F64.into(),
+            shape: vec![1_000_000],
+        }),
+        dimension: 0,
+    };
+    let iota = pb::node::Attributes::Iota(Box::new(iota));
+    let iota = g.with(pb::Op::Iota, &[], Some(iota));
+    let mut v = g.node(pb::Op::Add, &[every, iota]);
     for _ in 0..steps {
         v = g.node(pb::Op::Sin, &[v]);
     }

@@ -302,6 +302,15 @@ fn store_typed<T: Element>(
         };
         // A value that no lane moves is the same in all of them.
         let lane = if stride == 1 { 0 } else { lane };
+        if (stride, source.element_stride) == (1, 1) {
+            let begin = (i * source.lane_stride) as usize * T::BYTES;
+            let own = block[begin..][..cells.len() * T::BYTES].chunks_exact_mut(T::BYTES);
+            cells
+                .iter()
+                .zip(own)
+                .for_each(|(c, bytes)| c.get().write(bytes));
+            continue;
+        }
         for e in 0..place.elements as usize {
             let at = e * source.element_stride as usize + (i * source.lane_stride) as usize;
             cells[e * stride + lane]

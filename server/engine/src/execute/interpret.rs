@@ -1,10 +1,10 @@
 use super::memory::Memory;
 use super::stop::Ticker;
-use super::{control, elementwise, structural};
+use super::{control, elementwise, strips, structural};
 use crate::error::Error;
 use crate::op::Op;
 use crate::tape::native::Code;
-use crate::tape::{Check, Instruction, Tape};
+use crate::tape::{Check, Instruction, Part, Tape};
 use crate::tensor::DType;
 use crate::transform::Reason;
 use std::ops::Range;
@@ -22,13 +22,27 @@ pub(super) fn section(
     if !tape.checks.is_empty() {
         return checked(tape, range.clone(), memory, ticker);
     }
-    // Uniform values are single numbers, and with one lane all are.
-    if (section == 0 || memory.lanes == 1)
-        && let Some(code) = tape.native()
-    {
+    // Uniform values are single numbers.
+    let lanes = if section == 0 { 1 } else { memory.lanes };
+    if let Some(code) = tape.native(lanes) {
         return pieces(tape, code, section, memory, ticker);
     }
-    run(tape, range.clone(), memory, ticker)
+    if lanes != 1 {
+        return run(tape, range.clone(), memory, ticker);
+    }
+    match tape.parts.get(section) {
+        Some(parts) => parts
+            .iter()
+            .try_for_each(|part| self::part(tape, part, memory, ticker)),
+        None => run(tape, range.clone(), memory, ticker),
+    }
+}
+
+fn part(tape: &Tape, part: &Part, memory: Memory<'_>, ticker: &mut Ticker<'_>) -> Result<(), Halt> {
+    match part {
+        Part::Plain(range) => run(tape, range.clone(), memory, ticker),
+        Part::Strips(_, strips) => Ok(strips::run(memory, strips, None, ticker)?),
+    }
 }
 
 #[inline]
@@ -56,6 +70,9 @@ fn pieces(
         // SAFETY: the memory was lent for this tape, and the caller has seen to the lanes.
         if unsafe { code.run(piece, memory.bases()) } {
             ticker.tick(piece.work)?;
+        } else if let Some(Part::Strips(_, strips)) = piece.part.map(|at| &tape.parts[section][at])
+        {
+            strips::run(memory, strips, Some((code, &piece.segments)), ticker)?;
         } else {
             run(tape, piece.range.clone(), memory, ticker)?;
         }

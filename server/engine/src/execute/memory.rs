@@ -22,12 +22,18 @@ const KEPT_ELEMENTS: usize = 32 << 20;
 impl Scratch {
     /// Memory for a tape and that many lanes. Contents are whatever was there: every slot is written before it
     /// is read.
-    pub(super) fn lend(&mut self, sizes: &Sizes, lanes: usize) -> Memory<'_> {
+    pub(super) fn lend<'a>(
+        &'a mut self,
+        sizes: &Sizes,
+        lanes: usize,
+        outside: &'a [Outside<'a>],
+    ) -> Memory<'a> {
         if self.records.len() < sizes.records {
             self.records.resize_with(sizes.records, RefCell::default);
         }
         Memory {
             records: &self.records,
+            outside,
             f64: cells(&mut self.f64, sizes, DType::F64, lanes),
             f32: cells(&mut self.f32, sizes, DType::F32, lanes),
             bool: cells(&mut self.bool, sizes, DType::Bool, lanes),
@@ -82,11 +88,101 @@ pub(super) struct Memory<'a> {
     bool: [&'a [Cell<bool>]; 2],
     i64: [&'a [Cell<i64>]; 2],
     records: &'a [RefCell<Option<Record>>],
+    outside: &'a [Outside<'a>],
     /// Lanes of this run.
     pub lanes: usize,
 }
 
+/// Numbers that are read where the caller has them.
+pub(super) struct Outside<'a> {
+    slot: Slot,
+    elements: usize,
+    /// All that the caller gives: one point's after the other.
+    numbers: &'a [Cell<f64>],
+    /// Where those of the point begin that runs; None: they are in memory after all.
+    begin: Cell<Option<usize>>,
+}
+
+impl<'a> Outside<'a> {
+    /// A parameter that may be read from the bytes that the caller gives for it.
+    pub fn parameter(place: Place, raw: &'a [u8]) -> Option<Self> {
+        let numbers = place.slot.is_outside().then(|| as_numbers(raw))??;
+        Some(Self::new(place, numbers))
+    }
+
+    /// A result that may be written to the bytes that the caller takes; `None` if they do not lie as numbers do.
+    pub fn result(place: Place, raw: &'a mut [u8]) -> Option<Self> {
+        Some(Self::new(place, as_results(raw)?))
+    }
+
+    fn new(place: Place, numbers: &'a [Cell<f64>]) -> Self {
+        Self {
+            slot: place.slot,
+            elements: place.elements as usize,
+            numbers,
+            begin: Cell::new(None),
+        }
+    }
+}
+
+/// Whether bytes lie as numbers do.
+pub(super) fn lie_as_numbers(raw: &[u8]) -> bool {
+    cfg!(target_endian = "little") && raw.as_ptr().cast::<f64>().is_aligned()
+}
+
+/// A caller's bytes as numbers.
+fn as_numbers(raw: &[u8]) -> Option<&[Cell<f64>]> {
+    let numbers = lie_as_numbers(raw).then_some(raw.as_ptr().cast())?;
+    // SAFETY: so many bytes are there and lie as numbers do, any bits are a number, and nobody writes through these
+    // cells: a parameter's slot is never a result's (its last use is never).
+    Some(unsafe { std::slice::from_raw_parts(numbers, raw.len() / 8) })
+}
+
+/// A result's bytes as numbers.
+fn as_results(raw: &mut [u8]) -> Option<&[Cell<f64>]> {
+    let numbers = lie_as_numbers(raw).then_some(raw.as_mut_ptr().cast())?;
+    // SAFETY: so many bytes are there and lie as numbers do, any bits are a number, numbers have no bytes between them,
+    // and the bytes are borrowed as long as the cells are.
+    Some(unsafe { std::slice::from_raw_parts(numbers, raw.len() / 8) })
+}
+
 impl<'a> Memory<'a> {
+    /// Lets a parameter be read from a part of the caller's bytes; false, if it must be written to its place.
+    pub fn leave(&self, place: Place, raw: &[u8]) -> bool {
+        if !place.slot.is_outside() {
+            return false;
+        }
+        let Some(outside) = self.outside.iter().find(|o| o.slot == place.slot) else {
+            return false;
+        };
+        let all = outside.numbers.as_ptr() as usize;
+        let begin = (raw.as_ptr() as usize)
+            .checked_sub(all)
+            .map(|bytes| bytes / 8);
+        // Lanes stand next to each other, here and nowhere else.
+        let begin = begin.filter(|_| self.lanes_of(place.slot) == 1);
+        outside.begin.set(begin);
+        begin.is_some()
+    }
+
+    /// Lets results be written to the caller's bytes, at this point's place in them.
+    pub fn leave_results(&self, results: &[Slot], point: usize) {
+        for outside in self.outside.iter().filter(|o| results.contains(&o.slot)) {
+            outside.begin.set(Some(point * outside.elements));
+        }
+    }
+
+    /// Elements from a slot on, if the caller has them.
+    fn left(&self, slot: Slot, elements: usize) -> Option<&'a [Cell<f64>]> {
+        let (found, on) = self.outside.iter().find_map(|o| {
+            let on = slot.offset().checked_sub(o.slot.offset())?;
+            let same = o.slot.varies() == slot.varies() && on < o.elements;
+            same.then_some((o, on))
+        })?;
+        let begin = found.begin.get()? + on;
+        found.numbers.get(begin..begin + elements)
+    }
+
     /// Lanes of a slot: 1 if it is uniform.
     pub fn lanes_of(&self, slot: Slot) -> usize {
         if slot.varies() { self.lanes } else { 1 }
@@ -149,6 +245,11 @@ impl<'a> Memory<'a> {
     /// A slot's elements × lanes.
     pub fn cells<T: Element>(&self, slot: Slot, elements: usize) -> &'a [Cell<T>] {
         let lanes = self.lanes_of(slot);
+        if slot.is_outside()
+            && let Some(cells) = T::outside(self, slot, elements * lanes)
+        {
+            return cells;
+        }
         let begin = slot.offset() * lanes;
         &T::memory(self)[usize::from(slot.varies())][begin..begin + elements * lanes]
     }
@@ -167,6 +268,10 @@ pub(super) trait Element: Copy + PartialOrd + Default + 'static {
     const LOWEST: Self;
     const HIGHEST: Self;
     fn memory<'a>(memory: &Memory<'a>) -> [&'a [Cell<Self>]; 2];
+    /// A slot's numbers, if the caller has them.
+    fn outside<'a>(_: &Memory<'a>, _: Slot, _: usize) -> Option<&'a [Cell<Self>]> {
+        None
+    }
     fn widen(self) -> Self::Sum;
     fn narrow(sum: Self::Sum) -> Self;
     fn times(a: Self, b: Self) -> Self::Sum;
@@ -179,7 +284,7 @@ pub(super) trait Element: Copy + PartialOrd + Default + 'static {
 }
 
 macro_rules! element {
-    ($t:ident, $sum:ident, $low:expr, $high:expr, add: $add:expr, times: $times:expr, nan: $nan:expr) => {
+    ($t:ident, $sum:ident, $low:expr, $high:expr, add: $add:expr, times: $times:expr, nan: $nan:expr $(, outside: $outside:ident)?) => {
         impl Element for $t {
             type Sum = $sum;
             const ZERO: $sum = 0 as $sum;
@@ -189,6 +294,13 @@ macro_rules! element {
             fn memory<'a>(memory: &Memory<'a>) -> [&'a [Cell<Self>]; 2] {
                 memory.$t
             }
+            $(fn outside<'a>(
+                memory: &Memory<'a>,
+                slot: Slot,
+                elements: usize,
+            ) -> Option<&'a [Cell<Self>]> {
+                memory.$outside(slot, elements)
+            })?
             #[inline(always)]
             fn widen(self) -> $sum {
                 self.into()
@@ -238,7 +350,7 @@ impl std::ops::Add for Wrapping {
     }
 }
 
-element!(f64, f64, f64::NEG_INFINITY, f64::INFINITY, add: |a, b| a + b, times: |a, b| a * b, nan: f64::is_nan);
+element!(f64, f64, f64::NEG_INFINITY, f64::INFINITY, add: |a, b| a + b, times: |a, b| a * b, nan: f64::is_nan, outside: left);
 element!(f32, f64, f32::NEG_INFINITY, f32::INFINITY, add: |a, b| a + b, times: |a, b| a * b, nan: f32::is_nan);
 
 impl Element for i64 {

@@ -11,11 +11,13 @@ mod explain;
 mod interpret;
 mod memory;
 mod method;
+mod moves;
 mod program;
 mod reduce;
 mod routine;
 mod scan;
 mod stop;
+mod strips;
 mod structural;
 
 pub use calibrate::calibrate;

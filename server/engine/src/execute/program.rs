@@ -18,12 +18,12 @@ use super::control::Machine;
 use super::crossed;
 use super::explain;
 use super::interpret::{Caught, Halt};
-use super::memory::Scratch;
+use super::memory::{Outside, Scratch, lie_as_numbers};
 use super::stop::{Stop, Ticker};
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::plan::{BlockSource, Coordinates, Costs, Entry, Parts, Plan, SeedSource, Work};
-use crate::tape::Tape;
+use crate::tape::{Place, Slot, Tape};
 use crate::tensor::{DType, Tensor, TensorRef, TensorType};
 use run::Run;
 use std::sync::Arc;
@@ -57,6 +57,8 @@ pub struct Program {
     /// What a lane of each of the tape's sections takes.
     work: Vec<Work>,
     costs: Costs,
+    /// Products and blocks that are large results of the tape, as they are.
+    direct: Vec<(usize, usize)>,
     /// The graph itself, where an evaluation may have to say what a node's operands were.
     checked: Option<Graph>,
 }
@@ -74,6 +76,14 @@ struct Compiled {
     subtractions: Vec<(Entry, Entry)>,
     /// What fills all blocks as a product of factors.
     crossed: Option<crossed::Product>,
+}
+
+/// A block that the tape writes to.
+struct OwnResult {
+    product: usize,
+    block: usize,
+    place: Place,
+    bytes: Vec<u8>,
 }
 
 /// Directions of a product.
@@ -194,13 +204,19 @@ impl Program {
             })
             .collect();
         scratch.forget(&mut 0);
-        let memory = scratch.lend(&self.tape.sizes, width as usize);
+        let mut own = self.own_results(&mut raw, width, batch);
+        let mut outside = self.outside(arguments);
+        let results: Vec<Slot> = own.iter().map(|own| own.place.slot).collect();
+        let writable = own.iter_mut();
+        outside.extend(writable.filter_map(|own| Outside::result(own.place, &mut own.bytes)));
+        let memory = scratch.lend(&self.tape.sizes, width as usize, &outside);
         let states = self.budget.saturating_sub(bytes);
         let machine = Machine::new(&self.library, states, MAX_ITERATIONS);
         let mut run = Run {
             program: self,
             arguments,
             memory,
+            results: &results,
             ticker: Ticker::new(stop, machine),
             raw: &mut raw,
         };
@@ -214,11 +230,59 @@ impl Program {
         };
         let counts = run.ticker.machine.counts;
         scratch.counts = counts;
+        for own in own {
+            raw[own.product][own.block] = own.bytes;
+        }
         done.map_err(|(halt, point)| match halt {
             Halt::Error(error) => error,
             Halt::Caught(caught) => self.explain(&caught, arguments, point),
         })?;
         Ok(self.blocks(raw, batched.then_some(batch)))
+    }
+
+    /// Takes the blocks out that the tape may write to directly.
+    fn own_results(&self, raw: &mut [Vec<Vec<u8>>], width: u64, batch: u64) -> Vec<OwnResult> {
+        let mut own: Vec<OwnResult> = Vec::new();
+        if width > 1 {
+            return own;
+        }
+        for &(product, block) in &self.direct {
+            let Some(root) = self.products[product].blocks[block].1 else {
+                continue;
+            };
+            let place = self.tape.roots[root];
+            // What no point moves is worked out once for all of them.
+            let once = self.points_in_lanes && batch > 1 && !place.slot.varies();
+            let bytes = &mut raw[product][block];
+            let known = own.iter().any(|own| own.place.slot == place.slot);
+            if !once && !known && lie_as_numbers(bytes) {
+                own.push(OwnResult {
+                    product,
+                    block,
+                    place,
+                    bytes: std::mem::take(bytes),
+                });
+            }
+        }
+        own
+    }
+
+    /// Parameters that may be read from the arguments.
+    fn outside<'a>(&self, arguments: &Arguments<'a>) -> Vec<Outside<'a>> {
+        let place = |parameter: usize| self.tape.parameters[parameter];
+        let inputs = arguments.inputs.iter().enumerate();
+        let inputs = inputs.map(|(i, tensor)| (place(i), tensor.raw()));
+        let seeds = self.groups.iter().flat_map(|group| {
+            let given = &arguments.seeds[group.product];
+            let own = group.seeds.iter();
+            own.filter_map(move |(parameter, source, _)| match source {
+                SeedSource::Given { index } => Some((place(*parameter), given[*index].raw())),
+                _ => None,
+            })
+        });
+        let all = inputs.chain(seeds);
+        all.filter_map(|(place, raw)| Outside::parameter(place?, raw))
+            .collect()
     }
 
     /// Names the node that a check caught, and its operands' values.

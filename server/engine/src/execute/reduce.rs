@@ -8,7 +8,7 @@ use crate::op::{Reduction, Strided};
 use std::cell::Cell;
 
 /// Partial results that are carried side by side.
-const PARTIAL: usize = 8;
+pub(super) const PARTIAL: usize = 8;
 
 /// Numbers that are reduced next to each other, where they lie so.
 const SIDE: usize = 64;
@@ -17,14 +17,14 @@ const SIDE: usize = 64;
 const FEW: usize = 4;
 
 /// How terms are put together.
-trait Fold<T: Element> {
+pub(super) trait Fold<T: Element> {
     type Partial: Copy;
     fn begin(&self) -> Self::Partial;
     fn add(&self, partial: Self::Partial, x: T) -> Self::Partial;
     fn end(&self, partial: [Self::Partial; PARTIAL]) -> T;
 }
 
-struct Sum;
+pub(super) struct Sum;
 
 impl<T: Element> Fold<T> for Sum {
     type Partial = T::Sum;
@@ -46,7 +46,7 @@ impl<T: Element> Fold<T> for Sum {
 }
 
 /// The largest or smallest term; NaN if one is.
-struct Extremum<const MAX: bool>;
+pub(super) struct Extremum<const MAX: bool>;
 
 impl<T: Element, const MAX: bool> Fold<T> for Extremum<MAX> {
     type Partial = T;
@@ -144,8 +144,6 @@ impl<T: Element> Reduce<'_, T> {
         let mut partial = [fold.begin(); PARTIAL];
         self.reduced.for_each_run(|i, start, length, stride| {
             let first = base.wrapping_add(start);
-            // Up to a whole number of rounds, then rounds, then the rest.
-            let before = ((PARTIAL - i % PARTIAL) % PARTIAL).min(length);
             if stride != 1 {
                 for k in 0..length {
                     let x = self.from[first.wrapping_add(k.wrapping_mul(stride))].get();
@@ -154,21 +152,7 @@ impl<T: Element> Reduce<'_, T> {
                 }
                 return;
             }
-            let terms = &self.from[first..first + length];
-            let (begin, rest) = terms.split_at(before);
-            let (rounds, end) = rest.as_chunks::<PARTIAL>();
-            for (k, x) in begin.iter().enumerate() {
-                let p = &mut partial[(i + k) % PARTIAL];
-                *p = fold.add(*p, x.get());
-            }
-            for round in rounds {
-                for (p, x) in partial.iter_mut().zip(round) {
-                    *p = fold.add(*p, x.get());
-                }
-            }
-            for (p, x) in partial.iter_mut().zip(end) {
-                *p = fold.add(*p, x.get());
-            }
+            extend(fold, &mut partial, i, &self.from[first..first + length]);
         });
         fold.end(partial)
     }
@@ -197,6 +181,32 @@ impl<T: Element> Reduce<'_, T> {
         for (k, o) in out.iter().enumerate() {
             o.set(fold.end(std::array::from_fn(|p| partial[p * width + k])));
         }
+    }
+}
+
+/// Adds terms, of which the first is number `i`, to partial results: up to a whole number of rounds, then rounds, then the
+/// rest.
+#[inline(always)]
+pub(super) fn extend<T: Element, F: Fold<T>>(
+    fold: &F,
+    partial: &mut [F::Partial; PARTIAL],
+    i: usize,
+    terms: &[Cell<T>],
+) {
+    let before = ((PARTIAL - i % PARTIAL) % PARTIAL).min(terms.len());
+    let (begin, rest) = terms.split_at(before);
+    let (rounds, end) = rest.as_chunks::<PARTIAL>();
+    for (k, x) in begin.iter().enumerate() {
+        let p = &mut partial[(i + k) % PARTIAL];
+        *p = fold.add(*p, x.get());
+    }
+    for round in rounds {
+        for (p, x) in partial.iter_mut().zip(round) {
+            *p = fold.add(*p, x.get());
+        }
+    }
+    for (p, x) in partial.iter_mut().zip(end) {
+        *p = fold.add(*p, x.get());
     }
 }
 

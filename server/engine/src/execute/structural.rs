@@ -1,6 +1,7 @@
 //! Structural steps. Where lanes are there, every element is a row of them.
 
 use super::memory::{Element, Memory, for_dtype};
+use super::moves::{copy, put, take};
 use super::stop::Ticker;
 use super::{dot, reduce, routine, scan};
 use crate::error::Error;
@@ -151,12 +152,6 @@ fn typed<T: Element>(
     Ok(())
 }
 
-fn copy<T: Copy>(to: &[Cell<T>], from: &[Cell<T>]) {
-    for (to, from) in to.iter().zip(from) {
-        to.set(from.get());
-    }
-}
-
 fn constant<T: Element>(out: &[Cell<T>], tensor: &Tensor) {
     for (o, bytes) in out.iter().zip(tensor.raw().chunks_exact(T::BYTES)) {
         o.set(T::read(bytes));
@@ -167,18 +162,8 @@ fn gather_rows<T: Element>(out: &[Cell<T>], from: &[Cell<T>], view: &Strided, la
     view.for_each_run(|position, start, length, stride| {
         let out = &out[position * lanes..][..length * lanes];
         match (stride, lanes) {
+            (_, 1) => take(out, from, start, stride),
             (1, _) => copy(out, &from[start * lanes..][..length * lanes]),
-            (0, 1) => {
-                let x = from[start].get();
-                out.iter().for_each(|o| o.set(x));
-            }
-            (_, 1) => {
-                let mut at = start;
-                for o in out {
-                    o.set(from[at].get());
-                    at = at.wrapping_add(stride);
-                }
-            }
             _ => {
                 let mut at = start;
                 for row in out.chunks_exact(lanes) {
@@ -194,20 +179,16 @@ fn gather_rows<T: Element>(out: &[Cell<T>], from: &[Cell<T>], view: &Strided, la
 fn scatter_rows<T: Element>(out: &[Cell<T>], from: &[Cell<T>], view: &Strided, lanes: usize) {
     view.for_each_run(|position, start, length, stride| {
         let from = &from[position * lanes..][..length * lanes];
-        if stride == 1 {
-            return copy(&out[start * lanes..][..length * lanes], from);
-        }
-        let mut at = start;
-        if lanes == 1 {
-            for x in from {
-                out[at].set(x.get());
-                at = at.wrapping_add(stride);
+        match (stride, lanes) {
+            (_, 1) => put(out, start, stride, from),
+            (1, _) => copy(&out[start * lanes..][..length * lanes], from),
+            _ => {
+                let mut at = start;
+                for row in from.chunks_exact(lanes) {
+                    copy(&out[at * lanes..][..lanes], row);
+                    at = at.wrapping_add(stride);
+                }
             }
-            return;
-        }
-        for row in from.chunks_exact(lanes) {
-            copy(&out[at * lanes..][..lanes], row);
-            at = at.wrapping_add(stride);
         }
     });
 }

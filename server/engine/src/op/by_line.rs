@@ -17,8 +17,16 @@ impl Lines {
         Self { kept, along }
     }
 
+    /// The length of the lines whose elements follow each other.
+    fn in_order(&self) -> Option<usize> {
+        match self.along.single() {
+            Some((length, 1)) => Some(length),
+            _ => None,
+        }
+    }
+
     /// Calls `f(position, first element, the line)`.
-    fn for_each<T: Copy>(&self, from: &[T], mut f: impl FnMut(usize, usize, &mut Vec<T>)) {
+    fn for_each<T: Copy>(&self, from: &[T], mut f: impl FnMut(usize, usize, &[T])) {
         let mut line = Vec::with_capacity(self.along.len());
         self.kept.for_each(|position, base| {
             line.clear();
@@ -27,7 +35,7 @@ impl Lines {
                     1 => line.extend_from_slice(&from[base + start..][..length]),
                     _ => line.extend((0..length).map(|i| from[base + start + i * stride])),
                 });
-            f(position, base, &mut line);
+            f(position, base, &line);
         });
     }
 }
@@ -36,51 +44,54 @@ impl Lines {
 #[derive(Debug)]
 struct Fold {
     lines: Lines,
-    of: fn(&mut [f64]) -> f64,
+    of: fn(&[f64]) -> f64,
 }
 
 impl Routine for Fold {
     fn run(&self, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]) {
-        let out = results[0].floats();
-        self.lines
-            .for_each(operands[0].floats(), |position, _, line| {
-                out[position] = (self.of)(line);
+        let (out, from) = (results[0].floats(), operands[0].floats());
+        if let Some(length) = self.lines.in_order() {
+            return self.lines.kept.for_each(|position, base| {
+                out[position] = (self.of)(&from[base..][..length]);
             });
+        }
+        self.lines.for_each(from, |position, _, line| {
+            out[position] = (self.of)(line);
+        });
     }
 }
 
-/// `of` each line along the axes, in the result's order; it may write into the line.
-pub(super) fn fold(types: &Types<'_>, axes: &[usize], of: fn(&mut [f64]) -> f64) -> Kernel {
+/// `of` each line along the axes, in the result's order.
+pub(super) fn fold(types: &Types<'_>, axes: &[usize], of: fn(&[f64]) -> f64) -> Kernel {
     let lines = Lines::new(types, axes);
     routine(Fold { lines, of })
 }
 
-/// Each line made another in place.
+/// Another line for each.
 #[derive(Debug)]
 struct Map {
     lines: Lines,
-    of: fn(&mut [f64]),
+    of: fn(&[f64], &mut [f64]),
 }
 
 impl Routine for Map {
     fn run(&self, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]) {
         let (out, from) = (results[0].floats(), operands[0].floats());
-        if let Some((length, 1)) = self.lines.along.single() {
+        if let Some(length) = self.lines.in_order() {
             return self.lines.kept.for_each(|_, base| {
-                let line = &mut out[base..][..length];
-                line.copy_from_slice(&from[base..][..length]);
-                (self.of)(line);
+                (self.of)(&from[base..][..length], &mut out[base..][..length]);
             });
         }
+        let mut to = vec![0.0; self.lines.along.len()];
         self.lines.for_each(from, |_, base, line| {
-            (self.of)(line);
-            self.lines.along.for_each(|i, at| out[base + at] = line[i]);
+            (self.of)(line, &mut to);
+            self.lines.along.for_each(|i, at| out[base + at] = to[i]);
         });
     }
 }
 
-/// `of` applied to each line along the axes.
-pub(super) fn map(types: &Types<'_>, axes: &[usize], of: fn(&mut [f64])) -> Kernel {
+/// `of` writes what each line along the axes becomes.
+pub(super) fn map(types: &Types<'_>, axes: &[usize], of: fn(&[f64], &mut [f64])) -> Kernel {
     let lines = Lines::new(types, axes);
     routine(Map { lines, of })
 }

@@ -126,28 +126,36 @@ pub(super) fn tiles1<T: Float>(out: &[Cell<T>], a: &[Cell<T>], f: impl Fn(f64) -
     zip1(out, a, |a| T::round(f(a.widen())));
 }
 
+/// A long formula, to be inlined whatever its length: a call in a loop would leave one number at a time. What is passed as
+/// a function is inlined only if it is short, and so is what an iterator's methods are given: loops are written out.
+pub(super) trait Formula {
+    /// Its value.
+    fn at(x: f64) -> f64;
+}
+
 /// `out[i] = f(a[i])` of a long formula that is a straight line.
 #[inline(always)]
-pub(super) fn blocks1<T: Float>(out: &[Cell<T>], a: &[Cell<T>], f: impl Fn(f64) -> f64) {
+pub(super) fn blocks1<T: Float, F: Formula>(out: &[Cell<T>], a: &[Cell<T>]) {
     if out.len() < FEW {
-        return each1(out, a, f);
+        return each1(out, a, F::at);
     }
     for (out, a) in out.chunks(BLOCK).zip(a.chunks(BLOCK)) {
         let mut x = [0.0; BLOCK];
         let x = &mut x[..out.len()];
         load(x, a);
-        x.iter_mut().for_each(|x| *x = f(*x));
+        for x in x.iter_mut() {
+            *x = F::at(*x);
+        }
         store(out, x);
     }
 }
 
-/// The same where that holds only near 0; `f` holds anywhere.
+/// The same where the formula holds only near 0; `f` holds anywhere.
 #[inline(always)]
-pub(super) fn near1<T: Float>(
+pub(super) fn near1<T: Float, N: Formula>(
     out: &[Cell<T>],
     a: &[Cell<T>],
     is_near: impl Fn(f64) -> bool,
-    near: impl Fn(f64) -> f64,
     f: impl Fn(f64) -> f64,
 ) {
     if out.len() < FEW {
@@ -157,7 +165,9 @@ pub(super) fn near1<T: Float>(
         let (mut x, mut y) = ([0.0; BLOCK], [0.0; BLOCK]);
         let (x, y) = (&mut x[..out.len()], &mut y[..out.len()]);
         load(x, a);
-        y.iter_mut().zip(&*x).for_each(|(y, x)| *y = near(*x));
+        for (y, x) in y.iter_mut().zip(&*x) {
+            *y = N::at(*x);
+        }
         if !x.iter().fold(true, |all, &x| all & is_near(x)) {
             let far = y.iter_mut().zip(&*x).filter(|(_, x)| !is_near(**x));
             far.for_each(|(y, x)| *y = f(*x));
@@ -215,8 +225,9 @@ pub(super) fn blocks3<T: Float>(
         b.load(y, k * BLOCK);
         c.load(z, k * BLOCK);
         let others = y.iter().zip(&*z);
-        let all = x.iter_mut().zip(others);
-        all.for_each(|(x, (y, z))| *x = f(*x, *y, *z));
+        for (x, (y, z)) in x.iter_mut().zip(others) {
+            *x = f(*x, *y, *z);
+        }
         store(out, x);
     }
 }
@@ -319,7 +330,45 @@ pub fn zip2<A: Copy, B: Copy, O>(
     }
 }
 
-/// Terms added to eight partial results in turn, which are then joined two by two: the order in which a reduction sums.
+/// Eight partial results that terms are added to in turn, and which are then joined two by two: the order in which a
+/// reduction sums. Terms may come some at a time, a multiple of eight each time but the last.
+pub(super) struct InEight {
+    partial: [f64; 8],
+}
+
+impl InEight {
+    /// None yet.
+    pub fn new(begin: f64) -> Self {
+        Self {
+            partial: [begin; 8],
+        }
+    }
+
+    /// Adds terms.
+    #[inline(always)]
+    pub fn add(&mut self, terms: &[f64], add: impl Fn(f64, f64) -> f64) {
+        let mut partial = self.partial;
+        let (rounds, rest) = terms.as_chunks::<8>();
+        for round in rounds {
+            for (p, x) in partial.iter_mut().zip(round) {
+                *p = add(*p, *x);
+            }
+        }
+        for (p, x) in partial.iter_mut().zip(rest) {
+            *p = add(*p, *x);
+        }
+        self.partial = partial;
+    }
+
+    /// All of them together.
+    #[inline(always)]
+    pub fn join(&self, join: impl Fn(f64, f64) -> f64) -> f64 {
+        let [a, b, c, d, e, f, g, h] = self.partial;
+        join(join(join(a, b), join(c, d)), join(join(e, f), join(g, h)))
+    }
+}
+
+/// All terms added in [`InEight`].
 #[inline(always)]
 pub(super) fn in_eight(
     terms: &[f64],
@@ -327,16 +376,9 @@ pub(super) fn in_eight(
     add: impl Fn(f64, f64) -> f64,
     join: impl Fn(f64, f64) -> f64,
 ) -> f64 {
-    let mut partial = [begin; 8];
-    let (rounds, rest) = terms.as_chunks::<8>();
-    for round in rounds {
-        let both = partial.iter_mut().zip(round);
-        both.for_each(|(p, x)| *p = add(*p, *x));
-    }
-    let both = partial.iter_mut().zip(rest);
-    both.for_each(|(p, x)| *p = add(*p, *x));
-    let [a, b, c, d, e, f, g, h] = partial;
-    join(join(join(a, b), join(c, d)), join(join(e, f), join(g, h)))
+    let mut sum = InEight::new(begin);
+    sum.add(terms, add);
+    sum.join(join)
 }
 
 /// The larger; NaN if either is.

@@ -76,7 +76,7 @@ pub use product::{Derivative, Implicit, ImplicitKind, Layout, Product};
 pub use reduce::Reduction;
 pub use strided::Strided;
 pub use table::{
-    Elementwise, Op, binary_floats, binary_integers, is_commutative, ternary_floats,
+    Elementwise, Op, binary_floats, binary_integers, is_by_element, is_commutative, ternary_floats,
     ternary_integers, unary_floats, unary_integers,
 };
 

@@ -20,7 +20,7 @@ pub const NORM: Rule = Rule {
     transpose: None,
     kernel: |_, attributes, types| {
         let (kind, axes) = parts(attributes, types.operands[0].shape.rank());
-        let of: fn(&mut [f64]) -> f64 = match kind {
+        let of: fn(&[f64]) -> f64 = match kind {
             NormKind::One => |line| line.iter().fold(0.0, |sum, x| sum + x.abs()),
             NormKind::Inf => |line| largest(line),
             NormKind::Two | NormKind::Fro => |line| euclidean(line),

@@ -20,7 +20,7 @@ pub const SELECT: Rule = Rule {
         let shape = cx.ty(node.result).shape.clone();
         let branch = [1, 2].map(|i| {
             let tangent = tangent_or_zeros(cx, node.operands[i], tangents[i]);
-            // Spread here, so that a linear operand has the result's shape when it is transposed.
+            // A tangent has the shape of its value, also where only a scalar moves.
             cx.spread(tangent, &shape)
         });
         Some(cx.select(node.operands[0], branch[0], branch[1]))

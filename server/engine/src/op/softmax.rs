@@ -7,7 +7,7 @@
 use super::{
     Application, Attributes, Direction, Emit, Form, Infer, Jvp, Op, Problem, Rule, Types, ValueId,
     by_line, elementary,
-    kernels::{Loop, in_eight, widest},
+    kernels::{InEight, Loop, in_eight, widest},
     reduce,
     reduce::{spread_back, spread_sum},
 };
@@ -75,17 +75,43 @@ fn infer(_: Op, attributes: &Attributes, operands: &[&TensorType]) -> Result<Ten
     Ok(operands[0].clone())
 }
 
+/// Elements that are worked out together: they stay in the cache.
+const BLOCK: usize = 512;
+/// The same where there is no place for them but one of their own.
+const FEW: usize = 64;
+
 /// The largest element, NaN if any is; and where it stands first.
-fn largest_of(line: &[f64]) -> (f64, usize) {
-    let larger = |a: f64, b: f64| if b > a || b.is_nan() { b } else { a };
-    let largest = in_eight(line, f64::NEG_INFINITY, larger, larger);
-    let is_it = |x: &f64| *x == largest || x.is_nan();
-    (largest, line.iter().position(is_it).unwrap_or(0))
+struct Largest<'a> {
+    line: &'a [f64],
 }
 
-/// Makes each x e^(x - largest), the largest one 0; gives the sum.
+impl Loop for Largest<'_> {
+    type Output = (f64, usize);
+
+    #[inline(always)]
+    fn run(self) -> (f64, usize) {
+        let larger = |a: f64, b: f64| if b > a || b.is_nan() { b } else { a };
+        let (mut largest, mut first) = (f64::NEG_INFINITY, 0);
+        for (k, block) in self.line.chunks(BLOCK).enumerate() {
+            let own = in_eight(block, f64::NEG_INFINITY, larger, larger);
+            if own > largest || own.is_nan() {
+                (largest, first) = (own, k * BLOCK);
+            }
+            if own.is_nan() {
+                break;
+            }
+        }
+        let is_it = |x: &f64| *x == largest || x.is_nan();
+        let rest = self.line.get(first..).unwrap_or_default();
+        let within = rest.iter().position(is_it).unwrap_or(0);
+        (largest, first + within)
+    }
+}
+
+/// e^(a - largest) of each element, the largest one 0: written to where there is a place, and summed up.
 struct Exponentials<'a> {
-    line: &'a mut [f64],
+    line: &'a [f64],
+    to: Option<&'a mut [f64]>,
     largest: f64,
     at: usize,
 }
@@ -94,12 +120,25 @@ impl Loop for Exponentials<'_> {
     type Output = f64;
 
     #[inline(always)]
-    fn run(self) -> f64 {
-        (self.line.iter_mut()).for_each(|x| *x = elementary::exp(*x - self.largest));
-        if let Some(x) = self.line.get_mut(self.at) {
-            *x = 0.0;
+    fn run(mut self) -> f64 {
+        let mut sum = InEight::new(0.0);
+        let mut own = [0.0; FEW];
+        let count = if self.to.is_some() { BLOCK } else { FEW };
+        for (k, block) in self.line.chunks(count).enumerate() {
+            let begin = k * count;
+            let to = match &mut self.to {
+                Some(to) => &mut to[begin..][..block.len()],
+                None => &mut own[..block.len()],
+            };
+            for (to, x) in to.iter_mut().zip(block) {
+                *to = elementary::exp(*x - self.largest);
+            }
+            if let Some(x) = self.at.checked_sub(begin).and_then(|at| to.get_mut(at)) {
+                *x = 0.0;
+            }
+            sum.add(to, |a, b| a + b);
         }
-        in_eight(self.line, 0.0, |a, b| a + b, |a, b| a + b)
+        sum.join(|a, b| a + b)
     }
 }
 
@@ -114,21 +153,50 @@ impl Loop for Shares<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let share = |e: f64| if e == 0.0 { 0.0 } else { e / self.whole };
-        self.line.iter_mut().for_each(|x| *x = share(*x));
+        for x in self.line {
+            *x = if *x == 0.0 { 0.0 } else { *x / self.whole };
+        }
     }
 }
 
-/// Makes each element e^(a - largest), the largest one 0; gives the largest and the sum. Of several +inf, and of all
-/// -inf, the sum is NaN.
-fn exponentials(line: &mut [f64]) -> (f64, usize, f64) {
-    let (largest, at) = largest_of(line);
-    let sum = widest(line.len(), Exponentials { line, largest, at });
-    (largest, at, sum)
+/// Each element less what it takes to come to the logarithm of its share.
+struct Logarithms<'a> {
+    line: &'a [f64],
+    to: &'a mut [f64],
+    largest: f64,
+    log: f64,
 }
 
-fn logsumexp(line: &mut [f64]) -> f64 {
-    let (largest, _, rest) = exponentials(line);
+impl Loop for Logarithms<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (to, x) in self.to.iter_mut().zip(self.line) {
+            let distance = below(*x, self.largest);
+            *to = match distance == f64::NEG_INFINITY {
+                true => distance,
+                false => distance - self.log,
+            };
+        }
+    }
+}
+
+/// e^(a - largest) of each element, the largest one 0; gives the largest, where it stands, and the sum. Of several +inf,
+/// and of all -inf, the sum is NaN.
+fn exponentials(line: &[f64], to: Option<&mut [f64]>) -> (f64, usize, f64) {
+    let (largest, at) = widest(line.len(), Largest { line });
+    let of = Exponentials {
+        line,
+        to,
+        largest,
+        at,
+    };
+    (largest, at, widest(line.len(), of))
+}
+
+fn logsumexp(line: &[f64]) -> f64 {
+    let (largest, _, rest) = exponentials(line, None);
     match largest.is_finite() {
         true => largest + elementary::log1p(rest),
         false => largest,
@@ -136,6 +204,7 @@ fn logsumexp(line: &mut [f64]) -> f64 {
 }
 
 /// a less the largest, in which that one itself is 0 even if it is +inf (not if it is -inf: then so are all).
+#[inline(always)]
 fn below(x: f64, largest: f64) -> f64 {
     match x == f64::INFINITY && x == largest {
         true => 0.0,
@@ -143,26 +212,26 @@ fn below(x: f64, largest: f64) -> f64 {
     }
 }
 
-fn softmax(line: &mut [f64]) {
-    let (largest, at, rest) = exponentials(line);
-    if let Some(x) = line.get_mut(at) {
+fn softmax(line: &[f64], to: &mut [f64]) {
+    let (largest, at, rest) = exponentials(line, Some(&mut *to));
+    if let Some(x) = to.get_mut(at) {
         *x = elementary::exp(below(largest, largest));
     }
     // Several infinities make the rest NaN; beside them all is 0 that is not infinite itself.
     let whole = 1.0 + rest;
-    widest(line.len(), Shares { line, whole });
+    widest(line.len(), Shares { line: to, whole });
 }
 
-fn log_softmax(line: &mut [f64]) {
-    let (largest, _, rest) = exponentials(&mut line.to_vec());
+fn log_softmax(line: &[f64], to: &mut [f64]) {
+    let (largest, _, rest) = exponentials(line, None);
     let log = elementary::log1p(rest);
-    for x in line {
-        let distance = below(*x, largest);
-        *x = match distance == f64::NEG_INFINITY {
-            true => distance,
-            false => distance - log,
-        };
-    }
+    let of = Logarithms {
+        line,
+        to,
+        largest,
+        log,
+    };
+    widest(line.len(), of);
 }
 
 /// 1 at the first largest element of each line, else 0.

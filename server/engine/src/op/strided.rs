@@ -1,3 +1,8 @@
+use std::ops::Range;
+
+/// Outer dimensions that are stepped through from anywhere.
+const DEEPEST: usize = 8;
+
 /// A way through a buffer: for each index in row-major order over `sizes`, the element at
 /// `offset + Σ index · stride`. Strides wrap: one that steps backwards is `usize::MAX - n + 1`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,6 +60,80 @@ impl Strided {
             ([n], [stride]) => Some((*n, *stride)),
             _ => None,
         }
+    }
+
+    /// The first element.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// Elements of the row in order that is visited again and again, if that is all.
+    pub fn repeated_row(&self) -> Option<usize> {
+        match (&self.sizes[..], &self.strides[..]) {
+            ([_, row], [0, 1]) => Some(*row),
+            _ => None,
+        }
+    }
+
+    /// If rows in order are visited several times each: the same with all visits of a row as one run, how many elements
+    /// these have, and how many the row has.
+    pub fn tiled(&self) -> Option<(Self, usize, usize)> {
+        let (outer, &[times, row]) = self.sizes.split_last_chunk()?;
+        let (strides, &[0, 1]) = self.strides.split_last_chunk()? else {
+            return None;
+        };
+        let all = Self {
+            offset: self.offset,
+            sizes: [outer, &[times * row]].concat(),
+            strides: [strides, &[1]].concat(),
+        };
+        Some((all, times * row, row))
+    }
+
+    /// Calls `f(position, start, length, stride)` for the runs, or parts of them, that hold the positions.
+    pub fn for_each_run_within(
+        &self,
+        positions: Range<usize>,
+        mut f: impl FnMut(usize, usize, usize, usize),
+    ) {
+        let (Some((&row, outer)), Some((&stride, strides))) =
+            (self.sizes.split_last(), self.strides.split_last())
+        else {
+            return f(0, self.offset, 1, 1);
+        };
+        let mut index = [0; DEEPEST];
+        let Some(index) = index.get_mut(..outer.len()) else {
+            return;
+        };
+        let mut along = positions.start % row;
+        let (mut line, mut start) = (positions.start / row, self.offset);
+        for (index, (&size, &stride)) in index.iter_mut().zip(outer.iter().zip(strides)).rev() {
+            *index = line % size;
+            line /= size;
+            start = start.wrapping_add(index.wrapping_mul(stride));
+        }
+        let mut position = positions.start;
+        while position < positions.end {
+            let length = (row - along).min(positions.end - position);
+            let first = start.wrapping_add(along.wrapping_mul(stride));
+            f(position, first, length, stride);
+            position += length;
+            along = 0;
+            for (index, (&size, &stride)) in index.iter_mut().zip(outer.iter().zip(strides)).rev() {
+                *index += 1;
+                start = start.wrapping_add(stride);
+                if *index < size {
+                    break;
+                }
+                start = start.wrapping_sub(stride.wrapping_mul(size));
+                *index = 0;
+            }
+        }
+    }
+
+    /// Whether [`Strided::for_each_run_within`] can go through it.
+    pub fn is_shallow(&self) -> bool {
+        self.sizes.len() <= DEEPEST + 1
     }
 
     /// Calls `f(position, start, length, stride)` for each run along the innermost dimension: `length` elements
@@ -131,6 +210,30 @@ mod tests {
             visited(&Strided::new(3, &[2, 3], &[back(3), 1])),
             [3, 4, 5, 0, 1, 2]
         );
+    }
+
+    #[test]
+    fn visits_parts_as_the_whole() {
+        for s in [
+            Strided::new(3, &[], &[]),
+            Strided::new(1, &[7], &[3]),
+            Strided::new(2, &[3, 4, 5], &[40, 0, 7]),
+            Strided::new(100, &[2, 3], &[9, 2usize.wrapping_neg()]),
+            Strided::new(0, &[4, 5], &[0, 1]),
+        ] {
+            let all = visited(&s);
+            for begin in 0..all.len() {
+                for end in begin + 1..=all.len() {
+                    let mut part = vec![];
+                    s.for_each_run_within(begin..end, |position, start, length, stride| {
+                        assert_eq!(position, begin + part.len());
+                        let at = |i: usize| start.wrapping_add(i.wrapping_mul(stride));
+                        part.extend((0..length).map(at));
+                    });
+                    assert_eq!(part, all[begin..end]);
+                }
+            }
+        }
     }
 
     #[test]

@@ -44,6 +44,24 @@ pub struct Elementwise {
     pub non_smooth: &'static str,
 }
 
+/// Whether an element of the result comes of one element of each operand, and scalar operands go with all of them.
+pub fn is_by_element(op: Op) -> bool {
+    let others = matches!(
+        op,
+        Op::Compare
+            | Op::Select
+            | Op::Convert
+            | Op::And
+            | Op::Or
+            | Op::Xor
+            | Op::Not
+            | Op::IsFinite
+            | Op::IsNan
+            | Op::IsInf
+    );
+    others || op.elementwise().is_some()
+}
+
 /// Two operands may change places without changing a bit of the result.
 pub fn is_commutative(op: Op) -> bool {
     // Not maximum and minimum: NaN payloads and signed zeros make order visible.
@@ -282,16 +300,32 @@ macro_rules! ops {
             match op { $($(Op::$b => kernels::map2_integers(out, a, b, $bint),)?)* _ => {} }
         }
     };
-    (@unary $out:expr, $a:expr, $cost:expr, $value:expr, true) => { kernels::blocks1($out, $a, $value) };
+    (@unary $out:expr, $a:expr, $cost:expr, $value:expr, true) => {{
+        struct Straight;
+        impl kernels::Formula for Straight {
+            #[inline(always)]
+            fn at(x: f64) -> f64 {
+                ($value)(x)
+            }
+        }
+        kernels::blocks1::<_, Straight>($out, $a)
+    }};
     (@unary $out:expr, $a:expr, $cost:expr, $value:expr) => {
         match const { $cost <= kernels::SHORT } {
             true => kernels::tiles1($out, $a, $value),
             false => kernels::each1($out, $a, $value),
         }
     };
-    (@unary $out:expr, $a:expr, $cost:expr, $value:expr, $is:expr, $near:expr) => {
-        kernels::near1($out, $a, $is, $near, $value)
-    };
+    (@unary $out:expr, $a:expr, $cost:expr, $value:expr, $is:expr, $near:expr) => {{
+        struct Near;
+        impl kernels::Formula for Near {
+            #[inline(always)]
+            fn at(x: f64) -> f64 {
+                ($near)(x)
+            }
+        }
+        kernels::near1::<_, Near>($out, $a, $is, $value)
+    }};
     (@has) => { false };
     (@has $e:expr) => { true };
 }
@@ -317,7 +351,7 @@ ops! {
         Square = 11 "square" { value: |x| x * x, int: |x| x.wrapping_mul(x), d: |x, _| Times(x + x), domain: (-2.0, 2.0), cost: 1 }
         // y + 0 turns -0 into +0: the slope at -0 is +inf as well.
         Sqrt = 12 "sqrt" { value: f64::sqrt, d: |_, y| Times(0.5 / (y.kink_at(0.0) + 0.0)), domain: (0.1, 4.0), cost: 4, singular: true, non_smooth: "+inf at 0" }
-        Rsqrt = 13 "rsqrt" { value: |x| 1.0 / x.sqrt(), straight: true, d: |x, y| Times(-0.5 * y / x), domain: (0.1, 4.0), cost: 8, singular: true }
+        Rsqrt = 13 "rsqrt" { value: |x: f64| 1.0 / x.sqrt(), straight: true, d: |x, y| Times(-0.5 * y / x), domain: (0.1, 4.0), cost: 8, singular: true }
         Cbrt = 14 "cbrt" { value: libm::cbrt, d: |_, y| Times((3.0 * y.kink_at(0.0).square()).recip()), domain: (0.1, 4.0), cost: 12, singular: true, non_smooth: "+inf at 0" }
         Reciprocal = 15 "reciprocal" { value: |x| 1.0 / x, d: |_, y| Times(-y.square()), domain: (0.5, 3.0), cost: 4, singular: true }
 
@@ -332,7 +366,7 @@ ops! {
         // y (1 - y) = (sech(x / 2) / 2)², which cancels at no order.
         Logistic = 37 "logistic" { value: values::logistic, straight: true, d: |x, _| Times((0.5 * (0.5 * x).unary(Op::Sech)).square()), domain: (-4.0, 4.0), cost: 14 }
         Softplus = 39 "softplus" { value: values::softplus, straight: true, d: |x, _| Times(x.unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 24 }
-        LogSigmoid = 40 "log_sigmoid" { value: |x| -values::softplus(-x), straight: true, d: |x, _| Times((-x).unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 24 }
+        LogSigmoid = 40 "log_sigmoid" { value: |x: f64| -values::softplus(-x), straight: true, d: |x, _| Times((-x).unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 24 }
 
         Sin = 50 "sin" { value: elementary::sin, near: [elementary::is_near, elementary::sin_near], d: |x, _| Times(x.unary(Op::Cos)), domain: (-4.0, 4.0), cost: 12 }
         Cos = 51 "cos" { value: elementary::cos, near: [elementary::is_near, elementary::cos_near], d: |x, _| Times(-x.unary(Op::Sin)), domain: (-4.0, 4.0), cost: 12 }

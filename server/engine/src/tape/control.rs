@@ -176,6 +176,7 @@ impl Library {
         })?;
         tape.function = body.origin;
         tape.order = table.order(function);
+        tape.in_strips();
         self.tapes[id as usize] = Some(tape);
         Ok(id)
     }

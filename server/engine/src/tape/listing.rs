@@ -1,5 +1,6 @@
-use super::{Argument, Instruction, Run, Slot, Tape};
+use super::{Argument, Instruction, Part, Run, Slot, Tape};
 use std::fmt;
+use std::ops::Range;
 
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,8 +26,16 @@ impl fmt::Display for Tape {
                     section.len()
                 )?,
             }
-            for instruction in &self.instructions[section.clone()] {
-                self.line(f, instruction)?;
+            let Some(parts) = self.parts.get(i) else {
+                self.lines(f, section.clone())?;
+                continue;
+            };
+            for part in parts {
+                if let Part::Strips(range, strips) = part {
+                    let (count, strip) = (range.len(), strips.strip);
+                    writeln!(f, "  {count} instructions, {strip} elements at a time:")?;
+                }
+                self.lines(f, part.range().clone())?;
             }
         }
         Ok(())
@@ -34,6 +43,11 @@ impl fmt::Display for Tape {
 }
 
 impl Tape {
+    fn lines(&self, f: &mut fmt::Formatter<'_>, range: Range<usize>) -> fmt::Result {
+        let mut instructions = self.instructions[range].iter();
+        instructions.try_for_each(|i| self.line(f, i))
+    }
+
     fn line(&self, f: &mut fmt::Formatter<'_>, i: &Instruction) -> fmt::Result {
         write!(f, "  {:>6} = {}", i.result.to_string(), i.op.name())?;
         if i.flags & Instruction::CONTROL != 0 {

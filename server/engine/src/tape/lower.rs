@@ -44,6 +44,7 @@ pub fn lower(
         library,
         arena,
         places: vec![Slot::new(0, false); arena.len()],
+        owners: (0..arena.len() as u32).collect(),
         last_use: last_uses(arena, &needed, &class, roots),
         class: &class,
         uniform: Default::default(),
@@ -62,6 +63,8 @@ pub fn lower(
             roots: Vec::new(),
             sizes: Sizes::default(),
             checks: Vec::new(),
+            parts: Vec::new(),
+            strip_elements: [0; 4],
             native: Default::default(),
         },
         // The first of several who watch a value is the node that gave it.
@@ -158,6 +161,8 @@ struct Lowering<'a> {
     arena: &'a Arena,
     class: &'a [Class],
     places: Vec<Slot>,
+    /// For each value whose place it has: another's where it is the same numbers in order.
+    owners: Vec<u32>,
     last_use: Vec<u32>,
     uniform: [Slots; 4],
     lanes: [Slots; 4],
@@ -197,7 +202,7 @@ impl Lowering<'_> {
     fn take(&mut self, ty: &TensorType, varying: bool) -> Result<Slot, Error> {
         let too_large = || Error::Limit {
             name: "max_tape_elements",
-            value: 1 << 31,
+            value: Slot::MOST.into(),
             asked: ty.elements(),
             repair: "the derivative needs more memory than one tape addresses; split the graph"
                 .into(),
@@ -240,9 +245,10 @@ impl Lowering<'_> {
                 self.drop_unread(node, varying);
             }
             for (k, &v) in node.operands.iter().enumerate() {
-                let dies =
-                    self.last_use[v.index()] == node.id.0 && self.class[v.index()] == section;
-                if dies && !node.operands[..k].contains(&v) {
+                let owner = self.owner(v);
+                let dies = self.last_use[owner] == node.id.0 && self.class[owner] == section;
+                let before = node.operands[..k].iter().any(|&w| self.owner(w) == owner);
+                if dies && !before {
                     let place = self.place(v);
                     self.slots(place.dtype, varying)
                         .give(place.slot.offset() as u32, place.elements);
@@ -286,7 +292,43 @@ impl Lowering<'_> {
         }
     }
 
+    /// Whether a node's result is its operand's numbers in the same order: it lies where they do.
+    fn is_alias(&self, node: &NodeRef<'_>) -> bool {
+        // What is looked at is looked at after the instruction that gives it.
+        if !self.watched.is_empty() {
+            return false;
+        }
+        match node.op {
+            Op::Reshape | Op::StopGradient => true,
+            Op::BroadcastInDim | Op::Transpose => {
+                let (operand, rule) = (self.arena.ty(node.operands[0]), node.op.rule());
+                let types = Types {
+                    operands: &[operand],
+                    result: node.ty,
+                    results: &[node.ty],
+                };
+                let kernel = rule.map(|rule| (rule.kernel)(node.op, node.attributes, &types));
+                let elements = node.ty.elements() as usize;
+                operand.elements() as usize == elements
+                    && matches!(kernel, Some(Kernel::View(view)) if view == Strided::dense(elements))
+            }
+            _ => false,
+        }
+    }
+
+    /// The value whose place a value has.
+    fn owner(&self, value: ValueId) -> usize {
+        self.owners[value.index()] as usize
+    }
+
     fn node(&mut self, node: NodeRef<'_>, varying: bool) -> Result<(), Error> {
+        if self.is_alias(&node) {
+            let (own, owner) = (node.result.index(), self.owner(node.operands[0]));
+            self.owners[own] = owner as u32;
+            self.places[own] = self.places[owner];
+            self.last_use[owner] = self.last_use[owner].max(self.last_use[own]);
+            return Ok(());
+        }
         for value in node.results() {
             self.places[value.index()] = self.take(self.arena.ty(value), varying)?;
         }

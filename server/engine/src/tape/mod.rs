@@ -8,10 +8,13 @@ mod footprint;
 mod listing;
 mod lower;
 pub mod native;
+mod outside;
 mod slots;
+mod strips;
 
 pub use control::{Argument, BodyId, ControlStep, Library, Loop, Pull, Run};
 pub use lower::{Class, lower};
+pub use strips::{Part, Row, Step, Strips, set_strips};
 
 use crate::op::{Kernel, Op};
 use crate::tensor::DType;
@@ -24,6 +27,10 @@ pub struct Slot(u32);
 
 impl Slot {
     const LANES: u32 = 1 << 31;
+    const OUTSIDE: u32 = 1 << 30;
+
+    /// Elements of a memory, at most.
+    pub const MOST: u32 = 1 << 30;
 
     /// Slots of uniform values and of values that vary over lanes are numbered apart.
     pub fn new(offset: u32, varying: bool) -> Self {
@@ -32,7 +39,22 @@ impl Slot {
 
     /// First element.
     pub fn offset(self) -> usize {
-        (self.0 & !Self::LANES) as usize
+        (self.0 & !(Self::LANES | Self::OUTSIDE)) as usize
+    }
+
+    /// The place so many elements on.
+    pub fn plus(self, elements: usize) -> Self {
+        Self(self.0 + elements as u32)
+    }
+
+    /// The same slot, whose numbers may be elsewhere while the tape runs.
+    pub fn outside(self) -> Self {
+        Self(self.0 | Self::OUTSIDE)
+    }
+
+    /// Whether they may.
+    pub fn is_outside(self) -> bool {
+        self.0 & Self::OUTSIDE != 0
     }
 
     /// Whether every lane has its own.
@@ -139,6 +161,10 @@ pub struct Tape {
     pub sizes: Sizes,
     /// What is looked at as the tape runs, by instruction; empty unless the request asks for it.
     pub checks: Vec<Check>,
+    /// For each section its parts; nothing where all are plain.
+    pub parts: Vec<Vec<Part>>,
+    /// Elements of uniform memory with the rows of strips.
+    strip_elements: [usize; 4],
     /// Machine code, once it pays.
     pub native: native::Native,
 }

@@ -1,3 +1,4 @@
+use super::Slot;
 use std::collections::HashMap;
 
 /// Hands out places of one memory; a place that is given back is handed out again, last in first out, while it
@@ -11,7 +12,7 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// A place for that many elements; `None` if the memory would pass 2³¹ elements.
+    /// A place for that many elements; `None` if the memory would pass [`Slot::MOST`] elements.
     pub fn take(&mut self, elements: u32) -> Option<u32> {
         let reused = match elements {
             1 => self.scalars.pop(),
@@ -24,7 +25,7 @@ impl Slots {
         self.end = self
             .end
             .checked_add(elements)
-            .filter(|&end| end < 1 << 31)?;
+            .filter(|&end| end < Slot::MOST)?;
         Some(offset)
     }
 

@@ -7,6 +7,7 @@ mod functions;
 mod implicit;
 mod jvp;
 mod pieces;
+mod repeated;
 mod roll;
 mod segment;
 mod settle;

@@ -5,7 +5,9 @@ use super::watch::{Reason, Watch};
 use super::{derivative, implicit};
 use crate::error::Error;
 use crate::graph::{Arena, Graph, TypeId, node_hash};
-use crate::op::{Attributes, Emit, FunctionId, NonSmooth, Op, ValueId, is_commutative};
+use crate::op::{
+    Attributes, DotDimensions, Emit, FunctionId, NonSmooth, Op, ValueId, is_commutative,
+};
 use crate::tensor::{DType, Tensor, TensorType};
 use hashbrown::HashTable;
 use std::sync::Arc;
@@ -224,7 +226,7 @@ impl Workspace {
 
     /// The number in a floating-point scalar constant.
     #[inline]
-    fn number(&self, value: ValueId) -> Option<f64> {
+    pub(super) fn number(&self, value: ValueId) -> Option<f64> {
         if !self.numbers[value.index()] {
             return None;
         }
@@ -255,14 +257,20 @@ impl Workspace {
                 None
             }
             // -0 is the neutral element: -0 + 0 is +0.
-            Op::Add => [(v[0], v[1]), (v[1], v[0])]
-                .into_iter()
-                .find(|&(kept, constant)| {
+            Op::Add => {
+                let both = [(v[0], v[1]), (v[1], v[0])];
+                let nothing = |constant: ValueId| {
                     self.number(constant)
                         .is_some_and(|c| c == 0.0 && c.is_sign_negative())
-                        && keeps(kept, constant)
-                })
-                .map(|(kept, _)| kept),
+                };
+                let other = (both.into_iter())
+                    .find(|&(kept, constant)| nothing(constant) && keeps(kept, constant));
+                match other {
+                    Some((kept, _)) => Some(kept),
+                    None if self.arena.ty(v[0]).shape.is_empty() => None,
+                    None => self.turns(v),
+                }
+            }
             Op::Subtract => {
                 let zero = self.number(v[1])?;
                 (zero == 0.0 && zero.is_sign_positive() && keeps(v[0], v[1])).then_some(v[0])
@@ -328,6 +336,11 @@ impl Workspace {
                     return Some(v[0]);
                 }
                 let inner = self.arena.producer(v[0])?;
+                if let Attributes::DotGeneral(dot) = inner.attributes {
+                    let swapped = self.swapped(dot, inner.operands, permutation)?;
+                    let operands = [inner.operands[1], inner.operands[0]];
+                    return Some(self.emit(Op::DotGeneral, &operands, swapped));
+                }
                 let Attributes::Transpose { permutation: first } = inner.attributes else {
                     return None;
                 };
@@ -337,6 +350,32 @@ impl Workspace {
             }
             _ => None,
         }
+    }
+
+    /// The product of the same factors the other way round, if that is its permutation: dimensions of the result are those
+    /// of the batch, then each factor's own.
+    fn swapped(
+        &self,
+        dot: &DotDimensions,
+        factors: &[ValueId],
+        permutation: &[u32],
+    ) -> Option<Attributes> {
+        let batch = dot.lhs_batch.len();
+        let own = |k: usize, contracting: &[u32]| {
+            self.arena.ty(factors[k]).shape.rank() - batch - contracting.len()
+        };
+        let (left, right) = (own(0, &dot.lhs_contracting), own(1, &dot.rhs_contracting));
+        let begin = batch + left;
+        let order = (0..batch).chain(begin..begin + right).chain(batch..begin);
+        let is_it = permutation.iter().map(|&d| d as usize).eq(order);
+        is_it.then(|| {
+            Attributes::DotGeneral(DotDimensions {
+                lhs_contracting: dot.rhs_contracting.clone(),
+                rhs_contracting: dot.lhs_contracting.clone(),
+                lhs_batch: dot.rhs_batch.clone(),
+                rhs_batch: dot.lhs_batch.clone(),
+            })
+        })
     }
 
     /// The constant that an operation on scalar constants gives.
@@ -424,6 +463,9 @@ impl Emit for Workspace {
         if let Some(results) = self.expanded(op, operands, &attributes) {
             return results[0];
         }
+        if let Some(value) = self.before_repeating(op, operands, &attributes) {
+            return value;
+        }
         if let Some(value) = self.identity(op, operands, &attributes) {
             return value;
         }
@@ -434,6 +476,9 @@ impl Emit for Workspace {
     fn emit_plain(&mut self, op: Op, operands: &[ValueId]) -> ValueId {
         if let Some(results) = self.expanded(op, operands, &Attributes::None) {
             return results[0];
+        }
+        if let Some(value) = self.before_repeating(op, operands, &Attributes::None) {
+            return value;
         }
         if let Some(value) = self.identity(op, operands, &Attributes::None) {
             return value;

@@ -160,6 +160,7 @@ pub fn transpose(
                     op.name()
                 )));
             };
+            let part = in_all(cx.emitter(), operand, part);
             cx.watch(part, Reason::Derivative);
             cotangents[j] = cx.emitter().add_some(cotangents[j], Some(part));
         }
@@ -171,6 +172,15 @@ pub fn transpose(
         .iter()
         .map(|&v| at(v).and_then(|i| cotangents[i]))
         .collect())
+}
+
+/// The cotangent of an operand: a scalar that went with every element of the others has its share of each.
+fn in_all(cx: &mut dyn Emit, operand: ValueId, part: ValueId) -> ValueId {
+    let rank = cx.ty(part).shape.rank() as u32;
+    match cx.ty(operand).shape.is_empty() {
+        true => cx.reduce(Op::ReduceSum, part, (0..rank).collect()),
+        false => part,
+    }
 }
 
 /// A slice turned round by itself.

@@ -1,6 +1,7 @@
 //! Parts of a vector that are put side by side again: programs that take a vector apart, number by number, and are then
 //! found to repeat themselves, become operations on whole parts of it.
 
+use super::simplify::Workspace;
 use crate::graph::Arena;
 use crate::op::{Attributes, Op, ValueId};
 
@@ -81,6 +82,70 @@ pub(super) fn side_by_side(arena: &Arena, v: &[ValueId], dimension: u32) -> Opti
     v[1..].iter().try_fold(first, |part, &next| {
         part.followed_by(Part::taken(arena, next)?)
     })
+}
+
+/// A vector with a zero between its elements, before them or behind them.
+struct Spaced {
+    of: ValueId,
+    count: u64,
+    low: u64,
+}
+
+impl Workspace {
+    /// Two vectors whose elements take turns, where each stands between zeros in a sum: what comes of the derivatives of
+    /// every second element. A zero is still added, for it makes -0 another.
+    pub(super) fn turns(&mut self, v: &[ValueId]) -> Option<ValueId> {
+        let shape = &self.arena.ty(*v.first()?).shape;
+        let (1, total) = (shape.rank(), shape.elements()) else {
+            return None;
+        };
+        let spaced = [self.spaced(v[0])?, self.spaced(v[1])?];
+        let [first, second] = match spaced {
+            [a, b] if a.low < b.low => [a, b],
+            [a, b] => [b, a],
+        };
+        let count = first.count;
+        if (first.low, second.low, second.count, 2 * count) != (0, 1, count, total) {
+            return None;
+        }
+        let dtype = self.arena.ty(first.of).dtype;
+        let cx = self.emitter();
+        let zero = cx.scalar(dtype, 0.0);
+        let columns = [first, second].map(|spaced| {
+            let sum = cx.binary(Op::Add, spaced.of, zero);
+            cx.reshape(sum, &[count, 1])
+        });
+        let both = cx.emit(
+            Op::Concatenate,
+            &columns,
+            Attributes::Concatenate { dimension: 1 },
+        );
+        Some(cx.reshape(both, &[total]))
+    }
+
+    fn spaced(&self, value: ValueId) -> Option<Spaced> {
+        let node = self.arena.producer(value)?;
+        let Attributes::Pad {
+            low,
+            high,
+            interior,
+        } = node.attributes
+        else {
+            return None;
+        };
+        let [of, fill] = *node.operands else {
+            return None;
+        };
+        let zero = self.number(fill)?;
+        let (&[low], &[_], &[1]) = (&low[..], &high[..], &interior[..]) else {
+            return None;
+        };
+        (zero == 0.0 && zero.is_sign_positive()).then(|| Spaced {
+            of,
+            count: self.arena.ty(of).elements(),
+            low,
+        })
+    }
 }
 
 #[cfg(test)]

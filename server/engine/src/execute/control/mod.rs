@@ -186,7 +186,7 @@ impl<'t> Frame<'t> {
         fill: impl FnOnce(Memory<'_>, &[Option<Place>]),
     ) -> Result<(Memory<'_>, &'t [Place]), Halt> {
         self.scratch.forget(&mut ticker.machine.budget);
-        let memory = self.scratch.lend(&self.tape.sizes, self.lanes);
+        let memory = self.scratch.lend(&self.tape.sizes, self.lanes, &[]);
         fill(memory, &self.tape.parameters);
         section(self.tape, 0, memory, ticker)?;
         section(self.tape, 1, memory, ticker)?;

@@ -297,7 +297,7 @@ impl<'a, 't> Back<'a, 't> {
             return Ok(());
         };
         let (tape, lanes) = (self.frame.tape, self.node.lanes);
-        let memory = self.frame.scratch.lend(&tape.sizes, lanes);
+        let memory = self.frame.scratch.lend(&tape.sizes, lanes, &[]);
         let (own, given) = tape.parameters.split_at(self.own.len());
         let (of_carries, of_outputs) = given.split_at(self.carries.len());
         runner.fill_rest(runner.index(states.step(last)), false, memory, own);

@@ -69,7 +69,7 @@ pub(super) fn run(
         .condition
         .map(|c| Standing::open(ticker.machine.tape(c), ticker));
     let tape = body.tape;
-    let memory = body.scratch.lend(&tape.sizes, lanes);
+    let memory = body.scratch.lend(&tape.sizes, lanes, &[]);
     let sequences = looped.carries + looped.sequences;
     let carried: Vec<Place> = tape.parameters[..looped.carries]
         .iter()
@@ -81,7 +81,7 @@ pub(super) fn run(
     }
     constants(operands, sequences, memory, &tape.parameters);
     let asked = condition.as_mut().map(|c| {
-        let memory = c.scratch.lend(&c.tape.sizes, lanes);
+        let memory = c.scratch.lend(&c.tape.sizes, lanes, &[]);
         constants(operands, sequences, memory, &c.tape.parameters);
         (c.tape, memory)
     });

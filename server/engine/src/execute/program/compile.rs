@@ -3,8 +3,8 @@ use crate::error::Error;
 use crate::execute::crossed;
 use crate::graph::Graph;
 use crate::op::ValueId;
-use crate::plan::{Mode, Parts, Plan, Request, across, derive};
-use crate::tape::{Class, Library, Tape, lower};
+use crate::plan::{BlockSource, Mode, Parts, Plan, Request, across, derive};
+use crate::tape::{Class, Library, Slot, Tape, lower};
 
 /// Parts are cut into parts again so often at most.
 const MAX_LEVELS: u32 = 5;
@@ -112,7 +112,7 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
     let watched = derivation.workspace.watched().to_vec();
     let mut library = Library::default();
     let (arena, table) = derivation.workspace.parts();
-    let tape = lower(
+    let mut tape = lower(
         arena,
         table,
         &mut library,
@@ -121,6 +121,8 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
         sections,
         &watched,
     )?;
+    tape.leave_outside();
+    tape.in_strips();
     let crossed = products.iter().filter_map(|p| p.crossed.as_ref());
     let products_of_factors = crossed.map(crossed::Product::operations);
     let operations = products_of_factors.fold(
@@ -128,8 +130,10 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
         u64::saturating_add,
     );
     let work = estimate::work(&tape);
+    let direct = direct(&tape, &products);
     let mut program = Program {
         useful_lanes: tape.useful_lanes(),
+        direct,
         tape,
         library: library.finish(),
         budget: request.options.memory_budget(),
@@ -158,6 +162,34 @@ impl Program {
         let derivatives = self.plans.iter_mut().filter(|plan| plan.mode.is_some());
         derivatives.for_each(|plan| plan.reason += what);
     }
+}
+
+/// Blocks that are large results as the tape gives them, and nothing else.
+fn direct(tape: &Tape, products: &[Compiled]) -> Vec<(usize, usize)> {
+    let is_parameter = |slot: Slot| tape.parameters.iter().flatten().any(|p| p.slot == slot);
+    let is_direct = |(source, root): &(BlockSource, Option<usize>)| {
+        let place = root.map(|root| tape.roots[root]);
+        place.is_some_and(|place| {
+            let bytes = u64::from(place.elements) * place.dtype.size_bytes() as u64;
+            place.slot.is_outside()
+                && !is_parameter(place.slot)
+                && (source.element_stride, source.first_lane) == (1, 0)
+                && source.ty.bytes() == bytes
+        })
+    };
+    let mut direct = Vec::new();
+    for (p, product) in products.iter().enumerate() {
+        let plain = product.compressed.is_empty()
+            && product.subtractions.is_empty()
+            && product.crossed.is_none();
+        let blocks = product.blocks.iter().enumerate().filter(|_| plain);
+        direct.extend(
+            blocks
+                .filter(|(_, block)| is_direct(block))
+                .map(|(b, _)| (p, b)),
+        );
+    }
+    direct
 }
 
 /// Elementary operations for one point: what the products share once.

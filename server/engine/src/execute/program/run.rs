@@ -6,6 +6,7 @@ use crate::execute::interpret::{Halt, section};
 use crate::execute::memory::Memory;
 use crate::execute::stop::Ticker;
 use crate::plan::SeedSource;
+use crate::tape::{Place, Slot};
 use crate::tensor::Tensor;
 
 /// An evaluation under way.
@@ -13,18 +14,28 @@ pub(super) struct Run<'a> {
     pub program: &'a Program,
     pub arguments: &'a Arguments<'a>,
     pub memory: Memory<'a>,
+    /// Results that are written to where the caller takes them.
+    pub results: &'a [Slot],
     pub ticker: Ticker<'a>,
     pub raw: &'a mut [Vec<Vec<u8>>],
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     fn is_batched(&self, input: usize) -> bool {
         self.program.batched.as_ref().is_some_and(|b| b[input])
+    }
+
+    /// Gives a parameter the caller's numbers: as they lie, or as [`load`] writes them.
+    fn take(&self, place: Place, raw: &'a [u8], lanes: usize, stride: usize) {
+        if !self.memory.leave(place, raw) {
+            load(self.memory, place, raw, lanes, stride);
+        }
     }
 
     /// All products at one point: directions in lanes.
     pub fn point(&mut self, point: u64) -> Result<(), Halt> {
         let program = self.program;
+        self.memory.leave_results(self.results, point as usize);
         for (i, ty) in program.inputs.iter().enumerate() {
             let Some(place) = program.tape.parameters[i] else {
                 continue;
@@ -34,13 +45,7 @@ impl Run<'_> {
             } else {
                 0
             };
-            load(
-                self.memory,
-                place,
-                &self.arguments.inputs[i].raw()[own as usize..],
-                1,
-                0,
-            );
+            self.take(place, &self.arguments.inputs[i].raw()[own as usize..], 1, 0);
         }
         section(&program.tape, 0, self.memory, &mut self.ticker)?;
         for (p, product) in program.products.iter().enumerate() {
@@ -155,13 +160,8 @@ impl Run<'_> {
                 SeedSource::Given { index } => {
                     let tensor = &self.arguments.seeds[group.product][*index];
                     let begin = (point * group.lanes + first) * ty.bytes();
-                    load(
-                        self.memory,
-                        place,
-                        &tensor.raw()[begin as usize..],
-                        lanes,
-                        ty.elements() as usize,
-                    );
+                    let raw = &tensor.raw()[begin as usize..];
+                    self.take(place, raw, lanes, ty.elements() as usize);
                 }
             }
         }
@@ -171,7 +171,12 @@ impl Run<'_> {
         for (b, (source, root)) in self.program.products[product].blocks.iter().enumerate() {
             let Some(root) = *root else { continue };
             let bytes = source.ty.bytes() as usize;
-            let block = &mut self.raw[product][b][point as usize * bytes..][..bytes];
+            let block = &mut self.raw[product][b];
+            // It is there already.
+            if block.is_empty() {
+                continue;
+            }
+            let block = &mut block[point as usize * bytes..][..bytes];
             store(
                 self.memory,
                 self.program.tape.roots[root],
@@ -185,6 +190,7 @@ impl Run<'_> {
     /// All products at all points: points in lanes.
     pub fn points(&mut self, batch: u64) -> Result<(), (Halt, u64)> {
         let program = self.program;
+        self.memory.leave_results(self.results, 0);
         for (i, _) in program
             .inputs
             .iter()
@@ -192,7 +198,7 @@ impl Run<'_> {
             .filter(|&(i, _)| !self.is_batched(i))
         {
             if let Some(place) = program.tape.parameters[i] {
-                load(self.memory, place, self.arguments.inputs[i].raw(), 1, 0);
+                self.take(place, self.arguments.inputs[i].raw(), 1, 0);
             }
         }
         section(&program.tape, 0, self.memory, &mut self.ticker).map_err(|halt| (halt, 0))?;
@@ -202,6 +208,7 @@ impl Run<'_> {
             self.ticker.machine.forget_calls();
             // Lanes without a point hold what was there before, and a loop might never end for it.
             self.memory.lanes = lanes;
+            self.memory.leave_results(self.results, first as usize);
             for (i, ty) in program
                 .inputs
                 .iter()
@@ -212,7 +219,7 @@ impl Run<'_> {
                     continue;
                 };
                 let raw = &self.arguments.inputs[i].raw()[(first * ty.bytes()) as usize..];
-                load(self.memory, place, raw, lanes, ty.elements() as usize);
+                self.take(place, raw, lanes, ty.elements() as usize);
             }
             for group in &program.groups {
                 for (parameter, source, ty) in &group.seeds {
@@ -240,7 +247,7 @@ impl Run<'_> {
                         SeedSource::Given { index } => {
                             let raw = self.arguments.seeds[group.product][*index].raw();
                             let raw = &raw[(first * ty.bytes()) as usize..];
-                            load(self.memory, place, raw, lanes, ty.elements() as usize);
+                            self.take(place, raw, lanes, ty.elements() as usize);
                         }
                     }
                 }
@@ -266,8 +273,8 @@ impl Run<'_> {
                 for (b, (source, root)) in product.blocks.iter().enumerate() {
                     let Some(root) = *root else { continue };
                     let bytes = source.ty.bytes() as usize;
-                    // The value's one lane belongs to another block.
-                    if bytes == 0 {
+                    // The value's one lane belongs to another block, or it is there already.
+                    if bytes == 0 || self.raw[p][b].is_empty() {
                         continue;
                     }
                     let block = &mut self.raw[p][b][first as usize * bytes..][..lanes * bytes];

@@ -96,7 +96,7 @@ fn a_graph_without_loops_keeps_to_the_budget_by_parts() {
         for (part, levels) in if hvp {
             [(10, 1), (20, 2)]
         } else {
-            [(6, 1), (13, 2)]
+            [(6, 1), (20, 2)]
         } {
             let budget = all / part;
             let program = compile(&graph, &request(product.clone(), budget)).unwrap();

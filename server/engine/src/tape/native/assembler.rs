@@ -12,6 +12,9 @@ impl Base {
     pub const VARYING: Self = Self(13);
     pub const UNIFORM_BOOL: Self = Self(14);
     pub const VARYING_BOOL: Self = Self(15);
+
+    /// Addresses that a strip's code is given, in this order.
+    pub const GIVEN: [Self; 6] = [Self(2), Self(1), Self(8), Self(9), Self(10), Self(11)];
 }
 
 /// A place in memory.
@@ -274,15 +277,39 @@ impl Assembler {
         self.bytes.len()
     }
 
-    /// Goes on with the next 32 bytes until so many are done.
-    pub fn end_loop(&mut self, begin: usize, bytes: i32) {
-        // add rax, 32; cmp rax, bytes; jb begin; vzeroupper
-        self.put(&[0x48, 0x83, 0xc0, 32, 0x48, 0x3d]);
-        self.put(&bytes.to_le_bytes());
+    /// Goes on with the next 32 bytes until so many are done; `None`: as many as rsi says.
+    pub fn end_loop(&mut self, begin: usize, bytes: Option<i32>) {
+        // add rax, 32; cmp rax, bytes or rsi; jb begin; vzeroupper
+        self.put(&[0x48, 0x83, 0xc0, 32]);
+        match bytes {
+            Some(bytes) => {
+                self.put(&[0x48, 0x3d]);
+                self.put(&bytes.to_le_bytes());
+            }
+            None => self.put(&[0x48, 0x39, 0xf0]),
+        }
         self.put(&[0x0f, 0x82]);
         let back = begin as i64 - (self.bytes.len() as i64 + 4);
         self.put(&(back as i32).to_le_bytes());
         self.put(&[0xc5, 0xf8, 0x77]);
+    }
+
+    /// Takes the addresses of [`Base::GIVEN`] from where rdi points; keeps nothing that a caller wants kept.
+    pub fn begin_strip(&mut self) {
+        for (k, base) in Base::GIVEN.into_iter().enumerate() {
+            // mov base, [rdi + 8 k]
+            let high = base.0 >> 3;
+            self.put(&[
+                0x48 | high << 2,
+                0x8b,
+                0x47 | (base.0 & 7) << 3,
+                8 * k as u8,
+            ]);
+        }
+    }
+
+    pub fn end_strip(&mut self) {
+        self.put(&[0xc3]);
     }
 
     fn rex(wide: bool, at: At) -> u8 {
@@ -307,6 +334,15 @@ impl Assembler {
         self.put(&[0]);
         self.put(&[Self::rex(true, a), 0x0f, 0x45]);
         self.address(0, a);
+        self.put(&[Self::rex(true, to), 0x89]);
+        self.address(0, to);
+    }
+
+    /// Eight bytes that are given.
+    pub fn store_word(&mut self, to: At, bits: u64) {
+        // mov rax, bits; mov [to], rax
+        self.put(&[0x48, 0xb8]);
+        self.put(&bits.to_le_bytes());
         self.put(&[Self::rex(true, to), 0x89]);
         self.address(0, to);
     }

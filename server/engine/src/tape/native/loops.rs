@@ -1,10 +1,10 @@
 //! Instructions in a row on as many elements as one loop, four numbers at a time: what one gives the next has in a
 //! register, and what nobody reads later never reaches memory. Only correctly rounded operations, so bits do not change.
 
-use super::assembler::{Arithmetic, Bits, Operand, Register};
+use super::assembler::{Arithmetic, At, Bits, Operand, Register};
 use super::translate::{Kind, MAGNITUDE, ONE, SIGN, Translator, number};
 use crate::op::Op;
-use crate::tape::{Instruction, Place, Slot};
+use crate::tape::{Instruction, Place, Row, Slot};
 use crate::tensor::DType;
 
 /// Fewer elements are written out, or not worth it.
@@ -21,17 +21,18 @@ const REGISTERS: usize = 16;
 
 /// What an instruction reads.
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Value {
+pub(super) enum Value {
     /// An element for each of the result's.
-    Row(Slot),
+    Row(Row),
     /// One for all.
     Number(Slot),
 }
 
 impl Value {
-    fn slot(self) -> Slot {
+    pub fn slot(self) -> Slot {
         match self {
-            Value::Row(slot) | Value::Number(slot) => slot,
+            Value::Row(row) => row.slot,
+            Value::Number(slot) => slot,
         }
     }
 
@@ -44,12 +45,66 @@ impl Value {
 }
 
 /// An instruction of a loop.
-struct Step {
-    op: Op,
-    result: Slot,
-    operands: Vec<Value>,
+pub(super) struct Step {
+    pub op: Op,
+    pub result: Row,
+    pub operands: Vec<Value>,
     /// Whether somebody after the loop reads what it gives.
-    read_later: bool,
+    pub read_later: bool,
+}
+
+impl Step {
+    /// The same number elsewhere.
+    pub fn copy(from: Value, to: Row) -> Self {
+        Self {
+            op: Op::Reshape,
+            result: to,
+            operands: vec![from],
+            read_later: true,
+        }
+    }
+
+    /// `None` where the instruction cannot be part of a loop. Bit k of `moves` as of a strip's step.
+    pub fn of(i: &Instruction, moves: u8, fma: bool) -> Option<Self> {
+        let taken = match i.op {
+            Op::Add | Op::Subtract | Op::Multiply | Op::Divide => 2,
+            Op::Negate | Op::Abs | Op::Square | Op::Sqrt | Op::Reciprocal => 1,
+            Op::Fma if fma => 3,
+            _ => return None,
+        };
+        let plain = i.flags & (Instruction::CONTROL | Instruction::STRUCTURAL) == 0;
+        if !plain || i.dtype != DType::F64 {
+            return None;
+        }
+        let row = |slot: Slot, k: usize| Row {
+            slot,
+            moves: moves & 1 << k != 0,
+        };
+        let operand = |k: usize| match i.flags & 1 << k {
+            0 => Value::Row(row(i.operands[k], k)),
+            _ => Value::Number(i.operands[k]),
+        };
+        Some(Self {
+            op: i.op,
+            result: row(i.result, 3),
+            operands: (0..taken).map(operand).collect(),
+            read_later: true,
+        })
+    }
+}
+
+/// Where the numbers of a loop are.
+pub(super) trait Addresses {
+    fn of(&self, value: Value) -> At;
+}
+
+/// In the tape's slots.
+struct Slots;
+
+impl Addresses for Slots {
+    fn of(&self, value: Value) -> At {
+        number(value.slot(), 0)
+    }
 }
 
 fn meet(a: Slot, a_elements: u32, b: Slot, b_elements: u32) -> bool {
@@ -58,57 +113,45 @@ fn meet(a: Slot, a_elements: u32, b: Slot, b_elements: u32) -> bool {
 }
 
 /// A loop that is being put together.
-struct Loop {
-    elements: u32,
-    steps: Vec<Step>,
+pub(super) struct Loop<A> {
+    pub steps: Vec<Step>,
+    pub addresses: A,
 }
 
-impl Loop {
-    /// Takes an instruction; false if the loop ends before it.
-    fn take(&mut self, i: &Instruction, fma: bool) -> bool {
-        let taken = match i.op {
-            Op::Add | Op::Subtract | Op::Multiply | Op::Divide => 2,
-            Op::Negate | Op::Abs | Op::Square | Op::Sqrt | Op::Reciprocal => 1,
-            Op::Fma if fma => 3,
-            _ => return false,
-        };
-        let n = i.elements;
-        let plain = i.flags & (Instruction::CONTROL | Instruction::STRUCTURAL) == 0;
-        if !plain || i.dtype != DType::F64 || n != self.elements || self.steps.len() == MAX_STEPS {
+impl Loop<Slots> {
+    /// Takes an instruction on so many elements; false if the loop ends before it.
+    fn take(&mut self, i: &Instruction, n: u32, fma: bool) -> bool {
+        if i.elements != n || self.steps.len() == MAX_STEPS {
             return false;
         }
-        let operands: Vec<Value> = (0..taken)
-            .map(|k| match i.flags & 1 << k {
-                0 => Value::Row(i.operands[k]),
-                _ => Value::Number(i.operands[k]),
-            })
-            .collect();
-        let near = |slot: Slot| (slot.offset() + n as usize) * 8 <= i32::MAX as usize;
-        if !near(i.result) || !operands.iter().all(|o| near(o.slot())) {
+        let Some(step) = Step::of(i, u8::MAX, fma) else {
+            return false;
+        };
+        let near = |slot: Slot| {
+            !slot.is_outside() && (slot.offset() + n as usize) * 8 <= i32::MAX as usize
+        };
+        if !near(i.result) || !step.operands.iter().all(|o| near(o.slot())) {
             return false;
         }
         // Elements of one step are read and written while others of the steps before and after it are not yet, or are
         // already: rows that meet must be the same.
-        let apart = |result: Slot, value: Value| {
-            value == Value::Row(result) || !meet(result, n, value.slot(), value.elements(n))
+        let apart = |result: Row, value: Value| {
+            value == Value::Row(result) || !meet(result.slot, n, value.slot(), value.elements(n))
         };
-        let fits = operands.iter().all(|&o| apart(i.result, o))
+        let fits = step.operands.iter().all(|&o| apart(step.result, o))
             && self.steps.iter().all(|before| {
-                apart(i.result, Value::Row(before.result))
-                    && before.operands.iter().all(|&o| apart(i.result, o))
-                    && operands.iter().all(|&o| apart(before.result, o))
+                apart(step.result, Value::Row(before.result))
+                    && before.operands.iter().all(|&o| apart(step.result, o))
+                    && step.operands.iter().all(|&o| apart(before.result, o))
             });
         if fits {
-            self.steps.push(Step {
-                op: i.op,
-                result: i.result,
-                operands,
-                read_later: true,
-            });
+            self.steps.push(step);
         }
         fits
     }
+}
 
+impl<A> Loop<A> {
     /// The next step from `from` on that reads a value before it is another.
     fn next_use(&self, value: Value, from: usize) -> Option<usize> {
         for (k, step) in self.steps.iter().enumerate().skip(from) {
@@ -138,14 +181,15 @@ impl Translator<'_> {
         if !(MIN_ELEMENTS..=MAX_ELEMENTS).contains(&first.elements) {
             return None;
         }
+        let elements = first.elements;
         let mut all = Loop {
-            elements: first.elements,
             steps: vec![],
+            addresses: Slots,
         };
         let instructions = &self.tape.instructions[begin..end];
         let taken = instructions
             .iter()
-            .position(|i| !all.take(i, self.features.fma));
+            .position(|i| !all.take(i, elements, self.features.fma));
         let next = begin + taken.unwrap_or(instructions.len());
         if next - begin < MIN_STEPS {
             return None;
@@ -153,18 +197,15 @@ impl Translator<'_> {
         for k in 0..all.steps.len() {
             let result = all.steps[k].result;
             let again = all.steps[k + 1..].iter().any(|s| s.result == result);
-            all.steps[k].read_later = !again && self.is_read_after(next, result, all.elements);
+            all.steps[k].read_later = !again && self.is_read_after(next, result.slot, elements);
         }
-        let rows = all.elements / WIDTH * WIDTH;
+        let rows = elements / WIDTH * WIDTH;
         let begin_loop = self.code.begin_loop();
-        let mut held = Held::default();
-        for k in 0..all.steps.len() {
-            self.step(&all, k, &mut held);
-        }
-        self.code.end_loop(begin_loop, (rows * 8) as i32);
+        self.steps(&all);
+        self.code.end_loop(begin_loop, Some((rows * 8) as i32));
         // The rest number by number, through memory.
         self.registers.forget_all();
-        for e in rows..all.elements {
+        for e in rows..elements {
             for i in &self.tape.instructions[begin..next] {
                 let (Some(row), Some(address)) = (i.op.elementwise(), i.op.address()) else {
                     continue;
@@ -207,8 +248,22 @@ impl Translator<'_> {
         tape.roots.iter().any(of_place)
     }
 
+    /// The steps of a loop, for four numbers.
+    pub(super) fn steps(&mut self, all: &Loop<impl Addresses>) {
+        let mut held = Held::default();
+        for k in 0..all.steps.len() {
+            self.step(all, k, &mut held);
+        }
+    }
+
     /// A register for a value that stands nowhere yet, but none of `kept`.
-    fn free(&mut self, all: &Loop, at: usize, held: &mut Held, kept: &[Register]) -> Register {
+    fn free(
+        &mut self,
+        all: &Loop<impl Addresses>,
+        at: usize,
+        held: &mut Held,
+        kept: &[Register],
+    ) -> Register {
         let next_use = |r: usize| match held.values[r] {
             None => usize::MAX,
             Some(value) => all.next_use(value, at).unwrap_or(usize::MAX - 1),
@@ -219,7 +274,7 @@ impl Translator<'_> {
             && held.only_here[r]
             && next_use(r) < usize::MAX - 1
         {
-            self.code.store_row(number(value.slot(), 0), r as Register);
+            self.code.store_row(all.addresses.of(value), r as Register);
         }
         (held.values[r], held.only_here[r]) = (None, false);
         r as Register
@@ -227,7 +282,7 @@ impl Translator<'_> {
 
     fn in_loop_register(
         &mut self,
-        all: &Loop,
+        all: &Loop<impl Addresses>,
         at: usize,
         held: &mut Held,
         value: Value,
@@ -237,7 +292,7 @@ impl Translator<'_> {
             return r as Register;
         }
         let r = self.free(all, at, held, kept);
-        let from = number(value.slot(), 0);
+        let from = all.addresses.of(value);
         match value {
             Value::Row(_) => self.code.load_row(r, from),
             Value::Number(_) => self.code.spread(r, from),
@@ -249,7 +304,7 @@ impl Translator<'_> {
     /// The second operand of an instruction: in memory if it is read this once.
     fn second(
         &mut self,
-        all: &Loop,
+        all: &Loop<impl Addresses>,
         at: usize,
         held: &mut Held,
         value: Value,
@@ -257,18 +312,23 @@ impl Translator<'_> {
     ) -> Operand {
         let is_held = held.values.contains(&Some(value));
         match value {
-            Value::Row(slot) if !is_held && all.next_use(value, at + 1).is_none() => {
-                Operand::Row(number(slot, 0))
+            Value::Row(_) if !is_held && all.next_use(value, at + 1).is_none() => {
+                Operand::Row(all.addresses.of(value))
             }
             _ => Operand::Register(self.in_loop_register(all, at, held, value, kept)),
         }
     }
 
-    fn step(&mut self, all: &Loop, at: usize, held: &mut Held) {
+    fn step(&mut self, all: &Loop<impl Addresses>, at: usize, held: &mut Held) {
         let step = &all.steps[at];
         let a = step.operands[0];
         let first = self.in_loop_register(all, at, held, a, &[]);
         let result = match (step.op, Arithmetic::of(step.op)) {
+            (Op::Reshape, _) => {
+                let result = self.free(all, at, held, &[first]);
+                self.code.copy_row(result, first);
+                result
+            }
             (Op::Sqrt, _) => {
                 let result = self.free(all, at, held, &[first]);
                 self.code.square_root_row(result, Operand::Register(first));
@@ -318,7 +378,7 @@ impl Translator<'_> {
             }
         }
         if step.read_later {
-            self.code.store_row(number(step.result, 0), result);
+            self.code.store_row(all.addresses.of(value), result);
         }
         held.values[result as usize] = Some(value);
         held.only_here[result as usize] = !step.read_later;

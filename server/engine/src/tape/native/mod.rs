@@ -7,16 +7,20 @@
 #[cfg(all(target_arch = "x86_64", unix))]
 mod assembler;
 #[cfg(all(target_arch = "x86_64", unix))]
+mod lanes;
+#[cfg(all(target_arch = "x86_64", unix))]
 mod loops;
 #[cfg(all(target_arch = "x86_64", unix))]
 mod registers;
+#[cfg(all(target_arch = "x86_64", unix))]
+mod strips;
 #[cfg(all(target_arch = "x86_64", unix))]
 mod translate;
 
 #[cfg(all(test, target_arch = "x86_64", unix))]
 mod tests;
 
-use super::Tape;
+use super::{Slot, Tape};
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -24,9 +28,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 /// Runs after which a section is translated. Translating takes about ten times as long as what it saves in a run.
 const RUNS: u32 = 8;
 
-/// Bytes of code of one tape. Beyond, fetching instructions costs more than interpreting them.
+/// Bytes of code of one tape, for one lane and for many each. Beyond, fetching instructions costs more than interpreting them.
 #[cfg(all(target_arch = "x86_64", unix))]
-const MAX_BYTES: usize = 8 << 20;
+const MAX_BYTES: usize = 4 << 20;
 
 static ENABLED: AtomicBool = AtomicBool::new(true);
 
@@ -51,8 +55,46 @@ pub struct Piece {
     pub range: Range<usize>,
     /// Elements that its code works on.
     pub work: usize,
+    /// The number of the section's part that it is, if it is run strip by strip.
+    pub part: Option<usize>,
+    /// Then its steps in parts.
+    pub segments: Vec<Segment>,
     /// Where its code begins; `None`: it is interpreted.
     entry: Option<usize>,
+}
+
+impl Piece {
+    fn interpreted(range: Range<usize>) -> Self {
+        Self {
+            range,
+            work: 0,
+            part: None,
+            segments: vec![],
+            entry: None,
+        }
+    }
+}
+
+/// Addresses that the code of a strip's steps is given: of uniform numbers, the same moved to where the strip begins, of
+/// the only lane's numbers, the same moved, and of what the caller has.
+pub const GIVEN: usize = 6;
+
+/// Steps of a strip in a row.
+#[derive(Debug)]
+pub struct Segment {
+    /// Which.
+    pub steps: Range<usize>,
+    /// What the caller has that they read, [`GIVEN`] less four at most.
+    pub outside: Vec<Slot>,
+    /// Where the code of a loop that does all of them begins; `None`: they are interpreted.
+    entry: Option<usize>,
+}
+
+impl Segment {
+    /// Whether it is machine code.
+    pub fn is_code(&self) -> bool {
+        self.entry.is_some()
+    }
 }
 
 /// The machine code of a tape.
@@ -64,15 +106,50 @@ pub struct Code {
 }
 
 impl Code {
+    /// Numbers that are worked out at a time.
+    pub const WIDTH: usize = 4;
+
     /// The parts of a section.
     pub fn pieces(&self, section: usize) -> &[Piece] {
         &self.sections[section]
     }
 
+    /// Runs steps of a strip on so many elements, which are a multiple of [`Code::WIDTH`] and more than none; nothing is
+    /// done if they have no code.
+    ///
+    /// # Safety
+    /// The addresses are those of [`GIVEN`] of the memory lent for this tape, where that many elements from the strip's
+    /// first on are the tape's.
+    #[inline]
+    pub unsafe fn run_segment(
+        &self,
+        segment: &Segment,
+        given: &[*const f64; GIVEN],
+        elements: usize,
+    ) {
+        let Some(entry) = segment.entry else {
+            return;
+        };
+        #[cfg(all(target_arch = "x86_64", unix))]
+        {
+            type Entry = unsafe extern "sysv64" fn(*const *const f64, usize);
+            // SAFETY: `entry` was set by `translate` to the beginning of a function of this type in `bytes`, which
+            // are executable and live as long as `self`. It touches rows of the group's elements alone.
+            unsafe {
+                let code = self.bytes.as_ptr().add(entry);
+                let code = std::mem::transmute::<*const u8, Entry>(code);
+                code(given.as_ptr(), elements * 8);
+            }
+        }
+        #[cfg(not(all(target_arch = "x86_64", unix)))]
+        let _ = (entry, given, elements);
+    }
+
     /// Runs a piece; false, and nothing is done, if it has no code.
     ///
     /// # Safety
-    /// The bases are those of the memory lent for this tape, with a single lane where the piece is not of section 0.
+    /// The bases are those of the memory lent for this tape, with the lanes that the code was asked for by, where the
+    /// piece is not of section 0.
     #[inline]
     pub unsafe fn run(&self, piece: &Piece, bases: Bases) -> bool {
         let Some(entry) = piece.entry else {
@@ -97,26 +174,45 @@ impl Code {
     }
 }
 
+/// Lanes that have machine code of their own, as many as run together where there are enough.
+pub const LANES: usize = crate::plan::LANES as usize;
+
 /// What a tape knows of its code.
 #[derive(Default, Debug)]
 pub struct Native {
+    one_lane: Tier,
+    in_lanes: Tier,
+}
+
+#[derive(Default, Debug)]
+struct Tier {
     runs: AtomicU32,
     code: OnceLock<Option<Code>>,
 }
 
-impl Tape {
+impl Tier {
     /// The code, once it has been run often enough; counts a run.
     #[inline]
-    pub fn native(&self) -> Option<&Code> {
-        if let Some(code) = self.native.code.get() {
+    fn code(&self, translated: impl FnOnce() -> Option<Code>) -> Option<&Code> {
+        if let Some(code) = self.code.get() {
             return code.as_ref();
         }
-        if self.native.runs.fetch_add(1, Ordering::Relaxed) < RUNS
-            || !ENABLED.load(Ordering::Relaxed)
-        {
+        if self.runs.fetch_add(1, Ordering::Relaxed) < RUNS || !ENABLED.load(Ordering::Relaxed) {
             return None;
         }
-        self.native.code.get_or_init(|| translated(self)).as_ref()
+        self.code.get_or_init(translated).as_ref()
+    }
+}
+
+impl Tape {
+    /// The code for that many lanes, once there is some; counts a run.
+    #[inline]
+    pub fn native(&self, lanes: usize) -> Option<&Code> {
+        match lanes {
+            1 => self.native.one_lane.code(|| translated(self, false)),
+            LANES => self.native.in_lanes.code(|| translated(self, true)),
+            _ => None,
+        }
     }
 
     /// Bytes that machine code may come to: a cache weighs a program before it has any.
@@ -124,7 +220,10 @@ impl Tape {
         #[cfg(all(target_arch = "x86_64", unix))]
         {
             let each = translate::INSTRUCTION_BYTES;
-            self.instructions.len().saturating_mul(each).min(MAX_BYTES) as u64
+            self.instructions
+                .len()
+                .saturating_mul(each)
+                .min(2 * MAX_BYTES) as u64
         }
         #[cfg(not(all(target_arch = "x86_64", unix)))]
         0
@@ -132,9 +231,9 @@ impl Tape {
 }
 
 #[cfg(all(target_arch = "x86_64", unix))]
-fn translated(tape: &Tape) -> Option<Code> {
+fn translated(tape: &Tape, in_lanes: bool) -> Option<Code> {
     let features = translate::Features::here()?;
-    let (bytes, sections) = translate::translate(tape, features)?;
+    let (bytes, sections) = translate::translate(tape, features, in_lanes)?;
     // Written first, executable after: pages are never both. Where the platform refuses, all is interpreted.
     let mut map = memmap2::MmapMut::map_anon(bytes.len()).ok()?;
     map.copy_from_slice(&bytes);
@@ -143,6 +242,6 @@ fn translated(tape: &Tape) -> Option<Code> {
 }
 
 #[cfg(not(all(target_arch = "x86_64", unix)))]
-fn translated(_: &Tape) -> Option<Code> {
+fn translated(_: &Tape, _: bool) -> Option<Code> {
     None
 }

@@ -73,7 +73,7 @@ fn loops_are_encoded() {
     // xor eax, eax; (loop:) add rax, 32; cmp rax, 4096; jb loop; vzeroupper
     let bytes = encoded(&|c| {
         let begin = c.begin_loop();
-        c.end_loop(begin, 4096);
+        c.end_loop(begin, Some(4096));
     });
     let want = [
         &[0x31, 0xc0][..],

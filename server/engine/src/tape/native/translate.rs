@@ -4,10 +4,10 @@ use super::assembler::{
     Arithmetic, Assembler, At, Base, Bits, Condition, Logic, Operand, Register,
 };
 use super::registers::Registers;
-use super::{MAX_BYTES, Piece};
+use super::{MAX_BYTES, Piece, Segment};
 use crate::op::{Direction, Kernel, Op};
-use crate::tape::{Instruction, Slot, Tape};
-use crate::tensor::DType;
+use crate::tape::{Instruction, Part, Place, Slot, Tape};
+use crate::tensor::{DType, Tensor};
 
 /// Fewer instructions in a row are not worth the call.
 const MIN_LENGTH: usize = 2;
@@ -49,19 +49,28 @@ fn pool() -> Vec<u8> {
         .collect()
 }
 
-/// The code of a tape and where its pieces are; `None` where nothing can be translated.
-pub fn translate(tape: &Tape, features: Features) -> Option<(Vec<u8>, Vec<Vec<Piece>>)> {
+/// The code of a tape for one lane or [`LANES`](super::LANES) and where its pieces are; `None` where nothing can be
+/// translated.
+pub fn translate(
+    tape: &Tape,
+    features: Features,
+    in_lanes: bool,
+) -> Option<(Vec<u8>, Vec<Vec<Piece>>)> {
     let mut translator = Translator {
         tape,
         features,
         code: Assembler { bytes: pool() },
         registers: Registers::default(),
     };
-    let sections = tape.sections.iter();
+    let sections = 0..tape.sections.len();
     let sections: Vec<Vec<Piece>> = sections
-        .map(|range| translator.section(range.start, range.end))
+        .map(|section| match in_lanes {
+            true => translator.lanes(tape.sections[section].clone()),
+            false => translator.section(section),
+        })
         .collect();
-    let any = sections.iter().flatten().any(|piece| piece.entry.is_some());
+    let any = (sections.iter().flatten())
+        .any(|piece| piece.entry.is_some() || piece.segments.iter().any(Segment::is_code));
     any.then_some((translator.code.bytes, sections))
 }
 
@@ -73,9 +82,29 @@ pub(super) struct Translator<'a> {
 }
 
 impl Translator<'_> {
-    fn section(&mut self, begin: usize, end: usize) -> Vec<Piece> {
-        let mut pieces: Vec<Piece> = Vec::new();
-        let mut at = begin;
+    fn section(&mut self, section: usize) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        let Some(parts) = self.tape.parts.get(section) else {
+            let range = self.tape.sections[section].clone();
+            self.plain(range, &mut pieces);
+            return pieces;
+        };
+        for (number, part) in parts.iter().enumerate() {
+            match part {
+                Part::Plain(range) => self.plain(range.clone(), &mut pieces),
+                Part::Strips(range, strips) => pieces.push(Piece {
+                    part: Some(number),
+                    segments: self.strips(strips),
+                    ..Piece::interpreted(range.clone())
+                }),
+            }
+        }
+        pieces
+    }
+
+    /// Instructions that run one after the other.
+    fn plain(&mut self, range: std::ops::Range<usize>, pieces: &mut Vec<Piece>) {
+        let (mut at, end) = (range.start, range.end);
         while at < end {
             let entry = self.code.bytes.len();
             let next = match entry < MAX_BYTES {
@@ -84,9 +113,9 @@ impl Translator<'_> {
             };
             if next - at >= MIN_LENGTH {
                 pieces.push(Piece {
-                    range: at..next,
                     work: self.work(at..next),
                     entry: Some(entry),
+                    ..Piece::interpreted(at..next)
                 });
                 at = next;
                 continue;
@@ -94,16 +123,13 @@ impl Translator<'_> {
             self.code.bytes.truncate(entry);
             let next = (next + 1).min(end);
             match pieces.last_mut() {
-                Some(last) if last.entry.is_none() => last.range.end = next,
-                _ => pieces.push(Piece {
-                    range: at..next,
-                    work: 0,
-                    entry: None,
-                }),
+                Some(last) if last.entry.is_none() && last.part.is_none() => {
+                    last.range.end = next;
+                }
+                _ => pieces.push(Piece::interpreted(at..next)),
             }
             at = next;
         }
-        pieces
     }
 
     /// Translates instructions until one that cannot be; tells which that is.
@@ -277,21 +303,32 @@ impl Translator<'_> {
         self.registers.set(to, result);
     }
 
-    /// Copies of a few numbers.
+    /// A few given numbers.
+    fn constant(&mut self, numbers: &Tensor, to: Place) -> Option<()> {
+        if to.elements > MAX_ELEMENTS || to.dtype != DType::F64 || !is_near(to.slot, to.elements) {
+            return None;
+        }
+        for e in 0..to.elements {
+            let target = number(to.slot, e);
+            self.code
+                .store_word(target, numbers.element(e as usize).to_bits());
+            self.registers.forget(target);
+        }
+        Some(())
+    }
+
+    /// Copies of a few numbers, or given ones.
     fn moved(&mut self, i: &Instruction) -> Option<()> {
         let step = &self.tape.structural[i.operands[0].offset()];
+        if let Kernel::Constant(numbers) = &step.kernel {
+            return self.constant(numbers, step.result());
+        }
         let (from, to) = (step.operands.first()?, step.result());
         let Kernel::View(view) = &step.kernel else {
             return None;
         };
-        let near = |slot: Slot, elements: u32| {
-            (slot.offset() + elements as usize) * 8 <= i32::MAX as usize
-        };
-        if to.elements > MAX_ELEMENTS
-            || from.dtype != DType::F64
-            || !near(from.slot, from.elements)
-            || !near(to.slot, to.elements)
-        {
+        let near = is_near(from.slot, from.elements) && is_near(to.slot, to.elements);
+        if to.elements > MAX_ELEMENTS || from.dtype != DType::F64 || !near {
             return None;
         }
         let mut moves = Vec::with_capacity(to.elements as usize);
@@ -321,10 +358,14 @@ pub(super) enum Kind {
     Numbers(usize, usize),
 }
 
-/// Whether all slots are near enough to the beginning of their memory for a displacement of 32 bits.
-fn reachable(i: &Instruction) -> bool {
-    let near = |slot: Slot| (slot.offset() + MAX_ELEMENTS as usize) * 8 <= i32::MAX as usize;
-    near(i.result) && i.operands.iter().all(|&slot| near(slot))
+/// Whether elements are in memory, and near enough to its beginning for a displacement of 32 bits.
+fn is_near(slot: Slot, elements: u32) -> bool {
+    !slot.is_outside() && (slot.offset() + elements as usize) * 8 <= i32::MAX as usize
+}
+
+/// Whether all slots are.
+pub(super) fn reachable(i: &Instruction) -> bool {
+    is_near(i.result, MAX_ELEMENTS) && i.operands.iter().all(|&slot| is_near(slot, MAX_ELEMENTS))
 }
 
 pub(super) fn number(slot: Slot, element: u32) -> At {

@@ -1,0 +1,153 @@
+//! Steps on single numbers in many lanes: a loop over the lanes, four at a time, that does a run of them in registers.
+
+use super::assembler::{At, Base};
+use super::loops::{Addresses, Loop, Step, Value};
+use super::translate::{Translator, reachable};
+use super::{LANES, MAX_BYTES, Piece};
+use crate::op::Kernel;
+use crate::tape::{Instruction, Row, Slot};
+use crate::tensor::DType;
+
+/// Steps of a loop: values that live on go through memory.
+const MAX_STEPS: usize = 128;
+/// Fewer are as fast in the interpreter.
+const MIN_STEPS: usize = 2;
+/// Elements of an instruction that are steps of their own.
+const MAX_ELEMENTS: u32 = 8;
+
+/// Elements × lanes, lanes innermost.
+struct Lanes;
+
+impl Addresses for Lanes {
+    fn of(&self, value: Value) -> At {
+        let slot = value.slot();
+        match slot.varies() {
+            true => At {
+                base: Base::VARYING,
+                bytes: (slot.offset() * LANES * 8) as i32,
+            },
+            false => At {
+                base: Base::UNIFORM,
+                bytes: (slot.offset() * 8) as i32,
+            },
+        }
+    }
+}
+
+/// A number of each lane, or one for all.
+fn value(slot: Slot) -> Value {
+    match slot.varies() {
+        true => Value::Row(Row { slot, moves: true }),
+        false => Value::Number(slot),
+    }
+}
+
+fn is_near(slot: Slot, elements: u32) -> bool {
+    let lanes = if slot.varies() { LANES } else { 1 };
+    !slot.is_outside() && (slot.offset() + elements as usize) * lanes * 8 <= i32::MAX as usize
+}
+
+impl Translator<'_> {
+    /// A section's instructions for [`LANES`] lanes.
+    pub(super) fn lanes(&mut self, range: std::ops::Range<usize>) -> Vec<Piece> {
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut at = range.start;
+        while at < range.end {
+            let mut all = Loop {
+                steps: vec![],
+                addresses: Lanes,
+            };
+            let mut next = at;
+            while next < range.end
+                && all.steps.len() < MAX_STEPS
+                && self.code.bytes.len() < MAX_BYTES
+                && let Some(steps) = self.lane_steps(&self.tape.instructions[next])
+            {
+                all.steps.extend(steps);
+                next += 1;
+            }
+            if all.steps.len() < MIN_STEPS {
+                let next = (next.max(at + 1)).min(range.end);
+                match pieces.last_mut() {
+                    Some(last) if last.entry.is_none() => last.range.end = next,
+                    _ => pieces.push(Piece::interpreted(at..next)),
+                }
+                at = next;
+                continue;
+            }
+            for k in 0..all.steps.len() {
+                let result = all.steps[k].result;
+                all.steps[k].read_later = !all.steps[k + 1..].iter().any(|s| s.result == result);
+            }
+            let entry = self.code.bytes.len();
+            self.code.begin();
+            let begin = self.code.begin_loop();
+            self.steps(&all);
+            self.code.end_loop(begin, Some((LANES * 8) as i32));
+            self.code.end();
+            pieces.push(Piece {
+                work: all.steps.len() * LANES,
+                entry: Some(entry),
+                ..Piece::interpreted(at..next)
+            });
+            at = next;
+        }
+        pieces
+    }
+
+    /// A step for each element; `None` if the instruction is to be interpreted.
+    fn lane_steps(&self, i: &Instruction) -> Option<Vec<Step>> {
+        if !i.result.varies() || i.flags & Instruction::CONTROL != 0 {
+            return None;
+        }
+        if i.flags & Instruction::STRUCTURAL != 0 {
+            return self.lane_moves(i);
+        }
+        let step = Step::of(i, u8::MAX, self.features.fma)?;
+        let slots = || step.operands.iter().map(|o| o.slot()).chain([i.result]);
+        if i.elements > MAX_ELEMENTS
+            || !reachable(i)
+            || !slots().all(|slot| is_near(slot, MAX_ELEMENTS))
+        {
+            return None;
+        }
+        let of_element = |e: usize| {
+            let operand = |o: &Value| match o {
+                Value::Row(row) => value(row.slot.plus(e)),
+                Value::Number(slot) => value(*slot),
+            };
+            Step {
+                op: step.op,
+                result: Row {
+                    slot: i.result.plus(e),
+                    moves: true,
+                },
+                operands: step.operands.iter().map(operand).collect(),
+                read_later: true,
+            }
+        };
+        Some((0..i.elements as usize).map(of_element).collect())
+    }
+
+    /// Copies of a few numbers.
+    fn lane_moves(&self, i: &Instruction) -> Option<Vec<Step>> {
+        let step = &self.tape.structural[i.operands[0].offset()];
+        let (from, to) = (step.operands.first()?, step.result());
+        let Kernel::View(view) = &step.kernel else {
+            return None;
+        };
+        let near = is_near(from.slot, from.elements) && is_near(to.slot, to.elements);
+        if to.elements > MAX_ELEMENTS || from.dtype != DType::F64 || !near {
+            return None;
+        }
+        let mut steps = Vec::with_capacity(to.elements as usize);
+        view.for_each(|position, source| {
+            let row = Row {
+                slot: to.slot.plus(position),
+                moves: true,
+            };
+            steps.push(Step::copy(value(from.slot.plus(source)), row));
+        });
+        Some(steps)
+    }
+}

@@ -1,0 +1,66 @@
+//! Large parameters are read where the caller has them, and large results written where the caller takes them: neither is
+//! copied.
+
+use super::strips::types;
+use super::{Argument, Instruction, Place, Slot, Tape};
+use crate::tensor::DType;
+
+/// Fewer elements are copied: they stay in the cache, and machine code finds them in the tape's memory.
+const MIN_ELEMENTS: u32 = 4096;
+
+/// Most of each that are elsewhere: one is looked for among them.
+const MOST: usize = 16;
+
+impl Tape {
+    /// Marks the slots of large parameters and results. What runs the tape may then say where each of them is; they have
+    /// their places in memory as before, for where it does not.
+    pub fn leave_outside(&mut self) {
+        // Groups of lanes share their memory: another's slot may have the same number.
+        let one_group = self.sections.len() <= 2;
+        let is_large = |place: &&Place| {
+            place.dtype == DType::F64
+                && place.elements >= MIN_ELEMENTS
+                && (one_group || !place.slot.varies())
+        };
+        let slots = |places: &mut dyn Iterator<Item = &Place>| -> Vec<Slot> {
+            let large = places.filter(is_large).map(|place| place.slot);
+            large.take(MOST).collect()
+        };
+        let mut large = slots(&mut self.parameters.iter().flatten());
+        large.extend(slots(&mut self.roots.iter()));
+        if large.is_empty() {
+            return;
+        }
+        let mark = |slot: &mut Slot| {
+            if large.contains(slot) {
+                *slot = slot.outside();
+            }
+        };
+        for i in &mut self.instructions {
+            if i.flags & (Instruction::STRUCTURAL | Instruction::CONTROL) != 0 {
+                continue;
+            }
+            let (operands, result) = types(i);
+            let numbers = i.operands.iter_mut().zip(operands);
+            let numbers = numbers.filter(|(_, dtype)| *dtype == DType::F64);
+            numbers.for_each(|(slot, _)| mark(slot));
+            if result == DType::F64 {
+                mark(&mut i.result);
+            }
+        }
+        let steps = self.structural.iter_mut();
+        let steps = steps.flat_map(|s| s.operands.iter_mut().chain(&mut s.results));
+        let controls = self.controls.iter_mut().flat_map(|c| {
+            let operands = c.operands.iter_mut().filter_map(|argument| match argument {
+                Argument::At(place) => Some(place),
+                Argument::Zeros { .. } => None,
+            });
+            operands.chain(c.results.iter_mut().flatten())
+        });
+        let parameters = self.parameters.iter_mut().flatten();
+        let places = steps.chain(controls).chain(parameters);
+        let places = places.chain(&mut self.roots);
+        let numbers = places.filter(|place| place.dtype == DType::F64);
+        numbers.for_each(|place| mark(&mut place.slot));
+    }
+}

@@ -1,0 +1,267 @@
+//! Which instructions are run together.
+
+use super::uses::{Key, Uses, types};
+use super::{MAX_COLUMNS, MIN_ELEMENTS};
+use crate::op::Kernel;
+use crate::tape::{Instruction, Structural, Tape};
+use crate::tensor::DType;
+
+/// Instructions that may run before a group though they come in its midst.
+const MOST_BETWEEN: usize = 256;
+
+/// A group: instructions of a section by their numbers in it, and where in the new order it begins.
+pub struct Group {
+    pub begin: usize,
+    pub members: Vec<usize>,
+}
+
+/// The instructions of a section in a new order, in which the members of each group follow each other.
+pub fn groups(tape: &Tape, first: usize, uses: &Uses) -> (Vec<usize>, Vec<Group>) {
+    let all: Vec<usize> = (0..uses.reads.len()).collect();
+    let mut found = (Vec::with_capacity(all.len()), Vec::new());
+    among(tape, first, uses, &all, &mut found);
+    found
+}
+
+fn among(
+    tape: &Tape,
+    first: usize,
+    uses: &Uses,
+    all: &[usize],
+    found: &mut (Vec<usize>, Vec<Group>),
+) {
+    let mut at = 0;
+    while at < all.len() {
+        let mut open = Open::new(tape, first, uses);
+        let fitting = all[at..].iter().position(|&i| !open.take(i));
+        let members = match fitting {
+            Some(0) => vec![],
+            _ => open.fitting(),
+        };
+        let Some(last) = members.last().filter(|_| members.len() > 1) else {
+            found.0.push(all[at]);
+            at += 1;
+            continue;
+        };
+        // Members that do not fit after all are looked at again, with all that came after them.
+        let others = all[at..].iter().copied().take_while(|i| i < last);
+        let others: Vec<usize> = others.filter(|i| !members.contains(i)).collect();
+        at += members.len() + others.len();
+        among(tape, first, uses, &others, found);
+        let (order, groups) = &mut *found;
+        let begin = order.len();
+        order.extend(&members);
+        groups.push(Group { begin, members });
+    }
+}
+
+/// How a step belongs to a group.
+pub enum Form<'t> {
+    ByElement,
+    /// Elements of another place.
+    View(&'t Structural),
+    /// Parts between a number.
+    Put(&'t Structural),
+    /// Sums or extrema of rows of that many elements.
+    Rows(&'t Structural, usize),
+    /// Sums or extrema to that many columns.
+    Columns(&'t Structural, usize),
+}
+
+impl<'t> Form<'t> {
+    /// `None` where an instruction cannot be run strip by strip.
+    pub fn of(tape: &'t Tape, i: &Instruction) -> Option<Self> {
+        let simple = |dtype: &DType| matches!(dtype, DType::F64 | DType::Bool);
+        if i.flags & Instruction::CONTROL != 0 {
+            return None;
+        }
+        if i.flags & Instruction::STRUCTURAL == 0 {
+            let (operands, result) = types(i);
+            let all = operands.iter().all(simple) && simple(&result);
+            return all.then_some(Self::ByElement);
+        }
+        let step = &tape.structural[i.operands[0].offset()];
+        let places = step.operands.iter().chain(&step.results);
+        if places.clone().any(|place| place.dtype != DType::F64) {
+            return None;
+        }
+        match &step.kernel {
+            Kernel::View(view) => view.is_shallow().then_some(Self::View(step)),
+            Kernel::Place { parts, .. } => {
+                let mut simple = parts.iter().map(|(_, view)| view.single());
+                let all = simple.all(|single| single.is_some());
+                (all && parts.len() <= 4).then_some(Self::Put(step))
+            }
+            Kernel::Reduce { kept, reduced, .. } => {
+                let (count, step_over) = kept.single()?;
+                match reduced.single()? {
+                    (row, 1) if row > 1 && (count == 1 || step_over == row) => {
+                        Some(Self::Rows(step, row))
+                    }
+                    (_, columns)
+                        if columns == count && step_over == 1 && columns <= MAX_COLUMNS =>
+                    {
+                        Some(Self::Columns(step, columns))
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Elements that the step runs over.
+    pub fn elements(&self, i: &Instruction) -> u32 {
+        match self {
+            Self::ByElement => i.elements,
+            Self::View(step) | Self::Put(step) => step.result().elements,
+            Self::Rows(step, _) | Self::Columns(step, _) => step.operands[0].elements,
+        }
+    }
+}
+
+/// A group in the making.
+struct Open<'t> {
+    tape: &'t Tape,
+    first: usize,
+    uses: &'t Uses,
+    elements: Option<u32>,
+    /// Instructions that run before.
+    between: usize,
+    members: Vec<usize>,
+    /// What members read and write.
+    touched: Vec<Key>,
+}
+
+impl<'t> Open<'t> {
+    fn new(tape: &'t Tape, first: usize, uses: &'t Uses) -> Self {
+        Self {
+            tape,
+            first,
+            uses,
+            between: 0,
+            elements: None,
+            members: vec![],
+            touched: vec![],
+        }
+    }
+
+    fn is_member(&self, instruction: usize) -> bool {
+        self.members.binary_search(&instruction).is_ok()
+    }
+
+    fn instruction(&self, at: usize) -> &'t Instruction {
+        &self.tape.instructions[self.first + at]
+    }
+
+    /// Takes the next instruction, or lets it run before the group; false if the group ends before it.
+    fn take(&mut self, at: usize) -> bool {
+        if let Some(form) = Form::of(self.tape, self.instruction(at))
+            && self.joins(at, &form)
+        {
+            self.elements = Some(form.elements(self.instruction(at)));
+            self.members.push(at);
+            let reads = self.uses.reads[at].iter().map(|(key, _)| *key);
+            self.touched.extend(reads);
+            self.touched.extend(&self.uses.writes[at]);
+            return true;
+        }
+        // A group begins with its first member.
+        self.between += 1;
+        !self.members.is_empty() && self.between <= MOST_BETWEEN && self.runs_before(at)
+    }
+
+    fn joins(&self, at: usize, form: &Form<'_>) -> bool {
+        let elements = form.elements(self.instruction(at));
+        let fits = match self.elements {
+            Some(own) => own == elements,
+            None => elements >= MIN_ELEMENTS,
+        };
+        let own = |k: usize| {
+            let (_, definition) = self.uses.reads[at][k];
+            definition.filter(|&d| self.is_member(d))
+        };
+        // A reduction's result is there at the end.
+        let is_row = |d: usize| {
+            !matches!(
+                Form::of(self.tape, self.instruction(d)),
+                Some(Form::Rows(..) | Form::Columns(..))
+            )
+        };
+        let count = self.uses.reads[at].len();
+        fits && match form {
+            Form::ByElement => (0..count).all(|k| own(k).is_none_or(is_row)),
+            Form::View(step) => match own(0) {
+                None => true,
+                Some(d) => is_row(d) && is_dense(step),
+            },
+            Form::Put(_) => (0..count).all(|k| own(k).is_none()),
+            Form::Rows(..) | Form::Columns(..) => own(0).is_some_and(is_row),
+        }
+    }
+
+    /// Whether an instruction can run before the group: it needs nothing of it, and members neither read nor write
+    /// where it writes.
+    fn runs_before(&self, at: usize) -> bool {
+        let needs =
+            |(_, definition): &(Key, Option<usize>)| definition.is_some_and(|d| self.is_member(d));
+        !self.uses.reads[at].iter().any(needs)
+            && !self.uses.writes[at]
+                .iter()
+                .any(|k| self.touched.contains(k))
+    }
+
+    /// Whether somebody reads it at the end, or somebody who is no member does.
+    fn outlives(&self, at: usize) -> bool {
+        outlives(self.uses, &self.members, at)
+    }
+
+    /// Members up to the first one whose result would overwrite what another still reads.
+    fn fitting(&mut self) -> Vec<usize> {
+        loop {
+            match self.clash() {
+                None => return std::mem::take(&mut self.members),
+                Some(k) => self.members.truncate(k),
+            }
+        }
+    }
+
+    /// The first member whose result goes to memory that a member reads elsewhere than at the same element, or later.
+    fn clash(&self) -> Option<usize> {
+        let mut elsewhere: Vec<Key> = Vec::new();
+        for &at in &self.members {
+            let form = Form::of(self.tape, self.instruction(at));
+            let own = |d: &Option<usize>| d.is_some_and(|d| self.is_member(d));
+            let i = self.instruction(at);
+            for (k, (key, definition)) in self.uses.reads[at].iter().enumerate() {
+                let by_element = matches!(form, Some(Form::ByElement)) && i.flags & 1 << k == 0;
+                if !by_element && !own(definition) {
+                    elsewhere.push(*key);
+                }
+            }
+        }
+        self.members.iter().position(|&at| {
+            let is_reduction = !matches!(
+                Form::of(self.tape, self.instruction(at)),
+                Some(Form::ByElement | Form::View(_) | Form::Put(_))
+            );
+            let stored = is_reduction || self.outlives(at);
+            stored && self.uses.writes[at].iter().any(|k| elsewhere.contains(k))
+        })
+    }
+}
+
+/// Whether a member's result is read at the end, or by somebody who is no member.
+pub fn outlives(uses: &Uses, members: &[usize], at: usize) -> bool {
+    let stranger = |reader: &usize| members.binary_search(reader).is_err();
+    uses.outlive.contains(&at) || uses.readers[at].iter().any(stranger)
+}
+
+/// Whether a view is all of its operand, in order.
+pub fn is_dense(step: &Structural) -> bool {
+    let elements = step.result().elements as usize;
+    let Kernel::View(view) = &step.kernel else {
+        return false;
+    };
+    step.operands[0].elements as usize == elements && *view == crate::op::Strided::dense(elements)
+}

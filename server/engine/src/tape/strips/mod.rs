@@ -1,0 +1,196 @@
+//! Steps on large tensors that are run strip by strip: what one gives the next stays in the cache, what nobody else reads
+//! never reaches memory, and parts, copies along dimensions and sums need no tensor of their own.
+//!
+//! Groups of steps are found among a section's instructions. Each of their values is worked out from the same numbers by
+//! the same operation, and sums take their terms in the same order, so no bit depends on whether a step is in a group.
+
+mod find;
+mod uses;
+mod write;
+
+pub use uses::types;
+
+use super::{Instruction, Place, Slot, Tape};
+use crate::op::{Reduction, Strided};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Fewer elements are not worth looking at.
+const MIN_ELEMENTS: u32 = 128;
+/// Elements of a strip, about: those of some rows stay in the innermost cache.
+const STRIP: usize = 512;
+/// Rows that a strip may hold several of, or be one of.
+const MAX_ROW: usize = 2048;
+/// Results side by side that a group may sum up.
+const MAX_COLUMNS: usize = 8192;
+/// Sections of more instructions are scalar programs.
+const MAX_INSTRUCTIONS: usize = 1 << 16;
+
+static ENABLED: AtomicBool = AtomicBool::new(true);
+
+/// Whether steps of programs compiled from now on are run strip by strip where they can be. Results are the same bits.
+pub fn set_strips(enabled: bool) {
+    ENABLED.store(enabled, Ordering::Relaxed);
+}
+
+/// A part of a section.
+#[derive(Debug)]
+pub enum Part {
+    /// Instructions that run one after the other.
+    Plain(Range<usize>),
+    /// Instructions that run together where there is one lane.
+    Strips(Range<usize>, Box<Strips>),
+}
+
+impl Part {
+    /// Its instructions.
+    pub fn range(&self) -> &Range<usize> {
+        match self {
+            Part::Plain(range) | Part::Strips(range, _) => range,
+        }
+    }
+}
+
+/// A group of steps.
+#[derive(Debug)]
+pub struct Strips {
+    /// Elements of each step.
+    pub elements: usize,
+    /// Elements of a strip.
+    pub strip: usize,
+    /// What is done once before.
+    pub once: Vec<Step>,
+    /// What is done for each strip.
+    pub steps: Vec<Step>,
+}
+
+/// Numbers for a strip: those of its own elements, or the same for every strip.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Row {
+    /// Of the first strip.
+    pub slot: Slot,
+    /// Whether each strip has its own.
+    pub moves: bool,
+}
+
+/// A step on a strip.
+#[derive(Debug)]
+pub enum Step {
+    /// An operation by element.
+    Apply {
+        /// It, with the places of the first strip.
+        instruction: Instruction,
+        /// Bit k: operand k moves; bit 3: the result does.
+        moves: u8,
+    },
+    /// Elements of a place.
+    Fill {
+        /// From where.
+        from: Place,
+        /// Through this.
+        view: Strided,
+        /// To where.
+        to: Row,
+    },
+    /// Rows of a place, each several times.
+    Tile {
+        /// From where.
+        from: Place,
+        /// Through this, as if what a row becomes were there.
+        view: Strided,
+        /// Elements that a row becomes.
+        times: usize,
+        /// Elements of a row.
+        row: usize,
+        /// To where.
+        to: Row,
+    },
+    /// A row again.
+    Copy {
+        /// From where.
+        from: Row,
+        /// To where.
+        to: Row,
+    },
+    /// Parts between what fills the rest.
+    Put {
+        /// The number that fills the rest.
+        fill: Option<Slot>,
+        /// Places, and where their elements go: the first one's, and the steps.
+        parts: Vec<(Place, usize, usize)>,
+        /// To where.
+        to: Row,
+    },
+    /// Reduction of rows of that many elements, to a result each.
+    Rows {
+        /// Which.
+        reduction: Reduction,
+        /// So many.
+        row: usize,
+        /// Their elements.
+        from: Row,
+        /// All results.
+        to: Place,
+        /// Eight partial results of each.
+        partial: Slot,
+    },
+    /// Reduction to a row of that many elements.
+    Columns {
+        /// Which.
+        reduction: Reduction,
+        /// So many.
+        columns: usize,
+        /// Their elements.
+        from: Row,
+        /// All results.
+        to: Place,
+        /// Eight partial results of each.
+        partial: Slot,
+    },
+}
+
+impl Tape {
+    /// Finds what is run strip by strip. Steps that do not depend on a group may come to run before it.
+    pub fn in_strips(&mut self) {
+        if !self.checks.is_empty() || !ENABLED.load(Ordering::Relaxed) {
+            return;
+        }
+        let sections = 0..self.sections.len();
+        self.parts = sections.map(|section| self.parts_of(section)).collect();
+        for (size, with_rows) in self.sizes.uniform.iter_mut().zip(self.strip_elements) {
+            *size = with_rows.max(*size);
+        }
+    }
+
+    fn parts_of(&mut self, section: usize) -> Vec<Part> {
+        let range = self.sections[section].clone();
+        let any = self.instructions[range.clone()]
+            .iter()
+            .any(|i| i.elements >= MIN_ELEMENTS);
+        if !any || range.len() > MAX_INSTRUCTIONS {
+            return vec![Part::Plain(range)];
+        }
+        let uses = uses::Uses::of(self, section);
+        let (order, groups) = find::groups(self, range.start, &uses);
+        let numbered = |at: &usize| self.instructions[range.start + at];
+        let instructions: Vec<Instruction> = order.iter().map(numbered).collect();
+        let mut parts = Vec::new();
+        let mut next = range.start;
+        for group in groups {
+            let begin = range.start + group.begin;
+            let Some(strips) = write::strips(self, range.start, &uses, &group.members) else {
+                continue;
+            };
+            if next < begin {
+                parts.push(Part::Plain(next..begin));
+            }
+            next = begin + group.members.len();
+            parts.push(Part::Strips(begin..next, Box::new(strips)));
+        }
+        if next < range.end {
+            parts.push(Part::Plain(next..range.end));
+        }
+        self.instructions[range].copy_from_slice(&instructions);
+        parts
+    }
+}

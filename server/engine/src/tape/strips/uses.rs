@@ -1,0 +1,108 @@
+//! Who reads what an instruction gives.
+
+use crate::op::Op;
+use crate::tape::{Argument, Instruction, Place, Slot, Tape};
+use crate::tensor::DType;
+use std::collections::{HashMap, HashSet};
+
+/// A place, whatever stands there: places of one memory are the same or apart.
+pub type Key = (DType, Slot);
+
+pub fn key(place: &Place) -> Key {
+    (place.dtype, place.slot)
+}
+
+/// A value: the number of the instruction of the section that gives it, or what stood there before.
+pub type Definition = Option<usize>;
+
+/// What the instructions of a section read and write, by their numbers in it.
+pub struct Uses {
+    /// For each instruction what it reads.
+    pub reads: Vec<Vec<(Key, Definition)>>,
+    /// For each instruction where its results go.
+    pub writes: Vec<Vec<Key>>,
+    /// For each instruction who reads its results.
+    pub readers: Vec<Vec<usize>>,
+    /// Instructions whose results are read after the section.
+    pub outlive: HashSet<usize>,
+}
+
+impl Uses {
+    pub fn of(tape: &Tape, section: usize) -> Self {
+        let mut abroad: HashSet<Key> = tape.roots.iter().map(key).collect();
+        for (other, range) in tape.sections.iter().enumerate() {
+            if other != section {
+                let instructions = &tape.instructions[range.clone()];
+                abroad.extend(instructions.iter().flat_map(|i| reads(tape, i)));
+            }
+        }
+        let instructions = &tape.instructions[tape.sections[section].clone()];
+        let mut uses = Self {
+            reads: Vec::with_capacity(instructions.len()),
+            writes: Vec::with_capacity(instructions.len()),
+            readers: vec![vec![]; instructions.len()],
+            outlive: HashSet::new(),
+        };
+        let mut last: HashMap<Key, usize> = HashMap::new();
+        for (at, i) in instructions.iter().enumerate() {
+            let own = reads(tape, i).into_iter();
+            let own: Vec<_> = own.map(|key| (key, last.get(&key).copied())).collect();
+            for definition in own.iter().filter_map(|(_, d)| *d) {
+                uses.readers[definition].push(at);
+            }
+            uses.reads.push(own);
+            let results = writes(tape, i);
+            last.extend(results.iter().map(|&key| (key, at)));
+            uses.writes.push(results);
+        }
+        let outlive = last.iter().filter(|(key, _)| abroad.contains(key));
+        uses.outlive = outlive.map(|(_, &at)| at).collect();
+        uses
+    }
+}
+
+/// Element types of the operands and of the result of an operation by element.
+pub fn types(i: &Instruction) -> (Vec<DType>, DType) {
+    use DType::Bool;
+    let own = i.dtype;
+    match i.op {
+        Op::Compare => (vec![own; 2], Bool),
+        Op::Select => (vec![Bool, own, own], own),
+        Op::And | Op::Or | Op::Xor => (vec![Bool; 2], Bool),
+        Op::Not => (vec![Bool], Bool),
+        Op::IsFinite | Op::IsNan | Op::IsInf => (vec![own], Bool),
+        Op::Convert => (vec![own], DType::ALL[i.detail as usize]),
+        op => {
+            let arity = op.elementwise().map_or(0, |row| row.partials.len());
+            (vec![own; arity], own)
+        }
+    }
+}
+
+fn reads(tape: &Tape, i: &Instruction) -> Vec<Key> {
+    if i.flags & Instruction::STRUCTURAL != 0 {
+        let step = &tape.structural[i.operands[0].offset()];
+        return step.operands.iter().map(key).collect();
+    }
+    if i.flags & Instruction::CONTROL != 0 {
+        let step = &tape.controls[i.operands[0].offset()];
+        let places = step.operands.iter().filter_map(|argument| match argument {
+            Argument::At(place) => Some(key(place)),
+            Argument::Zeros { .. } => None,
+        });
+        return places.collect();
+    }
+    types(i).0.into_iter().zip(i.operands).collect()
+}
+
+fn writes(tape: &Tape, i: &Instruction) -> Vec<Key> {
+    if i.flags & Instruction::STRUCTURAL != 0 {
+        let step = &tape.structural[i.operands[0].offset()];
+        return step.results.iter().map(key).collect();
+    }
+    if i.flags & Instruction::CONTROL != 0 {
+        let step = &tape.controls[i.operands[0].offset()];
+        return step.results.iter().flatten().map(key).collect();
+    }
+    vec![(types(i).1, i.result)]
+}

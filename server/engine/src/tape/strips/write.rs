@@ -1,0 +1,361 @@
+//! The steps of a group.
+
+use super::find::{Form, is_dense, outlives};
+use super::uses::{Definition, Key, Uses, types};
+use super::{MAX_ROW, Row, STRIP, Step, Strips};
+use crate::op::{Kernel, Strided};
+use crate::tape::{Instruction, Place, Slot, Structural, Tape};
+use crate::tensor::DType;
+use std::collections::HashMap;
+
+/// The steps of a group's members, with places for their rows; `None` where memory ends.
+pub fn strips(tape: &mut Tape, first: usize, uses: &Uses, members: &[usize]) -> Option<Strips> {
+    let instructions = members.iter().map(|&at| &tape.instructions[first + at]);
+    let forms: Vec<Form<'_>> = instructions
+        .map(|i| Form::of(tape, i))
+        .collect::<Option<_>>()?;
+    let elements = forms[0].elements(&tape.instructions[first + members[0]]) as usize;
+    let strip = strip(&forms);
+    let end = [DType::F64, DType::Bool].map(|dtype| tape.sizes.uniform[dtype as usize]);
+    let mut writing = Writing {
+        tape,
+        first,
+        uses,
+        members,
+        strip,
+        rows: end.map(Rows::after),
+        values: HashMap::new(),
+        strips: Strips {
+            elements,
+            strip,
+            once: vec![],
+            steps: vec![],
+        },
+    };
+    for &at in members {
+        writing.member(at)?;
+    }
+    let ends = writing.rows.each_ref().map(|rows| rows.end);
+    let strips = writing.strips;
+    for (dtype, end) in [DType::F64, DType::Bool].into_iter().zip(ends) {
+        tape.strip_elements[dtype as usize] = tape.strip_elements[dtype as usize].max(end);
+    }
+    Some(strips)
+}
+
+/// Elements of a strip: rows that are repeated, or summed up, begin with it where that can be.
+fn strip(forms: &[Form<'_>]) -> usize {
+    let periods = forms.iter().filter_map(|form| match form {
+        Form::View(step) => repeated(step),
+        _ => None,
+    });
+    let rows = forms.iter().filter_map(|form| match form {
+        Form::Rows(_, row) => Some(*row),
+        _ => None,
+    });
+    let row = periods.chain(rows).find(|row| *row <= MAX_ROW);
+    row.map_or(STRIP, |row| row * (STRIP / row).max(1))
+}
+
+/// Elements of the row that a view repeats.
+fn repeated(step: &Structural) -> Option<usize> {
+    let Kernel::View(view) = &step.kernel else {
+        return None;
+    };
+    view.repeated_row()
+}
+
+/// Memory for rows beyond the tape's own.
+struct Rows {
+    free: Vec<usize>,
+    end: usize,
+}
+
+impl Rows {
+    fn after(end: usize) -> Self {
+        Self {
+            free: vec![],
+            end: end.next_multiple_of(8),
+        }
+    }
+
+    fn take(&mut self, elements: usize) -> Option<Slot> {
+        let begin = self.end;
+        self.end += elements.next_multiple_of(8);
+        (self.end < Slot::MOST as usize).then(|| Slot::new(begin as u32, false))
+    }
+
+    fn row(&mut self, strip: usize) -> Option<Slot> {
+        match self.free.pop() {
+            Some(begin) => Some(Slot::new(begin as u32, false)),
+            None => self.take(strip),
+        }
+    }
+}
+
+fn rows_of(dtype: DType) -> usize {
+    usize::from(dtype == DType::Bool)
+}
+
+/// Where a member's value is found.
+#[derive(Clone, Copy)]
+enum Value {
+    Row(Row),
+    /// In a row that is free after the last reader.
+    Own(Slot),
+    /// One number everywhere.
+    Number(Slot),
+}
+
+struct Writing<'t> {
+    tape: &'t Tape,
+    first: usize,
+    uses: &'t Uses,
+    members: &'t [usize],
+    strip: usize,
+    /// Of numbers, of truth values.
+    rows: [Rows; 2],
+    values: HashMap<usize, Value>,
+    strips: Strips,
+}
+
+impl Writing<'_> {
+    fn member(&mut self, at: usize) -> Option<()> {
+        let tape = self.tape;
+        let i = &tape.instructions[self.first + at];
+        match Form::of(tape, i)? {
+            Form::ByElement => self.by_element(at, i)?,
+            Form::View(step) => self.view(at, step)?,
+            Form::Put(step) => self.put(at, step)?,
+            Form::Rows(step, row) => {
+                let (from, to, partial) = self.reduction(at, step, 8)?;
+                let reduction = reduction(step)?;
+                self.strips.steps.push(Step::Rows {
+                    reduction,
+                    row,
+                    from,
+                    to,
+                    partial,
+                });
+            }
+            Form::Columns(step, columns) => {
+                let (from, to, partial) = self.reduction(at, step, 8 * columns)?;
+                let reduction = reduction(step)?;
+                self.strips.steps.push(Step::Columns {
+                    reduction,
+                    columns,
+                    from,
+                    to,
+                    partial,
+                });
+            }
+        }
+        self.release(at);
+        Some(())
+    }
+
+    fn reduction(
+        &mut self,
+        at: usize,
+        step: &Structural,
+        partial: usize,
+    ) -> Option<(Row, Place, Slot)> {
+        let (key, definition) = self.uses.reads[at][0];
+        let from = self.row(key, definition)?;
+        Some((from, step.result(), self.rows[0].take(partial)?))
+    }
+
+    /// Rows whose last reader this was are free.
+    fn release(&mut self, at: usize) {
+        for (key, definition) in &self.uses.reads[at] {
+            let Some(d) = *definition else { continue };
+            let last = self.uses.readers[d].last() == Some(&at);
+            if let (true, Some(Value::Own(slot))) = (last, self.values.get(&d)) {
+                let begin = slot.offset();
+                self.values.remove(&d);
+                // What a dense view names again is still there.
+                let named = |v: &Value| matches!(v, Value::Own(s) if s.offset() == begin);
+                if !self.values.values().any(named) {
+                    self.rows[rows_of(key.0)].free.push(begin);
+                }
+            }
+        }
+    }
+
+    fn outlives(&self, at: usize) -> bool {
+        outlives(self.uses, self.members, at)
+    }
+
+    /// Where a member's result goes: to its place if somebody else reads it.
+    fn target(&mut self, at: usize) -> Option<Row> {
+        let (dtype, slot) = self.uses.writes[at][0];
+        let (row, value) = match self.outlives(at) {
+            true => {
+                let row = Row { slot, moves: true };
+                (row, Value::Row(row))
+            }
+            false => {
+                let slot = self.rows[rows_of(dtype)].row(self.strip)?;
+                (Row { slot, moves: false }, Value::Own(slot))
+            }
+        };
+        self.values.insert(at, value);
+        Some(row)
+    }
+
+    fn value(&self, key: Key, definition: Definition) -> Value {
+        let own = definition.and_then(|d| self.values.get(&d).copied());
+        // All of another's elements, in order.
+        own.unwrap_or(Value::Row(Row {
+            slot: key.1,
+            moves: true,
+        }))
+    }
+
+    /// A value as a row; a number is written out.
+    fn row(&mut self, key: Key, definition: Definition) -> Option<Row> {
+        match self.value(key, definition) {
+            Value::Row(row) => Some(row),
+            Value::Own(slot) => Some(Row { slot, moves: false }),
+            Value::Number(number) => {
+                let slot = self.rows[0].take(self.strip)?;
+                let to = Row { slot, moves: false };
+                self.strips.once.push(Step::Put {
+                    fill: Some(number),
+                    parts: vec![],
+                    to,
+                });
+                Some(to)
+            }
+        }
+    }
+
+    fn by_element(&mut self, at: usize, i: &Instruction) -> Option<()> {
+        let mut instruction = *i;
+        let mut moves = 0;
+        for (k, &(key, definition)) in self.uses.reads[at].iter().enumerate() {
+            if i.flags & 1 << k != 0 {
+                continue;
+            }
+            let alone = types(i).0.len() == 1;
+            let value = match self.value(key, definition) {
+                // Operations of one operand take rows alone.
+                Value::Number(_) if alone => Value::Row(self.row(key, definition)?),
+                value => value,
+            };
+            match value {
+                Value::Row(row) => {
+                    instruction.operands[k] = row.slot;
+                    moves |= u8::from(row.moves) << k;
+                }
+                Value::Own(slot) => instruction.operands[k] = slot,
+                Value::Number(slot) => {
+                    instruction.operands[k] = slot;
+                    instruction.flags |= 1 << k;
+                }
+            }
+        }
+        let to = self.target(at)?;
+        instruction.result = to.slot;
+        moves |= u8::from(to.moves) << 3;
+        self.strips.steps.push(Step::Apply { instruction, moves });
+        Some(())
+    }
+
+    fn view(&mut self, at: usize, step: &Structural) -> Option<()> {
+        let Kernel::View(view) = &step.kernel else {
+            return None;
+        };
+        let (from, elements) = (step.operands[0], step.result().elements as usize);
+        let (key, definition) = self.uses.reads[at][0];
+        let own = definition.is_some_and(|d| self.values.contains_key(&d));
+        let named = match (own, view.single(), repeated(step)) {
+            (true, ..) => Some(self.value(key, definition)),
+            (_, Some((_, 1)), _) => Some(Value::Row(Row {
+                slot: from.slot.plus(view.offset()),
+                moves: true,
+            })),
+            (_, Some((_, 0)), _) => Some(Value::Number(from.slot.plus(view.offset()))),
+            (.., Some(row)) if row == self.strip => Some(Value::Row(Row {
+                slot: from.slot.plus(view.offset()),
+                moves: false,
+            })),
+            _ => None,
+        };
+        if let Some(value) = named {
+            debug_assert!(!own || is_dense(step));
+            if !self.outlives(at) {
+                self.values.insert(at, value);
+                return Some(());
+            }
+            let from = match value {
+                Value::Row(row) => row,
+                Value::Own(slot) => Row { slot, moves: false },
+                Value::Number(number) => {
+                    let to = self.target(at)?;
+                    self.strips.steps.push(Step::Put {
+                        fill: Some(number),
+                        parts: vec![],
+                        to,
+                    });
+                    return Some(());
+                }
+            };
+            let to = self.target(at)?;
+            self.strips.steps.push(Step::Copy { from, to });
+            return Some(());
+        }
+        let again = repeated(step).is_some_and(|row| self.strip.is_multiple_of(row));
+        if again && !self.outlives(at) {
+            // The same for every strip.
+            let slot = self.rows[0].take(self.strip)?;
+            let to = Row { slot, moves: false };
+            self.values.insert(at, Value::Row(to));
+            self.fill_once(from, view, to);
+            return Some(());
+        }
+        debug_assert_eq!(view.len(), elements);
+        let to = self.target(at)?;
+        self.strips.steps.push(match view.tiled() {
+            Some((view, times, row)) => Step::Tile {
+                from,
+                view,
+                times,
+                row,
+                to,
+            },
+            None => {
+                let view = view.clone();
+                Step::Fill { from, view, to }
+            }
+        });
+        Some(())
+    }
+
+    fn fill_once(&mut self, from: Place, view: &Strided, to: Row) {
+        let view = view.clone();
+        self.strips.once.push(Step::Fill { from, view, to });
+    }
+
+    fn put(&mut self, at: usize, step: &Structural) -> Option<()> {
+        let Kernel::Place { fill, parts } = &step.kernel else {
+            return None;
+        };
+        let part = |(k, view): &(usize, Strided)| {
+            let (_, stride) = view.single()?;
+            Some((step.operands[*k], view.offset(), stride))
+        };
+        let parts = parts.iter().map(part).collect::<Option<Vec<_>>>()?;
+        let fill = fill.map(|k| step.operands[k].slot);
+        let to = self.target(at)?;
+        self.strips.steps.push(Step::Put { fill, parts, to });
+        Some(())
+    }
+}
+
+fn reduction(step: &Structural) -> Option<crate::op::Reduction> {
+    match &step.kernel {
+        Kernel::Reduce { reduction, .. } => Some(*reduction),
+        _ => None,
+    }
+}

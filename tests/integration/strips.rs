@@ -1,0 +1,300 @@
+//! Large tensors, strip by strip and step by step, interpreted and as machine code: no bit of a result may tell which.
+
+use gradient_engine::tape::set_strips;
+use gradient_engine::{
+    Arguments, Attributes, DType, Direction, Graph, Op, Options, Product, Program, Scratch, Stop,
+    Tensor, ValueId, compile,
+};
+use gradient_tests::engine::{Random, request, tensor};
+use gradient_tests::scenarios::Draft;
+use std::sync::Mutex;
+
+/// Programs are compiled with and without strips by one test at a time.
+static SWITCH: Mutex<()> = Mutex::new(());
+
+/// Enough for machine code.
+const RUNS: usize = 10;
+
+/// Rows and columns: several rows a strip, rows longer than one, rows that do not divide one, few long columns.
+const SHAPES: [[u64; 2]; 8] = [
+    [40, 8],
+    [300, 8],
+    [70, 100],
+    [3, 1500],
+    [513, 4],
+    [1, 5000],
+    [31, 33],
+    [900, 7],
+];
+
+fn compiled(graph: &Graph, product: &Product, strips: bool) -> Program {
+    set_strips(strips);
+    let program = compile(graph, &request(product.clone(), Options::default()));
+    set_strips(true);
+    program.unwrap()
+}
+
+/// All results, bit by bit, NaN as one.
+fn bits(program: &Program, inputs: &[Tensor], seeds: &[Tensor], scratch: &mut Scratch) -> Vec<u64> {
+    let arguments = Arguments {
+        inputs: inputs.iter().map(Tensor::as_ref).collect(),
+        seeds: vec![seeds.iter().map(Tensor::as_ref).collect()],
+        batch: 1,
+    };
+    let blocks = program.evaluate(&arguments, scratch, &Stop::default());
+    let blocks = blocks.unwrap();
+    let numbers = blocks.iter().flatten().flat_map(|b| b.tensor.to_f64());
+    let of = |x: f64| if x.is_nan() { f64::NAN } else { x };
+    numbers.map(|x| of(x).to_bits()).collect()
+}
+
+/// Random operations on matrices, their rows and columns, and all of their elements in a line.
+struct Writer<'r> {
+    draft: Draft,
+    random: &'r mut Random,
+    shape: [u64; 2],
+    full: Vec<ValueId>,
+    rows: Vec<ValueId>,
+    columns: Vec<ValueId>,
+    scalars: Vec<ValueId>,
+}
+
+impl Writer<'_> {
+    fn below(&mut self, n: usize) -> usize {
+        (self.random.unit() * n as f64) as usize
+    }
+
+    fn any(&mut self, of: fn(&Self) -> &Vec<ValueId>) -> ValueId {
+        let n = of(self).len();
+        // The last ones are what most is made of.
+        let back = self.below(n).min(self.below(n));
+        of(self)[n - 1 - back]
+    }
+
+    fn full(&mut self) -> ValueId {
+        self.any(|w| &w.full)
+    }
+
+    fn emit(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> ValueId {
+        self.draft.push(op, operands, attributes)
+    }
+
+    fn shaped(&mut self, value: ValueId, shape: &[u64]) -> ValueId {
+        let shape = shape.to_vec();
+        self.emit(Op::Reshape, &[value], Attributes::Reshape { shape })
+    }
+
+    fn spread(&mut self, value: ValueId, dimensions: &[u32]) -> ValueId {
+        let attributes = Attributes::BroadcastInDim {
+            shape: self.shape.to_vec(),
+            dimensions: dimensions.to_vec(),
+        };
+        self.emit(Op::BroadcastInDim, &[value], attributes)
+    }
+
+    fn reduced(&mut self, axes: &[u32]) -> ValueId {
+        let op = [Op::ReduceSum, Op::ReduceSum, Op::ReduceMax, Op::ReduceMin][self.below(4)];
+        let value = self.full();
+        let attributes = Attributes::Reduce {
+            axes: axes.to_vec(),
+            keep_dims: false,
+        };
+        self.emit(op, &[value], attributes)
+    }
+
+    /// Every `stride`th element from `start` on, moved elsewhere, zeros between.
+    fn moved(&mut self) -> ValueId {
+        let n = self.shape[0] * self.shape[1];
+        let value = self.full();
+        let line = self.shaped(value, &[n]);
+        let zero = self.draft.constant(Tensor::scalar(DType::F64, 0.0));
+        let stride = 1 + self.below(3) as u64;
+        let (start, low) = (self.below(3) as u64, self.below(3) as u64);
+        let count = (n - start - low).div_ceil(stride);
+        let end = start + (count - 1) * stride + 1;
+        let slice = Attributes::Slice {
+            starts: vec![start],
+            limits: vec![end],
+            strides: vec![stride],
+        };
+        let part = self.emit(Op::Slice, &[line], slice);
+        let part = self.emit(Op::Tanh, &[part], Attributes::None);
+        let between = self.below(2) as u64 * (stride - 1);
+        let pad = Attributes::Pad {
+            low: vec![low],
+            high: vec![n - low - count - (count - 1) * between],
+            interior: vec![between],
+        };
+        let line = self.emit(Op::Pad, &[part, zero], pad);
+        let shape = self.shape;
+        self.shaped(line, &shape)
+    }
+
+    fn step(&mut self) {
+        const UNARY: [Op; 9] = [
+            Op::Negate,
+            Op::Abs,
+            Op::Square,
+            Op::Sin,
+            Op::Cos,
+            Op::Tanh,
+            Op::Reciprocal,
+            Op::Exp,
+            Op::Logistic,
+        ];
+        const BINARY: [Op; 5] = [Op::Add, Op::Subtract, Op::Multiply, Op::Divide, Op::Maximum];
+        let new = match self.below(12) {
+            0..=1 => {
+                let (op, a) = (UNARY[self.below(UNARY.len())], self.full());
+                self.emit(op, &[a], Attributes::None)
+            }
+            2..=4 => {
+                let (op, a, b) = (BINARY[self.below(BINARY.len())], self.full(), self.full());
+                self.emit(op, &[a, b], Attributes::None)
+            }
+            5 => {
+                let (op, a, b) = (
+                    BINARY[self.below(BINARY.len())],
+                    self.full(),
+                    self.any(|w| &w.scalars),
+                );
+                self.emit(op, &[a, b], Attributes::None)
+            }
+            6 => {
+                let (direction, [a, b, c, d]) =
+                    (Direction::ALL[self.below(6)], [(); 4].map(|()| self.full()));
+                let p = self.emit(Op::Compare, &[a, b], Attributes::Compare { direction });
+                if self.below(2) == 0 {
+                    let dtype = DType::F64;
+                    self.emit(Op::Convert, &[p], Attributes::Convert { dtype })
+                } else {
+                    self.emit(Op::Select, &[p, c, d], Attributes::None)
+                }
+            }
+            7 => {
+                let row = self.any(|w| &w.rows);
+                self.spread(row, &[1])
+            }
+            8 => {
+                let column = self.any(|w| &w.columns);
+                self.spread(column, &[0])
+            }
+            9 => self.moved(),
+            10 => {
+                let column = self.reduced(&[1]);
+                self.columns.push(column);
+                self.spread(column, &[0])
+            }
+            _ => {
+                let (row, scalar) = (self.reduced(&[0]), self.reduced(&[]));
+                self.rows.push(row);
+                self.scalars.push(scalar);
+                self.spread(row, &[1])
+            }
+        };
+        self.full.push(new);
+    }
+}
+
+fn graph(shape: [u64; 2], steps: usize, random: &mut Random) -> Graph {
+    let mut draft = Draft::new("strips");
+    let x = draft.input("x", &shape);
+    let (row, column) = (
+        draft.input("row", &shape[1..]),
+        draft.input("column", &shape[..1]),
+    );
+    let half = draft.constant(Tensor::scalar(DType::F64, 0.5));
+    let mut w = Writer {
+        draft,
+        random,
+        shape,
+        full: vec![x],
+        rows: vec![row],
+        columns: vec![column],
+        scalars: vec![half],
+    };
+    for _ in 0..steps {
+        w.step();
+    }
+    // All that was made counts.
+    let all = w.full.clone().into_iter().skip(1);
+    let sum = all.reduce(|a, b| w.draft.op(Op::Add, &[a, b])).unwrap();
+    let tanh = w.draft.op(Op::Tanh, &[sum]);
+    let whole = w.draft.push(
+        Op::ReduceSum,
+        &[tanh],
+        Attributes::Reduce {
+            axes: vec![],
+            keep_dims: false,
+        },
+    );
+    w.draft.finish(whole)
+}
+
+#[test]
+fn strips_give_the_same_bits() {
+    let _own = SWITCH.lock();
+    let mut random = Random(0x57717);
+    let mut in_strips = 0;
+    for round in 0..32 {
+        let shape = SHAPES[round % SHAPES.len()];
+        let steps = 4 + round % 13;
+        let graph = graph(shape, steps, &mut random);
+        let special = [0.0, -0.0, f64::INFINITY, f64::NAN, 1e-310, -3.0];
+        let inputs: Vec<Tensor> = (graph.inputs().iter())
+            .map(|input| {
+                let mut numbers = random.tensor(&input.ty, (-1.0, 1.0)).to_f64();
+                if round % 3 == 0 {
+                    for (k, x) in numbers.iter_mut().enumerate() {
+                        if k % 7 == 3 {
+                            *x = special[k / 7 % special.len()];
+                        }
+                    }
+                }
+                tensor(&input.ty, &numbers)
+            })
+            .collect();
+        let directions: Vec<Tensor> = inputs
+            .iter()
+            .map(|x| random.tensor(x.ty(), (-1.0, 1.0)))
+            .collect();
+        let wrt = vec![0, 1, 2];
+        let hvp = Product::Hvp {
+            output: 0,
+            wrt: wrt.clone(),
+            directions: 0,
+        };
+        for (product, seeds) in [
+            (Product::Value { outputs: vec![0] }, vec![]),
+            (Product::Gradient { output: 0, wrt }, vec![]),
+            (hvp, directions),
+        ] {
+            let want = bits(
+                &compiled(&graph, &product, false),
+                &inputs,
+                &seeds,
+                &mut Scratch::default(),
+            );
+            let program = compiled(&graph, &product, true);
+            in_strips += usize::from(program.listing().contains("elements at a time"));
+            let mut scratch = Scratch::default();
+            for run in 0..RUNS {
+                let got = bits(&program, &inputs, &seeds, &mut scratch);
+                assert_eq!(got.len(), want.len());
+                let wrong = got.iter().zip(&want).position(|(a, b)| a != b);
+                assert_eq!(
+                    wrong,
+                    None,
+                    "round {round}, {shape:?}, {product:?}, run {run}: {:?} instead of {:?}\n{}",
+                    wrong.map(|k| f64::from_bits(got[k])),
+                    wrong.map(|k| f64::from_bits(want[k])),
+                    program.listing()
+                );
+            }
+        }
+    }
+    assert!(
+        in_strips > 80,
+        "only {in_strips} of 96 programs have strips"
+    );
+}
