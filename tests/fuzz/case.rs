@@ -8,10 +8,10 @@ use gradient_tests::bits::SPECIAL;
 use gradient_tests::engine::{Random, tensor};
 use gradient_tests::random_graphs::Pool;
 
-/// Sizes of vectors: those of registers and their neighbours, and longer ones, which run strip by strip.
-const SIZES: [u64; 24] = [
-    1, 2, 3, 7, 8, 15, 16, 17, 23, 31, 32, 33, 100, 255, 1000, 1000, 1025, 2048, 2049, 4097, 5000,
-    5000, 8191, 9000,
+/// Sizes of vectors: those of registers, of what runs strip by strip and of strips, and their neighbours.
+const SIZES: [u64; 26] = [
+    1, 2, 3, 7, 8, 15, 16, 17, 23, 31, 32, 33, 100, 127, 128, 255, 511, 513, 1000, 1025, 2048,
+    2049, 4097, 5000, 5000, 9000,
 ];
 
 /// Sizes where there are several dimensions.

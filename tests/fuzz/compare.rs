@@ -3,6 +3,7 @@
 use super::case::{Case, Derivative, Numbers, numbers_of};
 use super::reference;
 use gradient_engine::tape::native::set_native;
+use gradient_engine::tape::set_strips;
 use gradient_engine::{
     Arguments, Block, Graph, HvpMode, Mode, Options, Product, Program, Request, Scratch, Stop,
     Tensor, TensorType, compile, differentiate,
@@ -257,6 +258,7 @@ fn product_of(case: &mut Case, graph: &Graph, product: Product) -> Result<Seen, 
     };
     let interpreted = ways.interpreted();
     ways.machine_code(&interpreted)?;
+    ways.step_by_step(&interpreted)?;
     ways.batch(&interpreted)?;
     // Forwards, a gradient is written direction by direction, and each as its own.
     if !forward {
@@ -337,6 +339,23 @@ impl Ways<'_> {
         }
         for (native, interpreted) in all.iter().zip(interpreted) {
             self.same("machine code against interpreted", native, interpreted)?;
+        }
+        Ok(())
+    }
+
+    /// No step in strips, as machine code in the end.
+    fn step_by_step(&mut self, interpreted: &[Answer]) -> Result<(), Difference> {
+        let request = request(&self.product, self.options.clone(), None);
+        set_strips(false);
+        let program = compile(self.graph, &request);
+        set_strips(true);
+        let program = program.expect("it was compiled before");
+        let first = (0..RUNS).map(|_| 0);
+        for k in first.chain(1..self.points.len()) {
+            let (x, seeds) = (&self.points[k], &self.seeds[k]);
+            let answer = run(&program, x, seeds, 1, &mut self.scratch);
+            let ways = "without strips against with them";
+            self.same(ways, &answer, &interpreted[k])?;
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Differential fuzzing of the tiers: random graphs, evaluated node by node, interpreted, as machine code, in batches and
-//! along several directions at once; no bit of a result may tell which it was.
+//! Differential fuzzing of the tiers: random graphs, evaluated node by node, interpreted, as machine code, with strips
+//! and without, in batches and along several directions at once; no bit of a result may tell which it was.
 //!
 //! `fuzz-tiers --seconds 60` tries new cases from a new seed; what fails is made smaller and printed with the bytes
 //! by which `--replay` finds it again.
