@@ -361,7 +361,7 @@ async fn each_has_its_own_vectors() {
 #[tokio::test(flavor = "multi_thread")]
 async fn resident_data_are_shared_by_those_who_name_the_same() {
     let _one = recording().await;
-    const N: usize = 4000;
+    const N: usize = 40_000;
     let server = Server::start(config()).await;
     let mut client = server.client().await;
     let id = register(&mut client, data_graph(N as u64)).await;

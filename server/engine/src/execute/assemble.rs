@@ -1,6 +1,7 @@
 //! Client bytes to slots, and slots to blocks.
 
 use super::memory::{Element, Memory, for_dtype};
+use super::program::Block;
 use crate::plan::{BlockSource, Entry, Read};
 use crate::tape::Place;
 use crate::tensor::DType;
@@ -10,7 +11,7 @@ use std::ops::Range;
 const TILE: usize = 8;
 
 /// Writes one tensor into a place. With lanes, lane l takes the tensor that begins `l · stride` elements later
-/// (stride 0: all take the same).
+/// (stride 0: all take the same), and lanes beyond take what the last one does.
 pub(super) fn load(memory: Memory<'_>, place: Place, raw: &[u8], lanes: usize, stride: usize) {
     for_dtype!(place.dtype, load_typed(memory, place, raw, lanes, stride));
 }
@@ -31,8 +32,8 @@ fn load_typed<T: Element>(
         return;
     }
     for some in tiles(elements) {
-        for lane in 0..lanes {
-            let begin = lane * stride + some.start;
+        for lane in 0..memory.lanes {
+            let begin = lane.min(lanes - 1) * stride + some.start;
             let own = &raw[begin * T::BYTES..][..some.len() * T::BYTES];
             for (e, bytes) in some.clone().zip(own.chunks_exact(T::BYTES)) {
                 cells[e * memory.lanes + lane].set(T::read(bytes));
@@ -94,14 +95,14 @@ fn colored_typed<T: Element>(
 /// A product's blocks under construction: their element types and bytes, one point after the other.
 pub(super) struct Blocks<'a> {
     pub types: &'a [(DType, usize)],
-    pub raw: &'a mut [Vec<u8>],
+    pub blocks: &'a mut [Block],
 }
 
 impl Blocks<'_> {
     fn bytes(&mut self, to: Entry, point: usize) -> (DType, &mut [u8]) {
         let (dtype, size) = self.types[to.block as usize];
         let at = point * size + to.at as usize * dtype.size_bytes();
-        let raw = &mut self.raw[to.block as usize][at..at + dtype.size_bytes()];
+        let raw = &mut self.blocks[to.block as usize].tensor.raw_mut()[at..at + dtype.size_bytes()];
         (dtype, raw)
     }
 
@@ -123,7 +124,7 @@ impl Blocks<'_> {
     pub fn set_all(&mut self, to: Entry, point: usize, numbers: &[f64]) {
         let (dtype, size) = self.types[to.block as usize];
         let at = point * size + to.at as usize * dtype.size_bytes();
-        let raw = &mut self.raw[to.block as usize][at..];
+        let raw = &mut self.blocks[to.block as usize].tensor.raw_mut()[at..];
         match dtype {
             DType::F32 => {
                 (raw.chunks_exact_mut(4).zip(numbers)).for_each(|(raw, &x)| (x as f32).write(raw))
@@ -164,7 +165,7 @@ impl Blocks<'_> {
                     run.element_step as usize * stride,
                 );
                 let target = (self.types[run.block as usize].0, adds);
-                let raw = &mut self.raw[run.block as usize];
+                let raw = self.blocks[run.block as usize].tensor.raw_mut();
                 let (dtype, size) = self.types[run.block as usize];
                 let raw = &mut raw[(point + p) * size + run.at as usize * dtype.size_bytes()..];
                 match place.dtype {

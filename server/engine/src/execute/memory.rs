@@ -211,7 +211,11 @@ impl<'a> Memory<'a> {
     /// Appends a place's elements × lanes as words of 8 bytes.
     pub fn read_words(&self, place: Place, to: &mut Vec<u64>) {
         match place.dtype {
-            DType::F64 => to.extend(self.at::<f64>(place).iter().map(|c| c.get().to_bits())),
+            DType::F64 => match self.at::<f64>(place) {
+                // What most loops carry.
+                [one] => to.push(one.get().to_bits()),
+                all => to.extend(all.iter().map(|c| c.get().to_bits())),
+            },
             DType::F32 => to.extend(
                 self.at::<f32>(place)
                     .iter()

@@ -23,13 +23,17 @@ use super::stop::{Stop, Ticker};
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::plan::{BlockSource, Coordinates, Costs, Entry, Parts, Plan, SeedSource, Work};
-use crate::tape::{Place, Slot, Tape};
-use crate::tensor::{DType, Tensor, TensorRef, TensorType};
+use crate::tape::{MOST_OUTSIDE, Place, Slot, Tape};
+use crate::tensor::{DType, Shape, Tensor, TensorRef, TensorType};
+use arrayvec::ArrayVec;
 use run::Run;
 use std::sync::Arc;
 
 /// Iterations of a while that states no bound of its own; the deadline is usually there first.
 const MAX_ITERATIONS: u64 = 1 << 40;
+
+/// Parameters and results that are elsewhere.
+const MOST: usize = 2 * MOST_OUTSIDE;
 
 /// A compiled request: tape and plan. Frozen; shared by all who evaluate it.
 #[derive(Debug)]
@@ -192,21 +196,11 @@ impl Program {
             });
         }
         let batched = self.batched.is_some();
-        let mut raw: Vec<Vec<Vec<u8>>> = self
-            .products
-            .iter()
-            .map(|product| {
-                let sizes = product
-                    .blocks
-                    .iter()
-                    .map(|(b, _)| b.ty.bytes() * if batched { batch } else { 1 });
-                sizes.map(|bytes| vec![0; bytes as usize]).collect()
-            })
-            .collect();
+        let mut blocks = self.blocks(batched.then_some(batch));
         scratch.forget(&mut 0);
-        let mut own = self.own_results(&mut raw, width, batch);
+        let mut own = self.own_results(&mut blocks, width, batch);
         let mut outside = self.outside(arguments);
-        let results: Vec<Slot> = own.iter().map(|own| own.place.slot).collect();
+        let results: ArrayVec<Slot, MOST_OUTSIDE> = own.iter().map(|own| own.place.slot).collect();
         let writable = own.iter_mut();
         outside.extend(writable.filter_map(|own| Outside::result(own.place, &mut own.bytes)));
         let memory = scratch.lend(&self.tape.sizes, width as usize, &outside);
@@ -218,7 +212,7 @@ impl Program {
             memory,
             results: &results,
             ticker: Ticker::new(stop, machine),
-            raw: &mut raw,
+            blocks: &mut blocks,
         };
         let done = match self.points_in_lanes {
             true => run.points(batch),
@@ -230,30 +224,34 @@ impl Program {
         };
         let counts = run.ticker.machine.counts;
         scratch.counts = counts;
+        drop(outside);
         for own in own {
-            raw[own.product][own.block] = own.bytes;
+            *blocks[own.product][own.block].tensor.raw_mut() = own.bytes;
         }
         done.map_err(|(halt, point)| match halt {
             Halt::Error(error) => error,
             Halt::Caught(caught) => self.explain(&caught, arguments, point),
         })?;
-        Ok(self.blocks(raw, batched.then_some(batch)))
+        Ok(blocks)
     }
 
     /// Takes the blocks out that the tape may write to directly.
-    fn own_results(&self, raw: &mut [Vec<Vec<u8>>], width: u64, batch: u64) -> Vec<OwnResult> {
-        let mut own: Vec<OwnResult> = Vec::new();
-        if width > 1 {
-            return own;
-        }
-        for &(product, block) in &self.direct {
+    fn own_results(
+        &self,
+        blocks: &mut [Vec<Block>],
+        width: u64,
+        batch: u64,
+    ) -> ArrayVec<OwnResult, MOST_OUTSIDE> {
+        let mut own = ArrayVec::<OwnResult, _>::new();
+        let direct = self.direct.iter().filter(|_| width == 1);
+        for &(product, block) in direct.take(MOST_OUTSIDE) {
             let Some(root) = self.products[product].blocks[block].1 else {
                 continue;
             };
             let place = self.tape.roots[root];
             // What no point moves is worked out once for all of them.
             let once = self.points_in_lanes && batch > 1 && !place.slot.varies();
-            let bytes = &mut raw[product][block];
+            let bytes = blocks[product][block].tensor.raw_mut();
             let known = own.iter().any(|own| own.place.slot == place.slot);
             if !once && !known && lie_as_numbers(bytes) {
                 own.push(OwnResult {
@@ -268,7 +266,7 @@ impl Program {
     }
 
     /// Parameters that may be read from the arguments.
-    fn outside<'a>(&self, arguments: &Arguments<'a>) -> Vec<Outside<'a>> {
+    fn outside<'a>(&self, arguments: &Arguments<'a>) -> ArrayVec<Outside<'a>, MOST> {
         let place = |parameter: usize| self.tape.parameters[parameter];
         let inputs = arguments.inputs.iter().enumerate();
         let inputs = inputs.map(|(i, tensor)| (place(i), tensor.raw()));
@@ -282,6 +280,7 @@ impl Program {
         });
         let all = inputs.chain(seeds);
         all.filter_map(|(place, raw)| Outside::parameter(place?, raw))
+            .take(MOST_OUTSIDE)
             .collect()
     }
 
@@ -300,26 +299,28 @@ impl Program {
         explain::explain(self.checked.as_ref(), caught, inputs.collect())
     }
 
-    fn blocks(&self, raw: Vec<Vec<Vec<u8>>>, batch: Option<u64>) -> Vec<Vec<Block>> {
-        let block = |source: &BlockSource, raw: Vec<u8>| {
-            let shape = batch.into_iter().chain(source.ty.shape.iter().copied());
-            let ty = TensorType::new(source.ty.dtype, shape.collect::<Vec<_>>());
+    /// The blocks of all products, zeros so far.
+    fn blocks(&self, batch: Option<u64>) -> Vec<Vec<Block>> {
+        let block = |(source, _): &(BlockSource, _)| {
+            let tensor = match batch {
+                None => Tensor::zeros(source.ty.clone()),
+                Some(batch) => {
+                    let shape = [batch].into_iter().chain(source.ty.shape.iter().copied());
+                    let shape: Shape = shape.collect();
+                    Tensor::zeros(TensorType::new(source.ty.dtype, shape))
+                }
+            };
             Block {
                 output: source.output,
                 wrt: source.wrt,
                 wrt_second: source.wrt_second,
-                tensor: Tensor::from_raw(ty, raw).expect("blocks are allocated by their types"),
+                tensor,
                 coordinates: source.coordinates.clone(),
             }
         };
-        let products = self.products.iter().zip(raw);
+        let products = self.products.iter();
         products
-            .map(|(product, raw)| {
-                let blocks = product.blocks.iter().zip(raw);
-                blocks
-                    .map(|((source, _), raw)| block(source, raw))
-                    .collect()
-            })
+            .map(|product| product.blocks.iter().map(block).collect())
             .collect()
     }
 }

@@ -7,6 +7,9 @@ use crate::op::ValueId;
 /// Lanes that run together: enough for the widest vectors several times over, few enough for the cache.
 pub const LANES: u64 = 32;
 
+/// So many points or directions and more run in all [`LANES`], for which there is machine code; fewer run one by one.
+pub const FEW_LANES: u64 = 8;
+
 /// What steps and elementary operations cost on a machine, in whole picoseconds: their ratios decide which way is
 /// taken, they themselves what is predicted. [`Costs::BUILT_IN`] unless they are measured
 /// ([`calibrate`](fn@crate::calibrate)): then a choice can differ from machine to machine, and the results by rounding.
@@ -105,15 +108,19 @@ impl Work {
 
     /// Nanoseconds for so many lanes, `width` at a time.
     pub fn nanoseconds(&self, costs: &Costs, lanes: u64, width: u64) -> f64 {
-        // One lane of single numbers runs as single numbers do.
-        let (step, operation) = match lanes {
-            0 | 1 => (costs.scalar_step, costs.scalar_operation),
-            _ => (costs.step, costs.operation),
+        let blocks = lanes.div_ceil(width.max(1));
+        // Single numbers in few lanes run one lane after the other, in more of them in all lanes that there are.
+        let (single, runs, own) = match lanes < FEW_LANES {
+            true => ((costs.scalar_step, costs.scalar_operation), lanes, lanes),
+            false => ((costs.step, costs.operation), blocks, blocks * width.max(1)),
         };
-        let blocks = lanes.div_ceil(width.max(1)) as f64;
-        let each = [(step, operation), (costs.step, costs.operation)];
-        let sum = each.iter().enumerate().map(|(wide, &(step, operation))| {
-            blocks * self.steps[wide] as f64 * f64::from(step)
+        let each = [
+            (single, runs, own),
+            ((costs.step, costs.operation), blocks, lanes),
+        ];
+        let each = each.into_iter().enumerate();
+        let sum = each.map(|(wide, ((step, operation), runs, lanes))| {
+            runs as f64 * self.steps[wide] as f64 * f64::from(step)
                 + lanes as f64 * self.operations[wide] as f64 * f64::from(operation)
         });
         sum.sum::<f64>() * 1e-3

@@ -14,6 +14,7 @@ mod strips;
 
 pub use control::{Argument, BodyId, ControlStep, Library, Loop, Pull, Run};
 pub use lower::{Class, lower};
+pub use outside::MOST_OUTSIDE;
 pub use strips::{Part, Row, Step, Strips, set_strips};
 
 use crate::op::{Kernel, Op};

@@ -5,11 +5,14 @@ use super::strips::types;
 use super::{Argument, Instruction, Place, Slot, Tape};
 use crate::tensor::DType;
 
-/// Fewer elements are copied: they stay in the cache, and machine code finds them in the tape's memory.
-const MIN_ELEMENTS: u32 = 4096;
+/// Fewer elements are copied.
+const MIN_ELEMENTS: u32 = 512;
 
-/// Most of each that are elsewhere: one is looked for among them.
-const MOST: usize = 16;
+/// What more instructions read or write is copied: machine code finds single numbers in the tape's memory alone.
+const MOST_INSTRUCTIONS: usize = 16;
+
+/// Most parameters, and most results, that are elsewhere: one is looked for among them.
+pub const MOST_OUTSIDE: usize = 16;
 
 impl Tape {
     /// Marks the slots of large parameters and results. What runs the tape may then say where each of them is; they have
@@ -24,28 +27,46 @@ impl Tape {
         };
         let slots = |places: &mut dyn Iterator<Item = &Place>| -> Vec<Slot> {
             let large = places.filter(is_large).map(|place| place.slot);
-            large.take(MOST).collect()
+            large.take(MOST_OUTSIDE).collect()
         };
         let mut large = slots(&mut self.parameters.iter().flatten());
         large.extend(slots(&mut self.roots.iter()));
+        let mut counts = vec![0; large.len()];
+        if !large.is_empty() {
+            self.for_each_number(&mut |slot| {
+                let all = large.iter().zip(&mut counts);
+                all.filter(|(large, _)| *large == slot)
+                    .for_each(|(_, count)| *count += 1);
+            });
+        }
+        let mut counts = counts.into_iter();
+        large.retain(|_| {
+            counts
+                .next()
+                .is_some_and(|count| count <= MOST_INSTRUCTIONS)
+        });
         if large.is_empty() {
             return;
         }
-        let mark = |slot: &mut Slot| {
+        self.for_each_number(&mut |slot| {
             if large.contains(slot) {
                 *slot = slot.outside();
             }
-        };
+        });
+    }
+
+    /// Calls `f` with the slot of every place of numbers that is read or written.
+    fn for_each_number(&mut self, f: &mut dyn FnMut(&mut Slot)) {
         for i in &mut self.instructions {
             if i.flags & (Instruction::STRUCTURAL | Instruction::CONTROL) != 0 {
                 continue;
             }
             let (operands, result) = types(i);
             let numbers = i.operands.iter_mut().zip(operands);
-            let numbers = numbers.filter(|(_, dtype)| *dtype == DType::F64);
-            numbers.for_each(|(slot, _)| mark(slot));
+            let numbers = numbers.filter(|(_, dtype)| *dtype == Some(DType::F64));
+            numbers.for_each(|(slot, _)| f(slot));
             if result == DType::F64 {
-                mark(&mut i.result);
+                f(&mut i.result);
             }
         }
         let steps = self.structural.iter_mut();
@@ -61,6 +82,6 @@ impl Tape {
         let places = steps.chain(controls).chain(parameters);
         let places = places.chain(&mut self.roots);
         let numbers = places.filter(|place| place.dtype == DType::F64);
-        numbers.for_each(|place| mark(&mut place.slot));
+        numbers.for_each(|place| f(&mut place.slot));
     }
 }

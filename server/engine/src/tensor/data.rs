@@ -118,6 +118,17 @@ impl Tensor {
         &self.raw
     }
 
+    /// Zeros.
+    pub(crate) fn zeros(ty: TensorType) -> Self {
+        let raw = vec![0; ty.bytes() as usize];
+        Self { ty, raw }
+    }
+
+    /// Its bytes, to be written; as many as there were, and of bools none but 0 and 1.
+    pub(crate) fn raw_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.raw
+    }
+
     /// Gives the bytes away.
     pub fn into_raw(self) -> Vec<u8> {
         self.raw

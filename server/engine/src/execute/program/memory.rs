@@ -3,7 +3,8 @@
 use super::Program;
 use crate::execute::control::repeated;
 use crate::execute::crossed;
-use crate::plan::LANES;
+use crate::plan::{FEW_LANES, LANES};
+use crate::tape::native;
 use crate::tensor::TensorType;
 
 /// Lanes' memory is kept below this where fewer lanes can do that.
@@ -78,9 +79,11 @@ impl Program {
             false => self.groups.iter().map(|g| g.lanes).max().unwrap_or(1),
         };
         let lane = (self.tape.scratch_bytes(1) - self.tape.scratch_bytes(0)).max(1);
-        let mut width = wanted.min(LANES).min(LANES_BYTES / lane).max(1);
-        if self.points_in_lanes {
-            width = width.min(self.useful_lanes);
+        let most = LANES.min(LANES_BYTES / lane).min(self.useful_lanes);
+        let mut width = wanted.min(most).max(1);
+        if most == LANES && native::is_there() {
+            // Machine code is for all lanes, or for one.
+            width = if width < FEW_LANES { 1 } else { LANES };
         }
         while width > 1 && self.has_budget && self.bytes_with(width, batch) > self.budget {
             width /= 2;

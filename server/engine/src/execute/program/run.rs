@@ -1,12 +1,12 @@
-use super::{Arguments, Compiled, Lanes, Program};
+use super::{Arguments, Block, Compiled, Lanes, Program};
 use crate::error::Error;
 use crate::execute::assemble::{Blocks, Window, colored, load, store, store_points, unit};
 use crate::execute::crossed::{self, Factors};
 use crate::execute::interpret::{Halt, section};
 use crate::execute::memory::Memory;
 use crate::execute::stop::Ticker;
-use crate::plan::SeedSource;
-use crate::tape::{Place, Slot};
+use crate::plan::{FEW_LANES, LANES, SeedSource};
+use crate::tape::{Place, Slot, native};
 use crate::tensor::Tensor;
 
 /// An evaluation under way.
@@ -17,7 +17,7 @@ pub(super) struct Run<'a> {
     /// Results that are written to where the caller takes them.
     pub results: &'a [Slot],
     pub ticker: Ticker<'a>,
-    pub raw: &'a mut [Vec<Vec<u8>>],
+    pub blocks: &'a mut [Vec<Block>],
 }
 
 impl<'a> Run<'a> {
@@ -106,7 +106,7 @@ impl<'a> Run<'a> {
             };
             let mut blocks = Blocks {
                 types: &product.types,
-                raw: &mut self.raw[p],
+                blocks: &mut self.blocks[p],
             };
             for (i, factors) in factors.into_iter().enumerate() {
                 let (point, ticker) = (first as usize + i, &mut self.ticker);
@@ -123,7 +123,7 @@ impl<'a> Run<'a> {
         let product = &program.products[p];
         let mut blocks = Blocks {
             types: &product.types,
-            raw: &mut self.raw[p],
+            blocks: &mut self.blocks[p],
         };
         for (_, root, reads, adds) in product.compressed.iter().filter(|c| c.0 == group) {
             let place = program.tape.roots[*root];
@@ -137,10 +137,10 @@ impl<'a> Run<'a> {
     }
 
     fn subtract(&mut self, point: u64) {
-        for (product, raw) in self.program.products.iter().zip(self.raw.iter_mut()) {
+        for (product, blocks) in self.program.products.iter().zip(self.blocks.iter_mut()) {
             let mut blocks = Blocks {
                 types: &product.types,
-                raw,
+                blocks,
             };
             blocks.subtract(&product.subtractions, point as usize);
         }
@@ -171,7 +171,7 @@ impl<'a> Run<'a> {
         for (b, (source, root)) in self.program.products[product].blocks.iter().enumerate() {
             let Some(root) = *root else { continue };
             let bytes = source.ty.bytes() as usize;
-            let block = &mut self.raw[product][b];
+            let block = self.blocks[product][b].tensor.raw_mut();
             // It is there already.
             if block.is_empty() {
                 continue;
@@ -202,12 +202,18 @@ impl<'a> Run<'a> {
             }
         }
         section(&program.tape, 0, self.memory, &mut self.ticker).map_err(|halt| (halt, 0))?;
+        let width = self.memory.lanes;
         let mut first = 0;
         while first < batch {
-            let lanes = (batch - first).min(self.memory.lanes as u64) as usize;
+            let mut lanes = (batch - first).min(width as u64) as usize;
             self.ticker.machine.forget_calls();
-            // Lanes without a point hold what was there before, and a loop might never end for it.
-            self.memory.lanes = lanes;
+            self.memory.lanes = match width as u64 == LANES && native::is_there() {
+                // Lanes without a point have the last one's.
+                true if lanes as u64 >= FEW_LANES => width,
+                true => 1,
+                false => lanes,
+            };
+            lanes = lanes.min(self.memory.lanes);
             self.memory.leave_results(self.results, first as usize);
             for (i, ty) in program
                 .inputs
@@ -274,15 +280,16 @@ impl<'a> Run<'a> {
                     let Some(root) = *root else { continue };
                     let bytes = source.ty.bytes() as usize;
                     // The value's one lane belongs to another block, or it is there already.
-                    if bytes == 0 || self.raw[p][b].is_empty() {
+                    let block = self.blocks[p][b].tensor.raw_mut();
+                    if bytes == 0 || block.is_empty() {
                         continue;
                     }
-                    let block = &mut self.raw[p][b][first as usize * bytes..][..lanes * bytes];
+                    let block = &mut block[first as usize * bytes..][..lanes * bytes];
                     store_points(self.memory, program.tape.roots[root], lanes, block);
                 }
                 let mut blocks = Blocks {
                     types: &product.types,
-                    raw: &mut self.raw[p],
+                    blocks: &mut self.blocks[p],
                 };
                 for (_, root, reads, adds) in &product.compressed {
                     let place = program.tape.roots[*root];

@@ -8,7 +8,7 @@ use super::moves::{self, copy, take};
 use super::stop::Ticker;
 use crate::error::Error;
 use crate::op::Strided;
-use crate::tape::native::{Code, Segment};
+use crate::tape::native::{Code, GIVEN, Segment};
 use crate::tape::{Place, Row, Slot, Step, Strips};
 use std::cell::Cell;
 use std::ops::Range;
@@ -25,6 +25,15 @@ pub(super) fn run(
         step(memory, each, &own, ticker)?;
     }
     for each in &strips.steps {
+        if let Step::Scatter {
+            fill: Some(fill),
+            to,
+            ..
+        } = each
+        {
+            let x = memory.cells::<f64>(*fill, 1)[0].get();
+            memory.at::<f64>(*to).iter().for_each(|to| to.set(x));
+        }
         reduce::begin(memory, each);
     }
     for begin in (0..strips.elements).step_by(strips.strip) {
@@ -93,14 +102,8 @@ fn segment(
     if whole > 0 {
         let [uniform, varying] = memory.bases().f64.map(<*mut f64>::cast_const);
         let moved = |base: *const f64| base.wrapping_add(begin);
-        let mut given = [
-            uniform,
-            moved(uniform),
-            varying,
-            moved(varying),
-            uniform,
-            uniform,
-        ];
+        let mut given = [uniform; GIVEN];
+        given[..4].copy_from_slice(&[uniform, moved(uniform), varying, moved(varying)]);
         for (address, slot) in given[4..].iter_mut().zip(&segment.outside) {
             *address = memory.cells::<f64>(slot.plus(begin), whole).as_ptr().cast();
         }
@@ -159,6 +162,16 @@ fn step(memory: Memory<'_>, step: &Step, own: &Own, ticker: &mut Ticker<'_>) -> 
         Step::Copy { from, to } => copy(cells(*to), cells(*from)),
         Step::Put { fill, parts, to } => {
             put(memory, *fill, parts, cells(*to), own.elements.clone())
+        }
+        Step::Scatter {
+            from,
+            to,
+            offset,
+            stride,
+            ..
+        } => {
+            let start = offset + own.elements.start * stride;
+            moves::put(memory.at::<f64>(*to), start, *stride, cells(*from));
         }
         Step::Rows { from, .. } | Step::Columns { from, .. } => {
             reduce::add(memory, step, cells(*from), own.elements.start);

@@ -13,8 +13,16 @@ impl Base {
     pub const UNIFORM_BOOL: Self = Self(14);
     pub const VARYING_BOOL: Self = Self(15);
 
-    /// Addresses that a strip's code is given, in this order.
-    pub const GIVEN: [Self; 6] = [Self(2), Self(1), Self(8), Self(9), Self(10), Self(11)];
+    /// Addresses that a strip's code is given, in this order; the last one is where the code finds them.
+    pub const GIVEN: [Self; 7] = [
+        Self(2),
+        Self(1),
+        Self(8),
+        Self(9),
+        Self(10),
+        Self(11),
+        Self(7),
+    ];
 }
 
 /// A place in memory.

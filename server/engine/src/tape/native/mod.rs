@@ -39,6 +39,16 @@ pub fn set_native(enabled: bool) {
     ENABLED.store(enabled, Ordering::Relaxed);
 }
 
+/// Whether tapes are translated here.
+pub fn is_there() -> bool {
+    #[cfg(all(target_arch = "x86_64", unix))]
+    {
+        ENABLED.load(Ordering::Relaxed) && translate::Features::here().is_some()
+    }
+    #[cfg(not(all(target_arch = "x86_64", unix)))]
+    false
+}
+
 /// Pointers to the memories of a running tape.
 #[derive(Clone, Copy)]
 pub struct Bases {
@@ -77,7 +87,7 @@ impl Piece {
 
 /// Addresses that the code of a strip's steps is given: of uniform numbers, the same moved to where the strip begins, of
 /// the only lane's numbers, the same moved, and of what the caller has.
-pub const GIVEN: usize = 6;
+pub const GIVEN: usize = 7;
 
 /// Steps of a strip in a row.
 #[derive(Debug)]

@@ -158,7 +158,7 @@ fn read_after(strips: &Strips, from: usize, row: Row) -> bool {
             }
             Step::Fill { to, .. } | Step::Tile { to, .. } | Step::Put { to, .. } => (false, *to),
             Step::Copy { from, to } => (*from == row, *to),
-            Step::Rows { from, .. } | Step::Columns { from, .. } => {
+            Step::Scatter { from, .. } | Step::Rows { from, .. } | Step::Columns { from, .. } => {
                 if *from == row {
                     return true;
                 }

@@ -62,6 +62,8 @@ pub enum Form<'t> {
     View(&'t Structural),
     /// Parts between a number.
     Put(&'t Structural),
+    /// The same where the parts are members' values: each goes to its elements of the result.
+    Scatter(&'t Structural),
     /// Sums or extrema of rows of that many elements.
     Rows(&'t Structural, usize),
     /// Sums or extrema to that many columns.
@@ -77,7 +79,7 @@ impl<'t> Form<'t> {
         }
         if i.flags & Instruction::STRUCTURAL == 0 {
             let (operands, result) = types(i);
-            let all = operands.iter().all(simple) && simple(&result);
+            let all = operands.iter().flatten().all(simple) && simple(&result);
             return all.then_some(Self::ByElement);
         }
         let step = &tape.structural[i.operands[0].offset()];
@@ -110,11 +112,37 @@ impl<'t> Form<'t> {
         }
     }
 
+    /// The form that an instruction has among members.
+    pub fn among(
+        tape: &'t Tape,
+        first: usize,
+        uses: &Uses,
+        members: &[usize],
+        at: usize,
+    ) -> Option<Self> {
+        let form = Self::of(tape, &tape.instructions[first + at])?;
+        let is_member = |d: usize| members.binary_search(&d).is_ok();
+        let own = uses.reads[at].iter().any(|(_, d)| d.is_some_and(is_member));
+        Some(match form {
+            Self::Put(step) if own => Self::Scatter(step),
+            form => form,
+        })
+    }
+
+    /// Whether the result is there at the end, not strip by strip.
+    pub fn is_last(&self) -> bool {
+        matches!(self, Self::Scatter(_) | Self::Rows(..) | Self::Columns(..))
+    }
+
     /// Elements that the step runs over.
     pub fn elements(&self, i: &Instruction) -> u32 {
         match self {
             Self::ByElement => i.elements,
             Self::View(step) | Self::Put(step) => step.result().elements,
+            Self::Scatter(step) => match &step.kernel {
+                Kernel::Place { parts, .. } => parts.first().map_or(0, |(_, v)| v.len() as u32),
+                _ => 0,
+            },
             Self::Rows(step, _) | Self::Columns(step, _) => step.operands[0].elements,
         }
     }
@@ -150,13 +178,17 @@ impl<'t> Open<'t> {
         self.members.binary_search(&instruction).is_ok()
     }
 
+    fn form(&self, at: usize) -> Option<Form<'t>> {
+        Form::among(self.tape, self.first, self.uses, &self.members, at)
+    }
+
     fn instruction(&self, at: usize) -> &'t Instruction {
         &self.tape.instructions[self.first + at]
     }
 
     /// Takes the next instruction, or lets it run before the group; false if the group ends before it.
     fn take(&mut self, at: usize) -> bool {
-        if let Some(form) = Form::of(self.tape, self.instruction(at))
+        if let Some(form) = self.form(at)
             && self.joins(at, &form)
         {
             self.elements = Some(form.elements(self.instruction(at)));
@@ -181,13 +213,7 @@ impl<'t> Open<'t> {
             let (_, definition) = self.uses.reads[at][k];
             definition.filter(|&d| self.is_member(d))
         };
-        // A reduction's result is there at the end.
-        let is_row = |d: usize| {
-            !matches!(
-                Form::of(self.tape, self.instruction(d)),
-                Some(Form::Rows(..) | Form::Columns(..))
-            )
-        };
+        let is_row = |d: usize| self.form(d).is_some_and(|form| !form.is_last());
         let count = self.uses.reads[at].len();
         fits && match form {
             Form::ByElement => (0..count).all(|k| own(k).is_none_or(is_row)),
@@ -196,6 +222,12 @@ impl<'t> Open<'t> {
                 Some(d) => is_row(d) && is_dense(step),
             },
             Form::Put(_) => (0..count).all(|k| own(k).is_none()),
+            Form::Scatter(step) => match &step.kernel {
+                Kernel::Place { parts, .. } => parts
+                    .iter()
+                    .all(|(k, view)| own(*k).is_some_and(is_row) && view.len() as u32 == elements),
+                _ => false,
+            },
             Form::Rows(..) | Form::Columns(..) => own(0).is_some_and(is_row),
         }
     }
@@ -230,7 +262,7 @@ impl<'t> Open<'t> {
     fn clash(&self) -> Option<usize> {
         let mut elsewhere: Vec<Key> = Vec::new();
         for &at in &self.members {
-            let form = Form::of(self.tape, self.instruction(at));
+            let form = self.form(at);
             let own = |d: &Option<usize>| d.is_some_and(|d| self.is_member(d));
             let i = self.instruction(at);
             for (k, (key, definition)) in self.uses.reads[at].iter().enumerate() {
@@ -241,11 +273,8 @@ impl<'t> Open<'t> {
             }
         }
         self.members.iter().position(|&at| {
-            let is_reduction = !matches!(
-                Form::of(self.tape, self.instruction(at)),
-                Some(Form::ByElement | Form::View(_) | Form::Put(_))
-            );
-            let stored = is_reduction || self.outlives(at);
+            let last = self.form(at).is_some_and(|form| form.is_last());
+            let stored = last || self.outlives(at);
             stored && self.uses.writes[at].iter().any(|k| elsewhere.contains(k))
         })
     }

@@ -121,6 +121,19 @@ pub enum Step {
         /// To where.
         to: Row,
     },
+    /// A row to some elements of a place.
+    Scatter {
+        /// The number that all of the place is first, if it is.
+        fill: Option<Slot>,
+        /// From where.
+        from: Row,
+        /// To where.
+        to: Place,
+        /// The first element of all rows together.
+        offset: usize,
+        /// From each element to the next.
+        stride: usize,
+    },
     /// Reduction of rows of that many elements, to a result each.
     Rows {
         /// Which.

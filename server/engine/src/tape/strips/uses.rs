@@ -61,20 +61,19 @@ impl Uses {
     }
 }
 
-/// Element types of the operands and of the result of an operation by element.
-pub fn types(i: &Instruction) -> (Vec<DType>, DType) {
-    use DType::Bool;
-    let own = i.dtype;
+/// Element types of the operands, and of the result, of an operation by element.
+pub fn types(i: &Instruction) -> ([Option<DType>; 3], DType) {
+    let (own, truth) = (Some(i.dtype), Some(DType::Bool));
     match i.op {
-        Op::Compare => (vec![own; 2], Bool),
-        Op::Select => (vec![Bool, own, own], own),
-        Op::And | Op::Or | Op::Xor => (vec![Bool; 2], Bool),
-        Op::Not => (vec![Bool], Bool),
-        Op::IsFinite | Op::IsNan | Op::IsInf => (vec![own], Bool),
-        Op::Convert => (vec![own], DType::ALL[i.detail as usize]),
+        Op::Compare => ([own, own, None], DType::Bool),
+        Op::Select => ([truth, own, own], i.dtype),
+        Op::And | Op::Or | Op::Xor => ([truth, truth, None], DType::Bool),
+        Op::Not => ([truth, None, None], DType::Bool),
+        Op::IsFinite | Op::IsNan | Op::IsInf => ([own, None, None], DType::Bool),
+        Op::Convert => ([own, None, None], DType::ALL[i.detail as usize]),
         op => {
             let arity = op.elementwise().map_or(0, |row| row.partials.len());
-            (vec![own; arity], own)
+            ([0, 1, 2].map(|k| own.filter(|_| k < arity)), i.dtype)
         }
     }
 }
@@ -92,7 +91,7 @@ fn reads(tape: &Tape, i: &Instruction) -> Vec<Key> {
         });
         return places.collect();
     }
-    types(i).0.into_iter().zip(i.operands).collect()
+    types(i).0.into_iter().flatten().zip(i.operands).collect()
 }
 
 fn writes(tape: &Tape, i: &Instruction) -> Vec<Key> {

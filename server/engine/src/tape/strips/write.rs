@@ -10,10 +10,10 @@ use std::collections::HashMap;
 
 /// The steps of a group's members, with places for their rows; `None` where memory ends.
 pub fn strips(tape: &mut Tape, first: usize, uses: &Uses, members: &[usize]) -> Option<Strips> {
-    let instructions = members.iter().map(|&at| &tape.instructions[first + at]);
-    let forms: Vec<Form<'_>> = instructions
-        .map(|i| Form::of(tape, i))
-        .collect::<Option<_>>()?;
+    let forms = members
+        .iter()
+        .map(|&at| Form::among(tape, first, uses, members, at));
+    let forms: Vec<Form<'_>> = forms.collect::<Option<_>>()?;
     let elements = forms[0].elements(&tape.instructions[first + members[0]]) as usize;
     let strip = strip(&forms);
     let end = [DType::F64, DType::Bool].map(|dtype| tape.sizes.uniform[dtype as usize]);
@@ -123,10 +123,11 @@ impl Writing<'_> {
     fn member(&mut self, at: usize) -> Option<()> {
         let tape = self.tape;
         let i = &tape.instructions[self.first + at];
-        match Form::of(tape, i)? {
+        match Form::among(tape, self.first, self.uses, self.members, at)? {
             Form::ByElement => self.by_element(at, i)?,
             Form::View(step) => self.view(at, step)?,
             Form::Put(step) => self.put(at, step)?,
+            Form::Scatter(step) => self.scatter(at, step)?,
             Form::Rows(step, row) => {
                 let (from, to, partial) = self.reduction(at, step, 8)?;
                 let reduction = reduction(step)?;
@@ -237,7 +238,7 @@ impl Writing<'_> {
             if i.flags & 1 << k != 0 {
                 continue;
             }
-            let alone = types(i).0.len() == 1;
+            let alone = types(i).0[1].is_none();
             let value = match self.value(key, definition) {
                 // Operations of one operand take rows alone.
                 Value::Number(_) if alone => Value::Row(self.row(key, definition)?),
@@ -349,6 +350,28 @@ impl Writing<'_> {
         let fill = fill.map(|k| step.operands[k].slot);
         let to = self.target(at)?;
         self.strips.steps.push(Step::Put { fill, parts, to });
+        Some(())
+    }
+}
+
+impl Writing<'_> {
+    fn scatter(&mut self, at: usize, step: &Structural) -> Option<()> {
+        let Kernel::Place { fill, parts } = &step.kernel else {
+            return None;
+        };
+        for (number, (k, view)) in parts.iter().enumerate() {
+            let (key, definition) = self.uses.reads[at][*k];
+            let (_, stride) = view.single()?;
+            let from = self.row(key, definition)?;
+            let fill = fill.filter(|_| number == 0).map(|k| step.operands[k].slot);
+            self.strips.steps.push(Step::Scatter {
+                fill,
+                from,
+                to: step.result(),
+                offset: view.offset(),
+                stride,
+            });
+        }
         Some(())
     }
 }
