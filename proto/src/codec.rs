@@ -44,12 +44,21 @@ where
     type Decoder = Decoder<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        Encoder(ProstCodec::<T, U>::raw_encoder(BufferSettings::default()))
+        Encoder(ProstCodec::<T, U>::raw_encoder(buffers()))
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        Decoder(ProstCodec::<T, U>::raw_decoder(BufferSettings::default()))
+        Decoder(ProstCodec::<T, U>::raw_decoder(buffers()))
     }
+}
+
+/// Every call has a buffer each way. Most messages are short; for others it grows once, as how long they are is known
+/// before they are written or read. The library's own are of 8 KiB, which the allocator has none ready of.
+fn buffers() -> BufferSettings {
+    const BYTES: usize = 512;
+    // As the library's own: a stream sends what it has from there on.
+    const YIELD_BYTES: usize = 32 << 10;
+    BufferSettings::new(BYTES, YIELD_BYTES)
 }
 
 impl<T: prost::Message> codec::Encoder for Encoder<T> {

@@ -2,12 +2,13 @@
 
 use crate::{
     coalesce::Crowd,
-    error::{Error, Result},
+    error::{Error, ProductPath, Result},
     executor::{Executor, Price},
     store::Registered,
     wire::pattern::Patterns,
 };
 use gradient_engine::{self as engine, GraphId, Program, Request};
+use hashbrown::DefaultHashBuilder as HashBuilder;
 use moka::{future::Cache as Map, policy::EvictionPolicy};
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +22,7 @@ struct Key {
 /// Compiled programs.
 #[derive(Clone)]
 pub struct Cache {
-    programs: Map<Key, Compiled>,
+    programs: Map<Key, Compiled, HashBuilder>,
     executor: Executor,
 }
 
@@ -63,7 +64,8 @@ impl Cache {
             .weigher(weigh)
             // The default policy prefers what is popular, and would compile a newcomer again for each call.
             .eviction_policy(EvictionPolicy::lru())
-            .build();
+            // A key has dozens of parts, each of which costs the default hasher tens of nanoseconds.
+            .build_with_hasher(HashBuilder::default());
         Self { programs, executor }
     }
 
@@ -73,10 +75,9 @@ impl Cache {
     pub async fn compile(
         &self,
         graph: &Registered,
-        request: Request,
-        paths: &[String],
+        request: Arc<Request>,
+        paths: &[ProductPath],
     ) -> Result<(Compiled, Found)> {
-        let request = Arc::new(request);
         let key = Key {
             graph: graph.id,
             request,
@@ -84,6 +85,17 @@ impl Cache {
         if let Some(compiled) = self.programs.get(&key).await {
             return Ok((compiled, Found::Hit));
         }
+        // What waits is large: boxed, those who find what they want are not moved with it.
+        Box::pin(self.join(graph, key, paths)).await
+    }
+
+    /// Compiles a program, or waits for who does.
+    async fn join(
+        &self,
+        graph: &Registered,
+        key: Key,
+        paths: &[ProductPath],
+    ) -> Result<(Compiled, Found)> {
         let making = tokio::spawn({
             let (programs, make) = (self.programs.clone(), self.make(graph, &key, paths));
             async move { programs.entry(key).or_try_insert_with(make).await }
@@ -109,7 +121,7 @@ impl Cache {
         &self,
         graph: &Registered,
         key: &Key,
-        paths: &[String],
+        paths: &[ProductPath],
     ) -> impl Future<Output = Result<Compiled>> + Send + 'static {
         // Differentiating, simplifying and lowering a node, about.
         const NANOSECONDS_PER_NODE: u64 = 1000;

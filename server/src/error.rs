@@ -123,8 +123,13 @@ impl Error {
     }
 
     /// What the engine says about the products that stand at `paths` in the request (`products[2].gradient`).
-    pub fn of_engine(error: engine::Error, paths: &[String]) -> Self {
-        let path = || paths.first().cloned().unwrap_or_default();
+    pub fn of_engine(error: engine::Error, paths: &[ProductPath]) -> Self {
+        let path = || {
+            paths
+                .first()
+                .map(ProductPath::to_string)
+                .unwrap_or_default()
+        };
         let message = error.to_string();
         match error {
             engine::Error::Violation(violation) => Error::of_graph("graph", violation),
@@ -132,10 +137,10 @@ impl Error {
                 product,
                 field,
                 message,
-            } => {
-                let at = paths.get(product).map_or("products", String::as_str);
-                Error::invalid(format!("{at}.{field}"), message)
-            }
+            } => match paths.get(product) {
+                Some(path) => Error::invalid(format_args!("{path}.{field}"), message),
+                None => Error::invalid(format_args!("products.{field}"), message),
+            },
             engine::Error::Unimplemented(what) => {
                 let option = option_path(&what).map(str::to_owned);
                 Error::unimplemented(option.unwrap_or_else(path), message)
@@ -159,6 +164,28 @@ impl Error {
             engine::Error::Stopped(StopReason::Deadline) => Error::DeadlineExceeded,
             engine::Error::NonFinite(culprit) => refused("NON_FINITE", message, *culprit),
             engine::Error::NonSmooth(culprit) => refused("NON_SMOOTH", message, *culprit),
+        }
+    }
+}
+
+/// Where a product stands in a request: `products[2].gradient`. Written out only where something is wrong with it.
+#[derive(Clone, Copy, Debug)]
+pub struct ProductPath {
+    /// Its number; `None`: the request has one only.
+    pub number: Option<usize>,
+    /// Which product it is; empty where that is not known.
+    pub field: &'static str,
+}
+
+impl fmt::Display for ProductPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number {
+            Some(number) => write!(f, "products[{number}]")?,
+            None => f.write_str("product")?,
+        }
+        match self.field {
+            "" => Ok(()),
+            field => write!(f, ".{field}"),
         }
     }
 }
@@ -249,10 +276,11 @@ mod tests {
 
     #[test]
     fn what_the_engine_says_gets_its_place_in_the_request() {
-        let paths = [
-            "products[0].value".to_owned(),
-            "products[1].hessian".to_owned(),
-        ];
+        let path = |number, field| ProductPath {
+            number: Some(number),
+            field,
+        };
+        let paths = [path(0, "value"), path(1, "hessian")];
         let told = |error| Error::of_engine(error, &paths);
         let product = engine::Error::Product {
             product: 1,

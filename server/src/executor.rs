@@ -1,11 +1,13 @@
-//! Where computing happens: a bounded pool of threads behind a bounded queue, never on the async threads.
+//! Where computing happens: a bounded pool of threads behind a bounded queue, not on the async threads.
 //!
-//! Small work has a lane of its own and one thread that serves nothing else, so it never waits for large work.
+//! Small work has a lane of its own and one thread that serves nothing else, so it never waits for large work. What
+//! takes less time than waking a thread does is no work: it is done [`here`], by the async thread that asks.
 
 use crate::error::{Error, Result};
 use gradient_engine::Scratch;
 use std::{
     any::Any,
+    cell::RefCell,
     collections::VecDeque,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -22,6 +24,12 @@ pub struct Price {
     pub predicted: Duration,
     /// Data that it keeps in memory while it waits.
     pub payload_bytes: u64,
+}
+
+impl Price {
+    fn is_short(self) -> bool {
+        self.predicted <= SHORT
+    }
 }
 
 /// What came of work.
@@ -56,7 +64,10 @@ struct Pool {
 struct Shared {
     bounds: Bounds,
     queue: Mutex<Queue>,
-    arrived: Condvar,
+    /// Wakes the thread that takes short work only.
+    short: Condvar,
+    /// Wakes one of the others.
+    both: Condvar,
 }
 
 #[derive(Default)]
@@ -65,6 +76,8 @@ struct Queue {
     long: VecDeque<Job>,
     bytes: u64,
     picked: u64,
+    /// The thread for short work has nothing to do, and has not been woken.
+    short_sleeps: bool,
     closed: bool,
 }
 
@@ -90,13 +103,18 @@ pub trait Errand: Send + 'static {
 /// Work of the short lane takes at most about this.
 const SHORT: Duration = Duration::from_millis(1);
 
+/// What takes at most about this may be done [`here`]: to hand it to a thread and back would take as long, and the
+/// thread that reads requests is kept for longer by a message of some kilobytes.
+pub const TRIFLE: Duration = Duration::from_micros(20);
+
 impl Executor {
     /// Starts the threads.
     pub fn start(bounds: Bounds) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             bounds,
             queue: Mutex::default(),
-            arrived: Condvar::new(),
+            short: Condvar::new(),
+            both: Condvar::new(),
         });
         let pool = Pool {
             shared: shared.clone(),
@@ -150,7 +168,8 @@ impl Drop for Pool {
         queue.short.clear();
         queue.long.clear();
         drop(queue);
-        self.shared.arrived.notify_all();
+        self.shared.short.notify_all();
+        self.shared.both.notify_all();
     }
 }
 
@@ -178,11 +197,33 @@ impl Shared {
             });
         }
         queue.bytes = queue.bytes.saturating_add(job.price.payload_bytes);
+        // Waking costs more than small work does: one thread is woken, of those that may take it. Where none sleeps, the
+        // next that is done takes it.
+        let reserved = job.price.is_short() && queue.short_sleeps;
+        queue.short_sleeps &= !reserved;
         queue.lane(job.price).push_back(job);
         drop(queue);
-        // All of them: the one woken might be the thread that may not take it.
-        self.arrived.notify_all();
+        match reserved {
+            true => self.short.notify_one(),
+            false => self.both.notify_one(),
+        }
         Ok(())
+    }
+
+    fn wait<'q>(&self, lane: Lane, mut queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
+        let waited = match lane {
+            Lane::Short => {
+                queue.short_sleeps = true;
+                self.short.wait(queue)
+            }
+            Lane::Both => self.both.wait(queue),
+        };
+        let mut queue = waited.unwrap_or_else(PoisonError::into_inner);
+        if let Lane::Short = lane {
+            // Also where nobody woke it.
+            queue.short_sleeps = false;
+        }
+        queue
     }
 
     fn is_full(&self, queue: &mut Queue, job: &Job) -> bool {
@@ -194,7 +235,7 @@ impl Shared {
 
 impl Queue {
     fn lane(&mut self, price: Price) -> &mut VecDeque<Job> {
-        match price.predicted <= SHORT {
+        match price.is_short() {
             true => &mut self.short,
             false => &mut self.long,
         }
@@ -242,10 +283,7 @@ fn serve(shared: &Shared, lane: Lane) {
             }
             match queue.pick(lane) {
                 Some(job) => break job,
-                None => {
-                    let waited = shared.arrived.wait(queue);
-                    queue = waited.unwrap_or_else(PoisonError::into_inner);
-                }
+                None => queue = shared.wait(lane, queue),
             }
         };
         drop(queue);
@@ -298,6 +336,21 @@ impl<E: Errand> Work for Running<E> {
         // Those who wait were told, or see that it was dropped.
         let _ = caught(scratch, |scratch| self.0.run(scratch));
     }
+}
+
+/// Does a trifle on the thread that asks, whose other calls wait meanwhile: nothing stops it before its time, so how
+/// long it takes must be known.
+pub fn here<T>(work: impl FnOnce(&mut Scratch) -> T) -> Result<Ran<T>> {
+    thread_local! {
+        static SCRATCH: RefCell<Scratch> = RefCell::default();
+    }
+    let start = Instant::now();
+    let value = SCRATCH.with_borrow_mut(|scratch| caught(scratch, work))?;
+    Ok(Ran {
+        value,
+        queued: Duration::ZERO,
+        took: start.elapsed(),
+    })
 }
 
 /// What work gives, or that it panicked.
@@ -385,6 +438,35 @@ mod tests {
             .await;
         assert!(matches!(failed, Err(Error::Defect(_))));
         assert_eq!(executor.run(LARGE, |_| 7).await.unwrap().value, 7);
+    }
+
+    #[test]
+    fn a_trifle_is_done_by_who_asks() {
+        let asking = thread::current().id();
+        let ran = here(|_| thread::current().id()).unwrap();
+        assert_eq!((ran.value, ran.queued), (asking, Duration::ZERO));
+        let failed = here(|_| -> u32 { panic!("on purpose") });
+        assert!(matches!(failed, Err(Error::Defect(_))));
+        assert_eq!(here(|_| 7).unwrap().value, 7);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_waits_is_woken() {
+        let executor = executor(2, 1000);
+        for round in 0..200 {
+            // Threads fall asleep between rounds, and are busy with either kind within one.
+            let waiting: Vec<_> = (0..round % 7 + 1)
+                .map(|i| {
+                    let executor = executor.clone();
+                    let price = if (i + round) % 3 == 0 { LARGE } else { SMALL };
+                    tokio::spawn(async move { executor.run(price, |_| ()).await })
+                })
+                .collect();
+            for each in waiting {
+                let answered = tokio::time::timeout(Duration::from_secs(20), each).await;
+                assert!(answered.expect("somebody takes it").unwrap().is_ok());
+            }
+        }
     }
 
     #[tokio::test]

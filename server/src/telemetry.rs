@@ -6,9 +6,10 @@ use gradient_engine::{Mode, Plan, Product, Request};
 use std::{
     future::Future,
     io::IsTerminal,
+    pin::Pin,
     time::{Duration, Instant},
 };
-use tracing::{Instrument, Span, field::Empty};
+use tracing::{Instrument, Span, field::Empty, level_filters::LevelFilter};
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// Writes log lines to stderr. `filter` is a level (`info`) or directives (`gradient_server=debug,h2=warn`).
@@ -27,9 +28,14 @@ pub fn init(filter: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs a call inside its span. Handlers fill in the fields with [`note`].
-pub async fn observe<T>(rpc: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
-    let span = tracing::info_span!(
+/// Runs a call inside its span, of the level of the line. Handlers fill in the fields with [`note`].
+///
+/// The call stays where it is: moved into this function it would be copied, and there are kilobytes of it.
+pub async fn observe<T>(
+    rpc: &'static str,
+    call: Pin<&mut impl Future<Output = Result<T>>>,
+) -> Result<T> {
+    let span = tracing::debug_span!(
         "call",
         rpc,
         graph_id = Empty,
@@ -47,7 +53,7 @@ pub async fn observe<T>(rpc: &'static str, call: impl Future<Output = Result<T>>
     span.record("microseconds", start.elapsed().as_micros() as u64);
     span.in_scope(|| match &answer {
         Ok(_) => tracing::debug!("answered"),
-        Err(error @ Error::Defect(_)) => tracing::error!(%error, "failed"),
+        Err(error @ Error::Defect(_)) => tracing::error!(rpc, %error, "failed"),
         Err(error) => {
             let code = status::code(error);
             tracing::debug!(?code, error = status::message(error), "refused");
@@ -58,7 +64,10 @@ pub async fn observe<T>(rpc: &'static str, call: impl Future<Output = Result<T>>
 
 /// Fills in a field of the call's span.
 pub fn note(field: &'static str, value: impl tracing::Value) {
-    Span::current().record(field, value);
+    // To ask for the span takes longer than to see that nobody listens.
+    if LevelFilter::current() >= LevelFilter::DEBUG {
+        Span::current().record(field, value);
+    }
 }
 
 /// Histogram of the time on the thread by the time predicted, with labels `product` and `mode`: 1 is as predicted, 2

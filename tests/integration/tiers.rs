@@ -227,3 +227,37 @@ fn chains_on_vectors_give_the_same_bits_interpreted_and_as_machine_code() {
         assert_same(&name, &graph, &pulled, &points, &cotangent);
     }
 }
+
+/// Products of one request have the same memory for what varies, one after the other: none may take the other's results
+/// for overwritten.
+#[test]
+fn products_of_one_request_leave_each_other_alone() {
+    let mut g = Draft::new("products");
+    let x = g.input("x", &[24]);
+    let square = g.op(Op::Multiply, &[x, x]);
+    let less = g.op(Op::Subtract, &[square, x]);
+    let f = g.op(Op::Multiply, &[less, square]);
+    let graph = g.finish(f);
+    let mut random = Random(5);
+    let mut draw = || random.tensor(&TensorType::f64([24]), (-1.0, 1.0));
+    let (inputs, tangent, cotangent) = (vec![draw()], draw(), draw());
+    let products = [
+        Product::Jvp { directions: 0 },
+        Product::Vjp { directions: 0 },
+        Product::Jvp { directions: 0 },
+    ];
+    let request = gradient_engine::Request {
+        products: products.to_vec(),
+        ..request(products[0].clone(), Options::default())
+    };
+    let program = compile(&graph, &request).unwrap();
+    let seeds = [
+        vec![tangent.clone()],
+        vec![cotangent.clone()],
+        vec![cotangent],
+    ];
+    let first = bits(&program, &inputs, &seeds);
+    for run in 1..RUNS {
+        assert_eq!(first, bits(&program, &inputs, &seeds), "run {run}");
+    }
+}

@@ -217,8 +217,9 @@ impl Visit {
         let wanted = &evaluation.compilation;
         let request = Request {
             batched: Some(batched.clone()),
-            ..wanted.request.clone()
+            ..Request::clone(&wanted.request)
         };
+        let request = Arc::new(request);
         let (paths, memory) = (wanted.paths.clone(), wanted.memory.1.min(MEMORY));
         let (inner, crowd, alone) = (self.inner.clone(), self.crowd.clone(), self.program.clone());
         let (graph, predicted) = (graph.clone(), self.predicted);
@@ -232,7 +233,7 @@ impl Visit {
                     let most = most(&made.program, &alone, predicted, inner.most, memory);
                     Some(most.map_or(Joint::Never, |most| {
                         Joint::Ready(Terms {
-                            request: Arc::new(request),
+                            request,
                             most,
                             predicted: made.program.estimate(most as u64).predicted,
                         })

@@ -24,7 +24,7 @@ impl Core {
         let operations = admitted.map_err(|error| Error::of_engine(error, &[]))?;
 
         let names = at.names.clone();
-        let graph_id = at.graph.id.to_string();
+        let graph_id = at.graph.text.to_string();
         let price = Price {
             predicted: Duration::from_nanos(operations),
             payload_bytes: wanted.inputs.iter().map(|input| input.bytes()).sum(),

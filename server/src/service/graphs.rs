@@ -48,9 +48,9 @@ impl Core {
         let graph = graph.ok_or_else(|| Error::invalid("graph", "no graph: set graph"))?;
         let graph = self.load(graph, "graph").await?;
         let (graph, created) = self.graphs.register(graph)?;
-        note("graph_id", tracing::field::display(graph.id));
+        note("graph_id", &*graph.text);
         Ok(pb::RegisterGraphResponse {
-            graph_id: graph.id.to_string(),
+            graph_id: graph.text.to_string(),
             created,
             statistics: Some(encode::statistics(&graph.statistics)),
         })
@@ -61,7 +61,7 @@ impl Core {
             return Err(Error::invalid("graph_id", "empty: set graph_id"));
         }
         let graph = self.graphs.get(&request.graph_id)?;
-        note("graph_id", tracing::field::display(graph.id));
+        note("graph_id", &*graph.text);
         let mut answer = encode::description(&graph);
         let price = price(graph.statistics.nodes);
         if request.include_listing {
@@ -74,7 +74,7 @@ impl Core {
                 },
                 batched: None,
             };
-            let (compiled, _) = self.cache.compile(&graph, value, &[]).await?;
+            let (compiled, _) = self.cache.compile(&graph, Arc::new(value), &[]).await?;
             let listed = self
                 .executor
                 .run(price, move |_| compiled.program.listing());
@@ -121,7 +121,7 @@ impl Core {
         };
         let (derivative, graph, plan) = self.executor.run(price, work).await?.value?;
         let answer = pb::DifferentiateGraphResponse {
-            graph_id: derivative.id.to_string(),
+            graph_id: derivative.text.to_string(),
             graph: Some(graph),
             plan: Some(encode::plan(&plan)),
         };
@@ -143,13 +143,13 @@ impl Core {
                 Resolved { graph, names }
             }
             Source::Inline(graph) => {
-                let own = self.load(graph, "inline_graph").await?;
+                let own = Box::pin(self.load(graph, "inline_graph")).await?;
                 let names = own.signature().clone();
                 let (graph, _) = self.graphs.register(own)?;
                 Resolved { graph, names }
             }
         };
-        note("graph_id", tracing::field::display(resolved.graph.id));
+        note("graph_id", &*resolved.graph.text);
         note("n", resolved.graph.statistics.live_inputs);
         note("m", resolved.graph.statistics.outputs);
         Ok(resolved)

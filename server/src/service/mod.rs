@@ -21,7 +21,7 @@ use futures::stream::BoxStream;
 use gradient_engine::{Limits, Stop};
 use gradient_proto::v1::{self as pb, gradient_service_server::GradientService};
 use prost::Message;
-use std::{io, sync::Arc, time::Instant};
+use std::{io, pin::pin, sync::Arc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -77,14 +77,15 @@ impl GradientService for Gradient {
         request: Request<pb::RegisterGraphRequest>,
     ) -> Result<Response<pb::RegisterGraphResponse>, Status> {
         let graph = request.into_inner().graph;
-        answer(observe("RegisterGraph", self.0.register(graph)).await)
+        answer(observe("RegisterGraph", pin!(self.0.register(graph))).await)
     }
 
     async fn get_graph(
         &self,
         request: Request<pb::GetGraphRequest>,
     ) -> Result<Response<pb::GetGraphResponse>, Status> {
-        answer(observe("GetGraph", self.0.describe(request.into_inner())).await)
+        let describing = self.0.describe(request.into_inner());
+        answer(observe("GetGraph", pin!(describing)).await)
     }
 
     async fn evaluate(
@@ -92,7 +93,8 @@ impl GradientService for Gradient {
         request: Request<pb::EvaluateRequest>,
     ) -> Result<Response<pb::EvaluateResponse>, Status> {
         let stop = StopOnDrop::until(deadline(&request));
-        answer(observe("Evaluate", self.0.evaluate(request.into_inner(), stop)).await)
+        let evaluating = self.0.evaluate(request.into_inner(), stop);
+        answer(observe("Evaluate", pin!(evaluating)).await)
     }
 
     type EvaluateStreamStream = BoxStream<'static, Result<pb::EvaluateStreamResponse, Status>>;
@@ -110,20 +112,16 @@ impl GradientService for Gradient {
         &self,
         request: Request<pb::PlanEvaluationRequest>,
     ) -> Result<Response<pb::PlanEvaluationResponse>, Status> {
-        answer(observe("PlanEvaluation", self.0.plan(request.into_inner())).await)
+        let planning = self.0.plan(request.into_inner());
+        answer(observe("PlanEvaluation", pin!(planning)).await)
     }
 
     async fn differentiate_graph(
         &self,
         request: Request<pb::DifferentiateGraphRequest>,
     ) -> Result<Response<pb::DifferentiateGraphResponse>, Status> {
-        answer(
-            observe(
-                "DifferentiateGraph",
-                self.0.differentiate(request.into_inner()),
-            )
-            .await,
-        )
+        let differentiating = self.0.differentiate(request.into_inner());
+        answer(observe("DifferentiateGraph", pin!(differentiating)).await)
     }
 
     async fn check_derivatives(
@@ -132,21 +130,22 @@ impl GradientService for Gradient {
     ) -> Result<Response<pb::CheckDerivativesResponse>, Status> {
         let stop = StopOnDrop::until(deadline(&request));
         let checking = self.0.check(request.into_inner(), stop);
-        answer(observe("CheckDerivatives", checking).await)
+        answer(observe("CheckDerivatives", pin!(checking)).await)
     }
 
     async fn list_ops(
         &self,
         _: Request<pb::ListOpsRequest>,
     ) -> Result<Response<pb::ListOpsResponse>, Status> {
-        answer(observe("ListOps", async { Ok(encode::ops()) }).await)
+        answer(observe("ListOps", pin!(async { Ok(encode::ops()) })).await)
     }
 
     async fn put_tensor(
         &self,
         request: Request<Streaming<pb::PutTensorRequest>>,
     ) -> Result<Response<pb::PutTensorResponse>, Status> {
-        answer(observe("PutTensor", self.0.put_tensor(request.into_inner())).await)
+        let putting = self.0.put_tensor(request.into_inner());
+        answer(observe("PutTensor", pin!(putting)).await)
     }
 }
 

@@ -14,7 +14,7 @@ use futures::{
 };
 use gradient_proto::v1::{self as pb, evaluate_stream_response::Result as Answer};
 use prost::Message;
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Instant};
 use tonic::Status;
 use tonic_types::{StatusExt, pb::Status as WireStatus};
 
@@ -55,11 +55,11 @@ async fn answer(
     deadline: Option<Instant>,
 ) -> pb::EvaluateStreamResponse {
     let request_id = request.request.as_ref().map(|r| r.request_id.clone());
-    let evaluated = async {
+    let evaluated = pin!(async {
         let missing = || Error::invalid("request", "no request: set request");
         let request = request.request.ok_or_else(missing)?;
         core.evaluate(request, StopOnDrop::until(deadline)).await
-    };
+    });
     let observed = AssertUnwindSafe(observe("EvaluateStream", evaluated));
     let result = observed.catch_unwind().await.unwrap_or_else(|panic| {
         tracing::error!(panic = panic_text(&*panic), "a handler panicked");

@@ -12,7 +12,7 @@ use std::{slice, sync::Arc};
 
 /// Registered graphs by id.
 pub struct GraphStore {
-    graphs: Cache<GraphId, Registered>,
+    graphs: Cache<Arc<str>, Registered>,
     capacity: u64,
 }
 
@@ -21,6 +21,8 @@ pub struct GraphStore {
 pub struct Registered {
     /// Its identity.
     pub id: GraphId,
+    /// Its identity as clients write it.
+    pub text: Arc<str>,
     /// The graph.
     pub graph: Arc<Graph>,
     /// Counted once, at registration.
@@ -33,8 +35,10 @@ impl Registered {
     /// Works out what is to be known about a graph. Takes time in proportion to its size.
     pub fn new(graph: Graph) -> Self {
         let signature = Arc::new(Signature::of(&graph));
+        let id = graph.id();
         Self {
-            id: graph.id(),
+            id,
+            text: id.to_string().into(),
             statistics: Arc::new(graph.statistics()),
             graph: Arc::new(graph),
             signatures: [signature].into(),
@@ -85,7 +89,7 @@ impl GraphStore {
 
     /// The graph of an id.
     pub fn get(&self, id: &str) -> Result<Registered> {
-        let known = id.parse().ok().and_then(|id: GraphId| self.graphs.get(&id));
+        let known = self.graphs.get(id);
         known.ok_or_else(|| Error::GraphNotRegistered { id: id.to_owned() })
     }
 
@@ -103,15 +107,18 @@ impl GraphStore {
             });
         }
         let mut created = true;
-        let result = self.graphs.entry(graph.id).and_compute_with(|known| {
-            let known = known.map(moka::Entry::into_value);
-            created = known.is_none();
-            match known {
-                None => Op::Put(graph.clone()),
-                Some(known) if known.signatures.contains(graph.signature()) => Op::Nop,
-                Some(known) => Op::Put(known.with(graph.signature())),
-            }
-        });
+        let result = self
+            .graphs
+            .entry(graph.text.clone())
+            .and_compute_with(|known| {
+                let known = known.map(moka::Entry::into_value);
+                created = known.is_none();
+                match known {
+                    None => Op::Put(graph.clone()),
+                    Some(known) if known.signatures.contains(graph.signature()) => Op::Nop,
+                    Some(known) => Op::Put(known.with(graph.signature())),
+                }
+            });
         self.graphs.run_pending_tasks();
         let kept = match result {
             CompResult::Inserted(entry)

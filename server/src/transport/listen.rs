@@ -1,6 +1,7 @@
 //! Accepted connections. hyper waits for ever for the first bytes of a connection, and a drain for ever for
 //! streams that nobody ends; both end here.
 
+use super::gather::Gather;
 use std::{
     future::Future,
     io,
@@ -46,7 +47,7 @@ pub fn incoming(
 
 /// A TCP connection that must speak up, and that can be cut.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Gather<TcpStream>,
     peer: SocketAddr,
     /// Runs until the first bytes have come.
     silence: Option<Pin<Box<Sleep>>>,
@@ -69,7 +70,7 @@ impl Connection {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
         Self {
-            stream,
+            stream: Gather::new(stream),
             peer,
             silence: Some(Box::pin(sleep(silence))),
             heard: 0,
@@ -77,16 +78,23 @@ impl Connection {
         }
     }
 
-    fn is_cut(&mut self, cx: &mut Context<'_>) -> bool {
-        self.closing.as_mut().poll(cx).is_ready()
+    /// What an operation gave, or that the connection is cut: looked at when there is nothing else to do, which is soon,
+    /// as the runtime makes everybody wait now and then.
+    fn unless_cut<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match polled {
+            Poll::Pending if self.closing.as_mut().poll(cx).is_ready() => {
+                Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::ConnectionAborted,
+                    "the server is shutting down",
+                )))
+            }
+            polled => polled,
+        }
     }
-}
-
-fn cut() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::ConnectionAborted,
-        "the server is shutting down",
-    )
 }
 
 impl AsyncRead for Connection {
@@ -95,9 +103,6 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.is_cut(cx) {
-            return Poll::Ready(Err(cut()));
-        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if let Some(silence) = &mut self.silence {
@@ -109,7 +114,7 @@ impl AsyncRead for Connection {
                 self.silence = None;
             }
         }
-        read
+        self.unless_cut(cx, read)
     }
 }
 
@@ -119,33 +124,18 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.is_cut(cx) {
-            return Poll::Ready(Err(cut()));
-        }
-        Pin::new(&mut self.stream).poll_write(cx, data)
+        let written = Pin::new(&mut self.stream).poll_write(cx, data);
+        self.unless_cut(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.unless_cut(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if self.is_cut(cx) {
-            return Poll::Ready(Err(cut()));
-        }
-        Pin::new(&mut self.stream).poll_write_vectored(cx, data)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.unless_cut(cx, shut)
     }
 }
 
@@ -154,7 +144,7 @@ impl Connected for Connection {
 
     fn connect_info(&self) -> TcpConnectInfo {
         TcpConnectInfo {
-            local_addr: self.stream.local_addr().ok(),
+            local_addr: self.stream.get_ref().local_addr().ok(),
             remote_addr: Some(self.peer),
         }
     }

@@ -1,4 +1,5 @@
 //! Around the handlers: connections that die, calls that time out, and statuses that the library words its own way.
 
+mod gather;
 pub mod guard;
 pub mod listen;

@@ -73,8 +73,8 @@ pub fn decode(
     }
     let (inputs, _) = decode_inputs(request.inputs, None, at, resident)?;
     let request = CheckRequest {
-        outputs: at.outputs(&request.outputs, "", |ty| ty.dtype.is_float())?,
-        wrt: at.wrt(&request.wrt, "")?,
+        outputs: at.outputs(&request.outputs, &"outputs", |ty| ty.dtype.is_float())?,
+        wrt: at.wrt(&request.wrt, &"wrt")?,
         steps: request.steps,
         // -0 is 0.
         tolerance: tolerance.abs(),

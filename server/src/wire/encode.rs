@@ -124,7 +124,7 @@ pub fn description(graph: &Registered) -> pb::GetGraphResponse {
     let inputs = engine.inputs().iter().zip(names.inputs());
     let outputs = (0..).zip(names.outputs());
     pb::GetGraphResponse {
-        graph_id: graph.id.to_string(),
+        graph_id: graph.text.to_string(),
         name: engine.name().to_owned(),
         inputs: inputs
             .map(|(input, name)| pb::Input {

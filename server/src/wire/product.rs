@@ -6,7 +6,7 @@ use super::{
     tensor::Payload,
 };
 use crate::{
-    error::{Error, Result, quote},
+    error::{Error, ProductPath, Result, quote},
     store::TensorStore,
 };
 use gradient_engine::{Graph, Layout, Product, TensorType};
@@ -30,16 +30,18 @@ pub struct Named<'a> {
 pub struct Decoded {
     /// Indices in place of names.
     pub product: Product,
-    /// Where it stands in the request: `products[2].gradient`.
-    pub path: String,
+    /// Where it stands in the request.
+    pub path: ProductPath,
     /// What its seeds must be, and what was given.
     pub seeds: Option<Seeds>,
 }
 
 /// Tangents, cotangents or vectors.
 pub struct Seeds {
-    /// Where they stand in the request: `products[0].jacobian_vector_product.tangents`.
-    path: String,
+    /// Where their product stands in the request.
+    path: ProductPath,
+    /// Where they stand in it.
+    field: &'static str,
     given: HashMap<String, pb::Tensor>,
     /// What one of them is called.
     word: &'static str,
@@ -86,35 +88,39 @@ fn keys(map: &HashMap<String, pb::Tensor>) -> Vec<&str> {
     map.keys().map(String::as_str).collect()
 }
 
-/// Reads the product that stands at `path`.
-pub fn decode(product: pb::Product, path: &str, at: Named<'_>) -> Result<Decoded> {
+/// Reads the product of this number; `None`: the only one.
+pub fn decode(product: pb::Product, number: Option<usize>, at: Named<'_>) -> Result<Decoded> {
+    let field = product.product.as_ref().map_or("", field);
+    let path = ProductPath { number, field };
     let Some(product) = product.product else {
         let message = "empty product: set value, gradient, jacobian, jacobian_vector_product, \
                        vector_jacobian_product, hessian or hessian_vector_product";
         return Err(Error::invalid(path, message));
     };
-    let path = format!("{path}.{}", field(&product));
     let mut seeds = None;
     let product = match product {
         Wire::Value(p) => Product::Value {
-            outputs: at.outputs(&p.outputs, &path, |_| true)?,
+            outputs: at.outputs(&p.outputs, &format_args!("{path}.outputs"), |_| true)?,
         },
         Wire::Gradient(p) => Product::Gradient {
             output: at.scalar(&p.output, &path, "a gradient", "a Jacobian")?,
-            wrt: at.wrt(&p.wrt, &path)?,
+            wrt: at.wrt(&p.wrt, &format_args!("{path}.wrt"))?,
         },
         Wire::Jacobian(p) => Product::Jacobian {
-            outputs: at.outputs(&p.outputs, &path, |ty| ty.dtype.is_float())?,
-            wrt: at.wrt(&p.wrt, &path)?,
+            outputs: at.outputs(&p.outputs, &format_args!("{path}.outputs"), |ty| {
+                ty.dtype.is_float()
+            })?,
+            wrt: at.wrt(&p.wrt, &format_args!("{path}.wrt"))?,
             layout: layout(p.layout, &path)?,
         },
         Wire::JacobianVectorProduct(p) => {
             seeds = Some(Seeds {
-                path: format!("{path}.tangents"),
+                path,
+                field: "tangents",
                 given: p.tangents,
                 word: "tangent",
                 side: Side::Input,
-                targets: at.wrt(&[], &path)?,
+                targets: at.wrt(&[], &format_args!("{path}.wrt"))?,
                 directions: directions(p.directions),
             });
             Product::Jvp {
@@ -123,11 +129,14 @@ pub fn decode(product: pb::Product, path: &str, at: Named<'_>) -> Result<Decoded
         }
         Wire::VectorJacobianProduct(p) => {
             seeds = Some(Seeds {
-                path: format!("{path}.cotangents"),
+                path,
+                field: "cotangents",
                 given: p.cotangents,
                 word: "cotangent",
                 side: Side::Output,
-                targets: at.outputs(&[], &path, |ty| ty.dtype.is_float())?,
+                targets: at.outputs(&[], &format_args!("{path}.outputs"), |ty| {
+                    ty.dtype.is_float()
+                })?,
                 directions: directions(p.directions),
             });
             Product::Vjp {
@@ -136,14 +145,15 @@ pub fn decode(product: pb::Product, path: &str, at: Named<'_>) -> Result<Decoded
         }
         Wire::Hessian(p) => Product::Hessian {
             output: at.scalar(&p.output, &path, "a Hessian", "the Jacobian of a gradient")?,
-            wrt: at.wrt(&p.wrt, &path)?,
+            wrt: at.wrt(&p.wrt, &format_args!("{path}.wrt"))?,
             layout: layout(p.layout, &path)?,
         },
         Wire::HessianVectorProduct(p) => {
             let output = at.scalar(&p.output, &path, "a Hessian", "the Jacobian of a gradient")?;
-            let wrt = at.wrt(&p.wrt, &path)?;
+            let wrt = at.wrt(&p.wrt, &format_args!("{path}.wrt"))?;
             seeds = Some(Seeds {
-                path: format!("{path}.vectors"),
+                path,
+                field: "vectors",
                 given: p.vectors,
                 word: "vector",
                 side: Side::Input,
@@ -181,7 +191,7 @@ fn field(product: &Wire) -> &'static str {
     }
 }
 
-fn layout(number: i32, path: &str) -> Result<Layout> {
+fn layout(number: i32, path: &ProductPath) -> Result<Layout> {
     let path = format_args!("{path}.layout");
     match pb::Layout::try_from(number) {
         Ok(pb::Layout::Unspecified | pb::Layout::Dense) => Ok(Layout::Dense),
@@ -206,20 +216,19 @@ impl Named<'_> {
         self.graph.output_type(index as usize)
     }
 
-    /// The named outputs in the order of the graph; no names mean all that are allowed.
+    /// The outputs named at `path` in the order of the graph; no names mean all that are allowed.
     pub fn outputs(
         &self,
         names: &[String],
-        path: &str,
+        path: &dyn Display,
         allowed: impl Fn(&TensorType) -> bool,
     ) -> Result<Vec<u32>> {
-        let path = format!("{path}.outputs").trim_start_matches('.').to_owned();
         let resolve = |name: &str, path: &dyn Display| self.names.resolve_output(name, path);
         let all = self.graph.outputs().len() as u32;
         let ty = |index| self.output_type(index);
         choose(
             names,
-            &path,
+            path,
             "output",
             all,
             resolve,
@@ -228,15 +237,14 @@ impl Named<'_> {
         )
     }
 
-    /// The named inputs in the order of the graph, all of floating-point type; no names mean all such.
-    pub fn wrt(&self, names: &[String], path: &str) -> Result<Vec<u32>> {
-        let path = format!("{path}.wrt").trim_start_matches('.').to_owned();
+    /// The inputs named at `path` in the order of the graph, all of floating-point type; no names mean all such.
+    pub fn wrt(&self, names: &[String], path: &dyn Display) -> Result<Vec<u32>> {
         let resolve = |name: &str, path: &dyn Display| self.names.resolve_input(name, path);
         let all = self.graph.inputs().len() as u32;
         let ty = |index| self.input_type(index);
         choose(
             names,
-            &path,
+            path,
             "input",
             all,
             resolve,
@@ -245,7 +253,7 @@ impl Named<'_> {
         )
     }
 
-    fn scalar(&self, name: &str, path: &str, what: &str, instead: &str) -> Result<u32> {
+    fn scalar(&self, name: &str, path: &ProductPath, what: &str, instead: &str) -> Result<u32> {
         let path = format_args!("{path}.output");
         let index = match (name, self.graph.outputs().len()) {
             ("", 1) => 0,
@@ -278,7 +286,7 @@ impl Named<'_> {
 
 fn choose<'t>(
     names: &[String],
-    path: &str,
+    path: &dyn Display,
     kind: &str,
     all: u32,
     resolve: impl Fn(&str, &dyn Display) -> Result<u32>,
@@ -329,7 +337,7 @@ impl Seeds {
         let mut sorted: Vec<_> = self.given.into_iter().collect();
         sorted.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         for (name, tensor) in sorted {
-            let path = format_args!("{}[{}]", self.path, quote(&name));
+            let path = format_args!("{}.{}[{}]", self.path, self.field, quote(&name));
             let index = match self.side {
                 Side::Input => at.names.resolve_input(&name, &path)?,
                 Side::Output => at.names.resolve_output(&name, &path)?,
@@ -353,7 +361,7 @@ impl Seeds {
                 Side::Input => (at.names.input(target), at.input_type(target)),
                 Side::Output => (at.names.output(target), at.output_type(target)),
             };
-            let path = format_args!("{}[{}]", self.path, quote(name));
+            let path = format_args!("{}.{}[{}]", self.path, self.field, quote(name));
             let Some(payload) = given.remove(&target) else {
                 let message = format!(
                     "no {}: give one of type {declared}{}; zeros where it stands still",
@@ -386,22 +394,19 @@ pub fn fit(
     batch: Option<u64>,
     directions: Option<u64>,
 ) -> Result<bool, String> {
-    let shared = directions.into_iter().chain(declared.shape.iter().copied());
-    let shared: Vec<u64> = shared.collect();
+    let shared = || directions.into_iter().chain(declared.shape.iter().copied());
     if given.dtype == declared.dtype {
-        if *given.shape == *shared {
+        if given.shape.iter().copied().eq(shared()) {
             return Ok(false);
         }
         if batch.is_some_and(|points| {
-            given
-                .shape
-                .split_first()
-                .is_some_and(|(&first, rest)| first == points && *rest == *shared)
+            let first = given.shape.split_first();
+            first.is_some_and(|(&first, rest)| first == points && rest.iter().copied().eq(shared()))
         }) {
             return Ok(true);
         }
     }
-    let expected = TensorType::new(declared.dtype, shared);
+    let expected = TensorType::new(declared.dtype, shared().collect::<Vec<_>>());
     Err(match batch {
         None => format!("expected {expected}, got {given}"),
         Some(points) => format!(

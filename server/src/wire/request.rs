@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    error::{Error, Result, Violation, quote},
+    error::{Error, ProductPath, Result, Violation, quote},
     store::TensorStore,
 };
 use gradient_engine::{
@@ -15,7 +15,7 @@ use gradient_engine::{
     Request, TensorType,
 };
 use gradient_proto::v1 as pb;
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 /// Where a request's graph comes from.
 pub enum Source {
@@ -52,9 +52,9 @@ source!(
 /// What is to be compiled.
 pub struct Compilation {
     /// As the engine takes it.
-    pub request: Request,
+    pub request: Arc<Request>,
     /// Where each product stands in the request, for errors of the engine.
-    pub paths: Vec<String>,
+    pub paths: Vec<ProductPath>,
     /// Points; 1 without a batch.
     pub batch: u64,
     /// The most memory that the evaluation may take: name of the limit, and its value.
@@ -138,11 +138,11 @@ pub fn decode_evaluation(
     }
     let batched = batch.map(|_| mask);
     let compilation = Compilation {
-        request: Request {
+        request: Arc::new(Request {
             products: list,
             options,
             batched,
-        },
+        }),
         paths,
         batch: batch.unwrap_or(1),
         memory,
@@ -171,11 +171,11 @@ pub fn decode_plan(
     let (products, paths) = products.into_iter().map(|d| (d.product, d.path)).unzip();
     let batched = batch.map(|_| mask);
     Ok(Compilation {
-        request: Request {
+        request: Arc::new(Request {
             products,
             options,
             batched,
-        },
+        }),
         paths,
         batch: batch.unwrap_or(1),
         memory,
@@ -188,13 +188,13 @@ pub fn decode_derivative(
     options: Option<pb::EvaluateOptions>,
     at: Named<'_>,
     config: &Config,
-) -> Result<(Product, String, Options)> {
+) -> Result<(Product, ProductPath, Options)> {
     let (options, _) = decode_options(options, config)?;
     if options.method != Method::Exact {
         let message = "only the exact method gives a derivative as a graph; set METHOD_EXACT";
         return Err(Error::invalid("options.method", message));
     }
-    let decoded = product::decode(product.unwrap_or_default(), "product", at)?;
+    let decoded = product::decode(product.unwrap_or_default(), None, at)?;
     Ok((decoded.product, decoded.path, options))
 }
 
@@ -216,7 +216,7 @@ fn decode_products(products: Vec<pb::Product>, at: Named<'_>) -> Result<Vec<Deco
     }
     let products = products.into_iter().enumerate();
     products
-        .map(|(i, product)| product::decode(product, &format!("products[{i}]"), at))
+        .map(|(i, product)| product::decode(product, Some(i), at))
         .collect()
 }
 
@@ -229,9 +229,13 @@ pub(super) fn decode_inputs(
 ) -> Result<(Vec<Payload>, Vec<bool>)> {
     let (mut inputs, mut mask) = (Vec::new(), Vec::new());
     let mut violations = Vec::new();
+    let positions = given.keys().any(|name| name.starts_with('#'));
     for (position, declared) in at.graph.inputs().iter().enumerate() {
         let name = at.names.input(position as u32);
-        let by_position = given.remove(&format!("#{position}"));
+        let by_position = match positions {
+            true => given.remove(&format!("#{position}")),
+            false => None,
+        };
         let by_name = given.remove(name);
         let path = format_args!("inputs[{}]", quote(name));
         if by_name.is_some() && by_position.is_some() {

@@ -10,7 +10,7 @@
 //! - `{"do":"first", "id"}`: from the bytes of the graph to the numbers, nothing kept; answers `{"ns"}`.
 //! - `{"do":"plan", "id"}`, `{"do":"listing", "id"}`: why it is computed as it is, and the tape; for people.
 //! - `{"do":"drop", "id"}`.
-//! - `{"do":"serve"}`, `{"do":"echo", "reply_bytes"}`, `{"do":"calls", "address", "connections", "seconds"}`: see wire.rs.
+//! - `{"do":"serve"}`, `{"do":"echo", "reply_bytes"}`, `{"do":"calls", "address", "connections", "callers", "seconds"}`: see wire.rs.
 //!
 //! What goes wrong is answered as `{"error"}`.
 
@@ -31,6 +31,10 @@ use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
 type Failure = Box<dyn std::error::Error>;
+
+/// The server's own, for all that this program does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A sample lasts at least so long, so that the clock does not count.
 const SAMPLE: Duration = Duration::from_micros(50);

@@ -52,7 +52,7 @@ def run(options, programs):
 
     words = [word.strip().lower() for word in (options.only or "").split(",") if word.strip()]
     head = f"{'ours':>10}  {'peer':>10}  {'ratio':>8}  {'bound':>7}"
-    print(f"{machine()}\n{'':<58}{head}")
+    print(f"{machine()}\n{'':<62}{head}")
     table, group, means = [], None, []
     for case in rows.cases():
         wanted = chosen_by(words)
@@ -120,7 +120,7 @@ def human(ns):
 
 def show(row):
     ratio = "-" if math.isnan(row.ratio) else f"{row.ratio:.2f}"
-    line = f"  {row.name:<36}{row.peer:<20}{human(row.ours):>10}  {human(row.theirs):>10}  {ratio:>8}  {row.limit:>7}"
+    line = f"  {row.name:<40}{row.peer:<20}{human(row.ours):>10}  {human(row.theirs):>10}  {ratio:>8}  {row.limit:>7}"
     print(f"{line}  {row.verdict:<6} {row.note}".rstrip(), flush=True)
 
 
@@ -136,7 +136,7 @@ def close_group(group, table):
         mean = statistics.geometric_mean(ratios)
         limit = bound_text(bound, bound.mean)
         verdict = "holds" if bound.holds(mean, bound.mean) else "SHORT"
-        print(f"  {'geometric mean':<36}{peer:<20}{'':>22}  {mean:>8.2f}  {limit:>7}  {verdict}", flush=True)
+        print(f"  {'geometric mean':<40}{peer:<20}{'':>22}  {mean:>8.2f}  {limit:>7}  {verdict}", flush=True)
         means.append({"group": group, "peer": peer, "ratio": mean, "bound": limit, "verdict": verdict})
     return means
 

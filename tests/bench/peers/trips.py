@@ -1,6 +1,7 @@
 """Round trips over gRPC: the service beside a bare echo, and beside a server as people write it around JAX.
 
-Callers have one core, servers the other; every connection has one call under way at a time.
+Callers have one core, servers the other, and a runtime of one thread each. A caller has one call under way at a time,
+and a connection of its own, or shares one with the others as those do that live in one program.
 """
 
 import dataclasses
@@ -13,7 +14,10 @@ import table
 from run import Missing
 
 GROUP = "g. round trips"
-CONNECTIONS = (1, 64)
+
+# Connections, and callers on each.
+LOADS = ((1, 1), (64, 1))
+SHARED = (1, 64)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Trip:
     n: int
     form: str
     peer: str
+    loads: tuple
     # Of the times of one call, and of the times between two answers.
     p50: rows.Bound | None
     each: rows.Bound
@@ -32,8 +37,8 @@ class Trip:
 
 TRIPS = [
     # exp and ln of one number; the echo takes and gives as many bytes, and does nothing.
-    Trip("smallest graph", "logsumexp", 1, "scalar", "tonic echo", rows.Bound(1.15, at_most=True), rows.Bound(1.15, at_most=True)),
-    Trip("gradient n=10", "rosenbrock", 10, "tensor", "grpcio and JAX", None, rows.Bound(10)),
+    Trip("smallest graph", "logsumexp", 1, "scalar", "tonic echo", LOADS, rows.Bound(1.15, at_most=True), rows.Bound(1.15, at_most=True)),
+    Trip("gradient n=10", "rosenbrock", 10, "tensor", "grpcio and JAX", (*LOADS, SHARED), None, rows.Bound(10)),
 ]
 
 
@@ -48,11 +53,12 @@ def measure(wanted, options, programs):
         except Missing as missing:
             yield table.Row(GROUP, trip.name, trip.peer, trip.each, note=str(missing))
             continue
-        for connections in CONNECTIONS:
-            title = f"{trip.name}, {connections} connection{'s' * (connections > 1)}"
+        for connections, callers in trip.loads:
+            sharing = f"{callers} on " * (callers > 1)
+            title = f"{trip.name}, {sharing}{connections} connection{'s' * (connections > 1)}"
             try:
                 client = programs.get("client")
-                call = lambda line: client.ask(do="calls", connections=connections, seconds=seconds, **line)
+                call = lambda line: client.ask(do="calls", connections=connections, callers=callers, seconds=seconds, **line)
                 rounds = [(call(ours), call(peer)) for _ in range(count)]
             except Missing as missing:
                 yield table.Row(GROUP, title, trip.peer, trip.each, note=str(missing))

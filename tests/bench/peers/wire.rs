@@ -75,12 +75,13 @@ impl Service<http::Request<Body>> for Echo {
     }
 }
 
-/// Calls in a closed loop, one at a time on each connection: `{"address", "connections", "seconds"}`. The gradient of
-/// `work`; or `numbers` or `request_bytes` bytes to [`RAW`]. Answers `{"p50_ns", "per_second", "request_bytes",
+/// Calls in a closed loop: `{"address", "connections", "callers", "seconds"}`. On each connection so many callers have
+/// one call under way at a time. The gradient of `work`; or `numbers` or `request_bytes` bytes to [`RAW`]. Answers `{"p50_ns", "per_second", "request_bytes",
 /// "reply_bytes", "numbers"}`, of which the last are in the reply.
 pub async fn calls(line: &Value, work: Option<&Loaded>) -> Result<Value, Failure> {
     let address = line["address"].as_str().ok_or("no address")?;
     let connections = line["connections"].as_u64().unwrap_or(1);
+    let callers = line["callers"].as_u64().unwrap_or(1);
     let seconds = Duration::from_secs_f64(line["seconds"].as_f64().unwrap_or(1.0));
     let mut channels = Vec::new();
     for _ in 0..connections {
@@ -95,7 +96,8 @@ pub async fn calls(line: &Value, work: Option<&Loaded>) -> Result<Value, Failure
     let reply = call_with_bytes(channel, path, message.clone()).await?;
     let reply = reply.into_inner();
     let begin = Instant::now();
-    let loops: Vec<_> = (channels.into_iter())
+    let loops: Vec<_> = (channels.iter())
+        .flat_map(|channel| (0..callers).map(|_| channel.clone()))
         .map(|channel| tokio::spawn(until(begin + seconds, channel, path, message.clone())))
         .collect();
     let mut times = Vec::new();

@@ -224,28 +224,33 @@ impl Translator<'_> {
             return true;
         }
         let of_place = |p: &Place| meet(slot, elements, p.slot, p.elements);
-        for i in &tape.instructions[from..] {
+        let reads = |i: &Instruction| {
             if i.flags & Instruction::STRUCTURAL != 0 {
                 let step = &tape.structural[i.operands[0].offset()];
-                if step.operands.iter().any(of_place) {
-                    return true;
-                }
-                continue;
+                return step.operands.iter().any(of_place);
             }
             let arity = i.op.arity().map_or(3, |(_, most)| most as usize).min(3);
-            let reads = (0..arity).any(|k| {
+            (0..arity).any(|k| {
                 let size = if i.flags & 1 << k != 0 { 1 } else { i.elements };
                 meet(slot, elements, i.operands[k], size)
-            });
-            if reads {
+            })
+        };
+        // Results are read where their own section ends: the next group's steps have the same memory.
+        let own = tape.sections.iter().find(|s| s.contains(&(from - 1)));
+        let end = own.map_or(tape.instructions.len(), |section| section.end);
+        for i in &tape.instructions[from..end] {
+            if reads(i) {
                 return true;
             }
-            let gives_numbers = i.dtype == DType::F64 && i.op.elementwise().is_some();
+            let structural = i.flags & Instruction::STRUCTURAL != 0;
+            let gives_numbers =
+                !structural && i.dtype == DType::F64 && i.op.elementwise().is_some();
             if gives_numbers && i.result == slot && i.elements == elements {
                 return false;
             }
         }
-        tape.roots.iter().any(of_place)
+        let of_others = !slot.varies() && tape.instructions[end..].iter().any(reads);
+        of_others || tape.roots.iter().any(of_place)
     }
 
     /// The steps of a loop, for four numbers.
