@@ -126,6 +126,11 @@ impl Random {
         ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    /// The next of 0, 1, … below `count`.
+    pub fn below(&mut self, count: usize) -> usize {
+        (self.unit() * count as f64) as usize
+    }
+
     /// The next number in an interval.
     pub fn within(&mut self, (low, high): (f64, f64)) -> f64 {
         low + (high - low) * self.unit()

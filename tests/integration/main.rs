@@ -9,6 +9,7 @@ mod client_inference;
 mod completeness;
 mod deadline;
 mod elementary;
+mod fuzz;
 mod gradbench;
 mod identity;
 mod linear_algebra;

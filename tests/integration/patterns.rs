@@ -3,10 +3,10 @@
 
 mod closed;
 mod ops;
-mod random;
 
 use gradient_engine::{Block, Graph, HvpMode, Layout, Mode, Options, Product, Tensor, compile};
 use gradient_tests::engine::{Random, evaluate, gradient, hessian, numbers, request, value};
+use gradient_tests::random_graphs;
 use gradient_tests::scenarios::Scenario;
 
 /// Graphs of the committed run.
@@ -194,7 +194,7 @@ fn answers_of_random_graphs_with_control_flow_agree_and_are_zero_outside() {
         all[which] += answer.there.len();
     };
     for case in 0..GRAPHS {
-        let graph = random::graph(&mut random);
+        let graph = random_graphs::graph(&mut random);
         let x: Vec<Tensor> = (graph.inputs().iter())
             .map(|i| random.tensor(&i.ty, (-1.2, 1.2)))
             .collect();

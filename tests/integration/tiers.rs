@@ -5,6 +5,7 @@ use gradient_engine::{
     Arguments, Attributes, DType, Error, Graph, Layout, Op, Options, Product, Scratch, Stop,
     Tensor, TensorType, compile,
 };
+use gradient_tests::bits::{SPECIAL, words};
 use gradient_tests::engine::{Random, request, tensor};
 use gradient_tests::scenarios::{Draft, all};
 
@@ -24,10 +25,7 @@ fn bits(program: &gradient_engine::Program, inputs: &[Tensor], seeds: &[Vec<Tens
         .evaluate(&arguments, &mut Scratch::default(), &Stop::default())
         .unwrap();
     let blocks = blocks.iter().flatten();
-    let numbers =
-        blocks.flat_map(|b| (0..b.tensor.ty().elements()).map(|i| b.tensor.element(i as usize)));
-    let of = |x: f64| if x.is_nan() { f64::NAN } else { x };
-    numbers.map(|x| of(x).to_bits()).collect()
+    blocks.flat_map(|b| words(&b.tensor)).collect()
 }
 
 fn assert_same(
@@ -69,24 +67,6 @@ fn every_scenario_gives_the_same_bits_interpreted_and_as_machine_code() {
         }
     }
 }
-
-/// Numbers that break formulas.
-const SPECIAL: [f64; 14] = [
-    0.0,
-    -0.0,
-    1.0,
-    -1.0,
-    0.5,
-    2.0,
-    -3.5,
-    1e-310,
-    -5e-324,
-    1e300,
-    -1e300,
-    f64::INFINITY,
-    f64::NEG_INFINITY,
-    f64::NAN,
-];
 
 #[test]
 fn every_elementwise_operation_gives_the_same_bits_at_special_numbers() {
@@ -194,16 +174,15 @@ fn chains_on_vectors_give_the_same_bits_interpreted_and_as_machine_code() {
         let inputs: Vec<_> = (0..4).map(|k| g.input(&format!("x{k}"), &[n])).collect();
         let number = g.input("a", &[]);
         let mut values = inputs.clone();
-        let below = |random: &mut Random, count: usize| (random.unit() * count as f64) as usize;
-        for _ in 0..10 + below(&mut random, 60) {
-            let pick = |random: &mut Random| match below(random, 8) {
+        for _ in 0..10 + random.below(60) {
+            let pick = |random: &mut Random| match random.below(8) {
                 0 => number,
                 // Often what is there for long: more than fits registers.
-                1..=3 => values[below(random, values.len())],
-                _ => values[values.len() - 1 - below(random, values.len().min(4))],
+                1..=3 => values[random.below(values.len())],
+                _ => values[values.len() - 1 - random.below(values.len().min(4))],
             };
             let (a, b, c) = (pick(&mut random), pick(&mut random), pick(&mut random));
-            let value = match below(&mut random, 12) {
+            let value = match random.below(12) {
                 // Breaks a loop in two.
                 0 => g.op(Op::Sin, &[a]),
                 1 => g.op(Op::Fma, &[values[0], b, c]),
@@ -228,7 +207,7 @@ fn chains_on_vectors_give_the_same_bits_interpreted_and_as_machine_code() {
         let special: Vec<Tensor> = (graph.inputs().iter())
             .map(|i| {
                 let count = i.ty.elements() as usize;
-                let first = below(&mut random, SPECIAL.len());
+                let first = random.below(SPECIAL.len());
                 let numbers: Vec<f64> = SPECIAL
                     .iter()
                     .cycle()

@@ -1,6 +1,5 @@
 //! Patterns that are known.
 
-use super::random::{element, pick};
 use super::{positions, sparse_hessian, sparse_jacobian};
 use gradient_engine::plan::structure;
 use gradient_engine::{
@@ -9,6 +8,7 @@ use gradient_engine::{
 };
 use gradient_tests::engine::Random;
 use gradient_tests::functions::{Write, function, integer, number, tuple_function};
+use gradient_tests::random_graphs::{element, pick};
 use gradient_tests::scenarios::Draft;
 
 fn vector(n: u64) -> TensorType {

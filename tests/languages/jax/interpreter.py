@@ -75,11 +75,13 @@ def host(function, *xs):
 
 
 class Interpreter:
-    """`wide`: f32 is f64. `rng`: the errors of rounding are drawn from it, as large as they may be."""
+    """`wide`: f32 is f64. `rng`: the errors of rounding are drawn from it, as large as they may be. `nan_sign`: what
+    looks at the sign of a NaN finds that of this number; `None`: its own."""
 
-    def __init__(self, wide=False, rng=None):
+    def __init__(self, wide=False, rng=None, nan_sign=None):
         self.rng = rng
         self.wide = wide
+        self.nan_sign = nan_sign
 
     def dtype(self, dtype):
         return np.dtype(np.float64) if self.wide and dtype == np.float32 else np.dtype(dtype)
@@ -127,7 +129,8 @@ class Interpreter:
                 size = np.max(size, (-2, -1), keepdims=True, initial=0)
             return [self._rounded(xs[0], size, params["value"])]
         if name == "bitcast_convert_type":
-            xs = [np.asarray(xs[0], eqn.invars[0].aval.dtype)]
+            # The only way in which a program sees the sign of a NaN: it comes before copysign and signbit.
+            xs = [self._signed(np.asarray(xs[0], eqn.invars[0].aval.dtype))]
         if name == "host":
             xs = [x.astype(np.float64, copy=False) for x in xs]
             ys = [getattr(scipy.special, params["function"])(*xs)]
@@ -168,6 +171,11 @@ class Interpreter:
         while self._closed(params["cond_jaxpr"], [*xs[:c], *state])[0]:
             state = self._closed(params["body_jaxpr"], [*xs[c : c + b], *state])
         return state
+
+    def _signed(self, x):
+        if self.nan_sign is None or x.dtype.kind != "f":
+            return x
+        return np.where(np.isnan(x), np.copysign(x, x.dtype.type(self.nan_sign)), x)
 
     # --- Rounding errors ---
 

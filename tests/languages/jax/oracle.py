@@ -100,9 +100,13 @@ class Oracle:
         self.types = [np.dtype(a.dtype) for a in self.program.out_avals]
 
     def blocks(self, seed=None):
-        """Blocks by (product, output, input), f32 as f64; with a seed all roundings are drawn at random."""
-        rng = None if seed is None else np.random.default_rng(seed)
-        return dict(zip(self.keys, Interpreter(self.wide, rng).run(self.program, self.flat)))
+        """Blocks by (product, output, input), f32 as f64; with a seed all roundings are drawn at random, and every NaN is
+        positive (even seeds) or negative (odd seeds)."""
+        if seed is None:
+            interpreter = Interpreter(self.wide)
+        else:
+            interpreter = Interpreter(self.wide, np.random.default_rng(seed), nan_sign=(-1) ** seed)
+        return dict(zip(self.keys, interpreter.run(self.program, self.flat)))
 
     def by_xla(self):
         """The same blocks, compiled: holds the interpreter to account."""

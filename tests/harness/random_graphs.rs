@@ -1,17 +1,15 @@
 //! Graphs of vectors whose functions call, branch, repeat, and run themselves, put together at random.
 
+use crate::engine::{Random, tensor};
+use crate::functions::{FunctionBuilder, Write, function, integer, number, tuple_function};
+use crate::scenarios::Draft;
 use gradient_engine::{
     Attributes, Control, DType, Direction, FunctionId, FunctionSource, GatherDimensions, Graph, Op,
     OutOfBounds, Product, Tensor, TensorType, ValueId,
 };
-use gradient_tests::engine::Random;
-use gradient_tests::functions::{
-    FunctionBuilder, Write, function, integer, number, tuple_function,
-};
-use gradient_tests::scenarios::Draft;
 
-/// Functions that the next may run.
-struct Pool {
+/// Functions of vectors of one length that nodes and further functions may run.
+pub struct Pool {
     n: u64,
     sources: Vec<FunctionSource>,
     families: Vec<Family>,
@@ -26,10 +24,6 @@ struct Family {
     step: u32,
     item: u32,
     deep: u32,
-}
-
-fn below(random: &mut Random, count: usize) -> usize {
-    (random.unit() * count as f64) as usize
 }
 
 /// The elements of a vector at these places.
@@ -64,11 +58,29 @@ pub fn element(w: &mut impl Write, x: ValueId, at: i64) -> ValueId {
 fn mask(w: &mut impl Write, n: u64, at: usize) -> ValueId {
     let numbers: Vec<f64> = (0..n as usize).map(|i| f64::from(i == at)).collect();
     let ty = TensorType::f64([n]);
-    let tensor = gradient_tests::engine::tensor(&ty, &numbers);
+    let tensor = tensor(&ty, &numbers);
     w.node(Op::Constant, &[], Attributes::Constant(tensor.into()), 1)
 }
 
 impl Pool {
+    /// Functions of vectors of length `n`: some families, each of which may run those before it.
+    pub fn new(n: u64, families: usize, random: &mut Random) -> Self {
+        let mut pool = Self {
+            n,
+            sources: vec![],
+            families: vec![],
+        };
+        for _ in 0..families {
+            pool.grow(random);
+        }
+        pool
+    }
+
+    /// The functions, as a client sends them.
+    pub fn sources(&self) -> Vec<FunctionSource> {
+        self.sources.clone()
+    }
+
     /// A value made of some values by so many random nodes.
     fn write(
         &self,
@@ -78,20 +90,20 @@ impl Pool {
         nodes: usize,
     ) -> ValueId {
         for _ in 0..nodes {
-            let a = values[below(random, values.len())];
-            let b = values[below(random, values.len())];
-            let value = match below(random, 15) {
+            let a = values[random.below(values.len())];
+            let b = values[random.below(values.len())];
+            let value = match random.below(15) {
                 0 => w.mul(a, b),
                 1 => w.add(a, b),
                 2 => w.plain(Op::Sin, &[a]),
                 3 => w.plain(Op::Tanh, &[b]),
                 4 => {
                     let n = self.n as usize;
-                    let places: Vec<i64> = (0..n).map(|_| below(random, n) as i64).collect();
+                    let places: Vec<i64> = (0..n).map(|_| random.below(n) as i64).collect();
                     pick(w, a, &places)
                 }
                 5 => {
-                    let mask = mask(w, self.n, below(random, self.n as usize));
+                    let mask = mask(w, self.n, random.below(self.n as usize));
                     w.mul(a, mask)
                 }
                 6 => {
@@ -99,7 +111,7 @@ impl Pool {
                     w.plain(Op::Select, &[less, a, b])
                 }
                 7 => {
-                    let first = element(w, a, below(random, self.n as usize) as i64);
+                    let first = element(w, a, random.below(self.n as usize) as i64);
                     w.mul(first, b)
                 }
                 _ => self.run(w, random, a, b),
@@ -110,15 +122,15 @@ impl Pool {
         w.plain(Op::Sin, &[last])
     }
 
-    /// A node that runs a function.
-    fn run(&self, w: &mut impl Write, random: &mut Random, a: ValueId, b: ValueId) -> ValueId {
+    /// A node that runs a function on two vectors.
+    pub fn run(&self, w: &mut impl Write, random: &mut Random, a: ValueId, b: ValueId) -> ValueId {
         if self.families.is_empty() {
             return w.plain(Op::Cos, &[a]);
         }
-        let family = self.families[below(random, self.families.len())];
-        let other = self.families[below(random, self.families.len())];
+        let family = self.families[random.below(self.families.len())];
+        let other = self.families[random.below(self.families.len())];
         let id = |f: u32| FunctionId(f);
-        match below(random, 8) {
+        match random.below(8) {
             0 => w.call(family.plain, &[a, b]),
             1 => {
                 let (x, y) = (element(w, a, 0), element(w, b, self.n as i64 - 1));
@@ -126,7 +138,7 @@ impl Pool {
                 w.cond(&[family.plain, other.plain], &[less, a, b])
             }
             2 => {
-                let at = w.whole(below(random, 3) as i64);
+                let at = w.whole(random.below(3) as i64);
                 let loops = Control::while_loop(id(family.more), id(family.again), 10);
                 w.control(loops, &[at, a, b], 2)[1]
             }
@@ -134,20 +146,20 @@ impl Pool {
                 let reverse = random.unit() < 0.5;
                 let scan = Control::scan(id(family.step), self.n, 1, 1, reverse);
                 let found = w.control(scan, &[a, b, b], 2);
-                found[below(random, 2)]
+                found[random.below(2)]
             }
             4 => {
                 let map = Control::scan(id(family.item), self.n, 0, 1, false);
                 w.control(map, &[a, b], 1)[0]
             }
             5 => {
-                let depth = w.whole(below(random, 4) as i64);
+                let depth = w.whole(random.below(4) as i64);
                 w.call(family.deep, &[depth, a, b])
             }
             6 => {
                 let product = Product::Vjp { directions: 0 };
                 let found = w.derivative(family.plain, product, &[0], &[a, b, b], 2);
-                found[below(random, 2)]
+                found[random.below(2)]
             }
             _ => {
                 let product = Product::Jvp { directions: 0 };
@@ -169,12 +181,12 @@ impl Pool {
             deep: first + 5,
         };
         let (mut f, [a, b]) = FunctionBuilder::new(&format!("plain_{first}"), [v(), v()]);
-        let nodes = 2 + below(random, 4);
+        let nodes = 2 + random.below(4);
         let y = self.write(&mut f, random, vec![a, b], nodes);
         self.sources.push(f.finish(&[y]));
         let name = |of: &str| format!("{of}_{first}");
-        let steps = 1 + below(random, 4) as i64;
-        let at = below(random, n as usize);
+        let steps = 1 + random.below(4) as i64;
+        let at = random.below(n as usize);
         self.sources.extend([
             function(&name("more"), [integer(), v(), v()], |f, [k, _, _]| {
                 let steps = f.whole(steps);
@@ -217,20 +229,15 @@ impl Pool {
 
 /// A vector of one or two vectors.
 pub fn graph(random: &mut Random) -> Graph {
-    let mut pool = Pool {
-        n: 2 + below(random, 5) as u64,
-        sources: vec![],
-        families: vec![],
-    };
-    for _ in 0..1 + below(random, 3) {
-        pool.grow(random);
-    }
+    let n = 2 + random.below(5) as u64;
+    let families = 1 + random.below(3);
+    let pool = Pool::new(n, families, random);
     let mut g = Draft::new("random");
-    g.functions(pool.sources.clone());
-    let inputs: Vec<ValueId> = (0..1 + below(random, 2))
+    g.functions(pool.sources());
+    let inputs: Vec<ValueId> = (0..1 + random.below(2))
         .map(|i| g.input(&format!("x{i}"), &[pool.n]))
         .collect();
-    let nodes = 2 + below(random, 5);
+    let nodes = 2 + random.below(5);
     let y = pool.write(&mut g, random, inputs, nodes);
     g.finish(y)
 }
