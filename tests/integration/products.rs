@@ -400,6 +400,34 @@ fn derivative_graphs_evaluate_to_the_derivative() {
     }
 }
 
+/// An input of several elements that does not matter has no directions of its own.
+#[test]
+fn a_derivative_as_a_graph_is_zero_where_an_input_does_not_matter() {
+    let mut g = Draft::new("sine");
+    let x = g.input("x", &[]);
+    g.input("unused", &[7]);
+    let y = g.op(Op::Sin, &[x]);
+    let graph = g.finish(y);
+    let product = Product::Gradient {
+        output: 0,
+        wrt: vec![0, 1],
+    };
+    let inputs = [
+        tensor(&TensorType::f64([]), &[0.7]),
+        tensor(&TensorType::f64([7]), &[1.0; 7]),
+    ];
+    for mode in [Mode::Forward, Mode::Reverse] {
+        let options = Options {
+            mode: Some(mode),
+            ..Options::default()
+        };
+        let (derivative, _) = differentiate(&graph, &product, &options).expect("differentiate");
+        let found = value(&derivative, &inputs);
+        assert!(close(found[0], 0.7f64.cos(), 1e-15), "{found:?}");
+        assert_eq!(found[1..], [0.0; 7]);
+    }
+}
+
 #[test]
 fn third_order_by_composition() {
     // f = sin(x): f''' = -cos(x).

@@ -170,11 +170,10 @@ impl Writer {
         }
         let assembled = blocks.iter().enumerate().map(|(b, block)| {
             let first = block.first_lane as usize;
-            let own: Vec<ValueId> = lanes[first..first + block.lanes as usize]
-                .iter()
-                .filter_map(|l| l[b])
-                .collect();
-            self.assemble(block, &own)
+            // What does not matter has no lanes.
+            let own = lanes.get(first..first + block.lanes as usize);
+            let own = own.unwrap_or_default().iter().filter_map(|l| l[b]);
+            self.assemble(block, &own.collect::<Vec<ValueId>>())
         });
         Ok(assembled.collect())
     }
