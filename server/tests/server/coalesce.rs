@@ -94,7 +94,7 @@ fn chain(g: &mut Builder, y: u32, [a, b]: [u32; 2], steps: usize) -> u32 {
 }
 
 /// So long that calls come faster than they are answered, also on a fast machine.
-const STEPS: usize = 16_000;
+const STEPS: usize = 48_000;
 
 fn chain_graph() -> pb::Graph {
     let mut g = Builder::new();
