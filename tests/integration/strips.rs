@@ -5,6 +5,7 @@ use gradient_engine::{
     Arguments, Attributes, DType, Direction, Graph, Op, Options, Product, Program, Scratch, Stop,
     Tensor, ValueId, compile,
 };
+use gradient_tests::bits::words;
 use gradient_tests::engine::{Random, request, tensor};
 use gradient_tests::scenarios::Draft;
 use std::sync::Mutex;
@@ -43,9 +44,11 @@ fn bits(program: &Program, inputs: &[Tensor], seeds: &[Tensor], scratch: &mut Sc
     };
     let blocks = program.evaluate(&arguments, scratch, &Stop::default());
     let blocks = blocks.unwrap();
-    let numbers = blocks.iter().flatten().flat_map(|b| b.tensor.to_f64());
-    let of = |x: f64| if x.is_nan() { f64::NAN } else { x };
-    numbers.map(|x| of(x).to_bits()).collect()
+    blocks
+        .iter()
+        .flatten()
+        .flat_map(|b| words(&b.tensor))
+        .collect()
 }
 
 /// Random operations on matrices, their rows and columns, and all of their elements in a line.
@@ -60,14 +63,10 @@ struct Writer<'r> {
 }
 
 impl Writer<'_> {
-    fn below(&mut self, n: usize) -> usize {
-        (self.random.unit() * n as f64) as usize
-    }
-
     fn any(&mut self, of: fn(&Self) -> &Vec<ValueId>) -> ValueId {
         let n = of(self).len();
         // The last ones are what most is made of.
-        let back = self.below(n).min(self.below(n));
+        let back = self.random.below(n).min(self.random.below(n));
         of(self)[n - 1 - back]
     }
 
@@ -93,7 +92,7 @@ impl Writer<'_> {
     }
 
     fn reduced(&mut self, axes: &[u32]) -> ValueId {
-        let op = [Op::ReduceSum, Op::ReduceSum, Op::ReduceMax, Op::ReduceMin][self.below(4)];
+        let op = [Op::ReduceSum, Op::ReduceSum, Op::ReduceMax, Op::ReduceMin][self.random.below(4)];
         let value = self.full();
         let attributes = Attributes::Reduce {
             axes: axes.to_vec(),
@@ -108,8 +107,8 @@ impl Writer<'_> {
         let value = self.full();
         let line = self.shaped(value, &[n]);
         let zero = self.draft.constant(Tensor::scalar(DType::F64, 0.0));
-        let stride = 1 + self.below(3) as u64;
-        let (start, low) = (self.below(3) as u64, self.below(3) as u64);
+        let stride = 1 + self.random.below(3) as u64;
+        let (start, low) = (self.random.below(3) as u64, self.random.below(3) as u64);
         let count = (n - start - low).div_ceil(stride);
         let end = start + (count - 1) * stride + 1;
         let slice = Attributes::Slice {
@@ -119,7 +118,7 @@ impl Writer<'_> {
         };
         let part = self.emit(Op::Slice, &[line], slice);
         let part = self.emit(Op::Tanh, &[part], Attributes::None);
-        let between = self.below(2) as u64 * (stride - 1);
+        let between = self.random.below(2) as u64 * (stride - 1);
         let pad = Attributes::Pad {
             low: vec![low],
             high: vec![n - low - count - (count - 1) * between],
@@ -143,28 +142,34 @@ impl Writer<'_> {
             Op::Logistic,
         ];
         const BINARY: [Op; 5] = [Op::Add, Op::Subtract, Op::Multiply, Op::Divide, Op::Maximum];
-        let new = match self.below(12) {
+        let new = match self.random.below(12) {
             0..=1 => {
-                let (op, a) = (UNARY[self.below(UNARY.len())], self.full());
+                let (op, a) = (UNARY[self.random.below(UNARY.len())], self.full());
                 self.emit(op, &[a], Attributes::None)
             }
             2..=4 => {
-                let (op, a, b) = (BINARY[self.below(BINARY.len())], self.full(), self.full());
+                let (op, a, b) = (
+                    BINARY[self.random.below(BINARY.len())],
+                    self.full(),
+                    self.full(),
+                );
                 self.emit(op, &[a, b], Attributes::None)
             }
             5 => {
                 let (op, a, b) = (
-                    BINARY[self.below(BINARY.len())],
+                    BINARY[self.random.below(BINARY.len())],
                     self.full(),
                     self.any(|w| &w.scalars),
                 );
                 self.emit(op, &[a, b], Attributes::None)
             }
             6 => {
-                let (direction, [a, b, c, d]) =
-                    (Direction::ALL[self.below(6)], [(); 4].map(|()| self.full()));
+                let (direction, [a, b, c, d]) = (
+                    Direction::ALL[self.random.below(6)],
+                    [(); 4].map(|()| self.full()),
+                );
                 let p = self.emit(Op::Compare, &[a, b], Attributes::Compare { direction });
-                if self.below(2) == 0 {
+                if self.random.below(2) == 0 {
                     let dtype = DType::F64;
                     self.emit(Op::Convert, &[p], Attributes::Convert { dtype })
                 } else {

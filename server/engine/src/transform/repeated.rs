@@ -2,7 +2,7 @@
 //! the same numbers, so the same bits, less often.
 
 use super::simplify::Workspace;
-use crate::op::{Attributes, Emit, Op, ValueId, is_by_element};
+use crate::op::{Attributes, Emit, Infer, Op, ValueId, is_by_element};
 
 impl Workspace {
     /// The scalar that a tensor repeats.
@@ -134,19 +134,11 @@ impl Workspace {
 
     fn part_of_repeated(&mut self, value: ValueId, attributes: &Attributes) -> Option<ValueId> {
         let number = self.number_in(value)?;
-        let Attributes::Slice {
-            starts,
-            limits,
-            strides,
-        } = attributes
-        else {
+        let Infer::One(infer) = Op::Slice.rule()?.form.infer else {
             return None;
         };
-        let sizes = starts.iter().zip(limits).enumerate();
-        let shape: Vec<u64> = sizes
-            .map(|(d, (start, limit))| (limit - start).div_ceil(*strides.get(d).unwrap_or(&1)))
-            .collect();
-        Some(self.emitter().spread(number, &shape))
+        let part = infer(Op::Slice, attributes, &[self.arena.ty(value)]).ok()?;
+        Some(self.emitter().spread(number, &part.shape))
     }
 
     /// Running sums over one number that zeros follow: what is left of the sums that take a vector's numbers one after

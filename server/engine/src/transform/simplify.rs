@@ -238,6 +238,9 @@ impl Workspace {
 
     /// A value that equals the node bit for bit and is there already or is simpler.
     fn identity(&mut self, op: Op, v: &[ValueId], attributes: &Attributes) -> Option<ValueId> {
+        if let Some(value) = self.before_repeating(op, v, attributes) {
+            return Some(value);
+        }
         let same_type = |a: ValueId, b: ValueId| self.arena.type_id(a) == self.arena.type_id(b);
         // The other operand, if it alone decides the result's type.
         let keeps = |kept: ValueId, dropped: ValueId| {
@@ -463,9 +466,6 @@ impl Emit for Workspace {
         if let Some(results) = self.expanded(op, operands, &attributes) {
             return results[0];
         }
-        if let Some(value) = self.before_repeating(op, operands, &attributes) {
-            return value;
-        }
         if let Some(value) = self.identity(op, operands, &attributes) {
             return value;
         }
@@ -476,9 +476,6 @@ impl Emit for Workspace {
     fn emit_plain(&mut self, op: Op, operands: &[ValueId]) -> ValueId {
         if let Some(results) = self.expanded(op, operands, &Attributes::None) {
             return results[0];
-        }
-        if let Some(value) = self.before_repeating(op, operands, &Attributes::None) {
-            return value;
         }
         if let Some(value) = self.identity(op, operands, &Attributes::None) {
             return value;

@@ -2,18 +2,14 @@
 
 use super::assembler::{At, Base};
 use super::loops::{Addresses, Loop, Step, Value};
-use super::translate::{Translator, reachable};
+use super::translate::{MAX_ELEMENTS, Translator, few_copies, reachable};
 use super::{LANES, MAX_BYTES, Piece};
-use crate::op::Kernel;
 use crate::tape::{Instruction, Row, Slot};
-use crate::tensor::DType;
 
 /// Steps of a loop: values that live on go through memory.
 const MAX_STEPS: usize = 128;
 /// Fewer are as fast in the interpreter.
 const MIN_STEPS: usize = 2;
-/// Elements of an instruction that are steps of their own.
-const MAX_ELEMENTS: u32 = 8;
 
 /// Elements × lanes, lanes innermost.
 struct Lanes;
@@ -40,11 +36,6 @@ fn value(slot: Slot) -> Value {
         true => Value::Row(Row { slot, moves: true }),
         false => Value::Number(slot),
     }
-}
-
-fn is_near(slot: Slot, elements: u32) -> bool {
-    let lanes = if slot.varies() { LANES } else { 1 };
-    !slot.is_outside() && (slot.offset() + elements as usize) * lanes * 8 <= i32::MAX as usize
 }
 
 impl Translator<'_> {
@@ -104,11 +95,7 @@ impl Translator<'_> {
             return self.lane_moves(i);
         }
         let step = Step::of(i, u8::MAX, self.features.fma)?;
-        let slots = || step.operands.iter().map(|o| o.slot()).chain([i.result]);
-        if i.elements > MAX_ELEMENTS
-            || !reachable(i)
-            || !slots().all(|slot| is_near(slot, MAX_ELEMENTS))
-        {
+        if i.elements > MAX_ELEMENTS || !reachable(i, LANES) {
             return None;
         }
         let of_element = |e: usize| {
@@ -132,22 +119,8 @@ impl Translator<'_> {
     /// Copies of a few numbers.
     fn lane_moves(&self, i: &Instruction) -> Option<Vec<Step>> {
         let step = &self.tape.structural[i.operands[0].offset()];
-        let (from, to) = (step.operands.first()?, step.result());
-        let Kernel::View(view) = &step.kernel else {
-            return None;
-        };
-        let near = is_near(from.slot, from.elements) && is_near(to.slot, to.elements);
-        if to.elements > MAX_ELEMENTS || from.dtype != DType::F64 || !near {
-            return None;
-        }
-        let mut steps = Vec::with_capacity(to.elements as usize);
-        view.for_each(|position, source| {
-            let row = Row {
-                slot: to.slot.plus(position),
-                moves: true,
-            };
-            steps.push(Step::copy(value(from.slot.plus(source)), row));
-        });
-        Some(steps)
+        let copies = few_copies(step, LANES)?.into_iter();
+        let steps = copies.map(|(from, slot)| Step::copy(value(from), Row { slot, moves: true }));
+        Some(steps.collect())
     }
 }

@@ -6,7 +6,7 @@ use super::assembler::{
 use super::registers::Registers;
 use super::{MAX_BYTES, Piece, Segment};
 use crate::op::{Direction, Kernel, Op};
-use crate::tape::{Instruction, Part, Place, Slot, Tape};
+use crate::tape::{Instruction, Part, Place, Slot, Structural, Tape};
 use crate::tensor::{DType, Tensor};
 
 /// Fewer instructions in a row are not worth the call.
@@ -16,7 +16,7 @@ const MAX_LENGTH: usize = 1 << 14;
 /// Elements that instructions between two looks at the clock work on.
 const MAX_WORK: usize = 1 << 20;
 /// Elements of an instruction that are written out one by one.
-const MAX_ELEMENTS: u32 = 8;
+pub(super) const MAX_ELEMENTS: u32 = 8;
 
 /// Bytes of an instruction on one number, about.
 pub const INSTRUCTION_BYTES: usize = 24;
@@ -165,7 +165,7 @@ impl Translator<'_> {
         if i.flags & Instruction::STRUCTURAL != 0 {
             return self.moved(i);
         }
-        if i.elements > MAX_ELEMENTS || !reachable(i) {
+        if i.elements > MAX_ELEMENTS || !reachable(i, 1) {
             return None;
         }
         let direction = Direction::ALL.get(i.detail as usize);
@@ -305,7 +305,8 @@ impl Translator<'_> {
 
     /// A few given numbers.
     fn constant(&mut self, numbers: &Tensor, to: Place) -> Option<()> {
-        if to.elements > MAX_ELEMENTS || to.dtype != DType::F64 || !is_near(to.slot, to.elements) {
+        if to.elements > MAX_ELEMENTS || to.dtype != DType::F64 || !is_near(to.slot, to.elements, 1)
+        {
             return None;
         }
         for e in 0..to.elements {
@@ -323,29 +324,32 @@ impl Translator<'_> {
         if let Kernel::Constant(numbers) = &step.kernel {
             return self.constant(numbers, step.result());
         }
-        let (from, to) = (step.operands.first()?, step.result());
-        let Kernel::View(view) = &step.kernel else {
-            return None;
-        };
-        let near = is_near(from.slot, from.elements) && is_near(to.slot, to.elements);
-        if to.elements > MAX_ELEMENTS || from.dtype != DType::F64 || !near {
-            return None;
-        }
-        let mut moves = Vec::with_capacity(to.elements as usize);
-        view.for_each_run(|position, start, length, stride| {
-            for k in 0..length {
-                moves.push((position + k, start.wrapping_add(k.wrapping_mul(stride))));
-            }
-        });
-        for (position, source) in moves {
-            let source = number(from.slot, source as u32);
-            let target = number(to.slot, position as u32);
+        for (from, to) in few_copies(step, 1)? {
+            let (source, target) = (number(from, 0), number(to, 0));
             let register = self.in_register(source);
             self.code.store(target, register);
             self.registers.forget(target);
         }
         Some(())
     }
+}
+
+/// The numbers that a view of a few of them copies, each from its place to its place; `None` if that is not what the step
+/// does, or they are too far away in that many lanes.
+pub(super) fn few_copies(step: &Structural, lanes: usize) -> Option<Vec<(Slot, Slot)>> {
+    let (from, to) = (step.operands.first()?, step.result());
+    let Kernel::View(view) = &step.kernel else {
+        return None;
+    };
+    let near = |place: &Place| is_near(place.slot, place.elements, lanes);
+    if to.elements > MAX_ELEMENTS || from.dtype != DType::F64 || !near(from) || !near(&to) {
+        return None;
+    }
+    let mut copies = Vec::with_capacity(to.elements as usize);
+    view.for_each(|position, source| {
+        copies.push((from.slot.plus(source), to.slot.plus(position)));
+    });
+    Some(copies)
 }
 
 #[derive(Clone, Copy)]
@@ -358,14 +362,16 @@ pub(super) enum Kind {
     Numbers(usize, usize),
 }
 
-/// Whether elements are in memory, and near enough to its beginning for a displacement of 32 bits.
-fn is_near(slot: Slot, elements: u32) -> bool {
-    !slot.is_outside() && (slot.offset() + elements as usize) * 8 <= i32::MAX as usize
+/// Whether elements are in memory, and in that many lanes near enough to its beginning for a displacement of 32 bits.
+pub(super) fn is_near(slot: Slot, elements: u32, lanes: usize) -> bool {
+    let lanes = if slot.varies() { lanes } else { 1 };
+    !slot.is_outside() && (slot.offset() + elements as usize) * lanes * 8 <= i32::MAX as usize
 }
 
-/// Whether all slots are.
-pub(super) fn reachable(i: &Instruction) -> bool {
-    is_near(i.result, MAX_ELEMENTS) && i.operands.iter().all(|&slot| is_near(slot, MAX_ELEMENTS))
+/// Whether all slots of an instruction on a few numbers are.
+pub(super) fn reachable(i: &Instruction, lanes: usize) -> bool {
+    let mut slots = i.operands.iter().chain([&i.result]);
+    slots.all(|&slot| is_near(slot, MAX_ELEMENTS, lanes))
 }
 
 pub(super) fn number(slot: Slot, element: u32) -> At {

@@ -352,9 +352,7 @@ impl Writing<'_> {
         self.strips.steps.push(Step::Put { fill, parts, to });
         Some(())
     }
-}
 
-impl Writing<'_> {
     fn scatter(&mut self, at: usize, step: &Structural) -> Option<()> {
         let Kernel::Place { fill, parts } = &step.kernel else {
             return None;
