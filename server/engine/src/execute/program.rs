@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::graph::Graph;
 use crate::plan::{BlockSource, Coordinates, Costs, Entry, Parts, Plan, SeedSource, Work};
 use crate::tape::{MOST_OUTSIDE, Place, Slot, Tape};
-use crate::tensor::{DType, Shape, Tensor, TensorRef, TensorType};
+use crate::tensor::{DType, Raw, Shape, Tensor, TensorRef, TensorType};
 use arrayvec::ArrayVec;
 use run::Run;
 use std::sync::Arc;
@@ -56,6 +56,8 @@ pub struct Program {
     points_in_lanes: bool,
     /// More points than that at once gain nothing.
     useful_lanes: u64,
+    /// Bytes of inputs and results for one point.
+    ends_bytes: u64,
     plans: Vec<Plan>,
     operations: u64,
     /// What a lane of each of the tape's sections takes.
@@ -87,7 +89,7 @@ struct OwnResult {
     product: usize,
     block: usize,
     place: Place,
-    bytes: Vec<u8>,
+    bytes: Raw,
 }
 
 /// Directions of a product.

@@ -518,7 +518,7 @@ pub(super) fn complete_implicit(
 
 /// Elementary operations of one application of each function. Loops of unknown length count as so many steps, and
 /// a function that runs itself counts what it does beside that.
-const UNKNOWN_STEPS: u64 = 16;
+pub const UNKNOWN_STEPS: u64 = 16;
 
 pub(super) fn costs(functions: &[Function]) -> Vec<u64> {
     let mut costs = Costs {

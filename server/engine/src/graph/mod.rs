@@ -15,7 +15,7 @@ mod statistics;
 pub use arena::{Arena, NodeId, NodeRef, TypeId};
 pub use builder::{GraphBuilder, Limits, Violation};
 pub use canonical::GraphId;
-pub use control::{control_cost, stacked};
+pub use control::{UNKNOWN_STEPS, control_cost, stacked};
 pub use dependence::{Bits, Dependence};
 pub use function::{Function, FunctionSource, NodeSource, Signature};
 pub use interner::{Interner, node_hash};

@@ -81,6 +81,21 @@ pub struct Control {
 }
 
 impl Control {
+    /// How often steps of a loop are begun, about: a pull-back runs each once forward to keep its state, and to come back
+    /// finds that, runs the step once more and then its derivative. Nothing for what runs once.
+    pub fn turns(&self, unknown: u64) -> u64 {
+        let steps = match self.kind {
+            ControlKind::Call | ControlKind::Cond => 0,
+            ControlKind::While { .. } => unknown,
+            ControlKind::Scan { length, .. } => length,
+        };
+        let each = match self.sweep {
+            Sweep::Apply | Sweep::Push => 1,
+            Sweep::Pull | Sweep::PullPush => 3,
+        };
+        steps.saturating_mul(each)
+    }
+
     fn new(kind: ControlKind, functions: Vec<FunctionId>, carries: u32, sequences: u32) -> Self {
         Self {
             kind,

@@ -78,10 +78,17 @@ pub trait Loop {
 #[inline(always)]
 pub fn widest<L: Loop>(len: usize, of: L) -> L::Output {
     #[cfg(target_arch = "x86_64")]
-    if len >= FEW
-        && let Some(v3) = *wide::V3
     {
-        return pulp::Simd::vectorize(v3, wide::Wide(of));
+        if len >= FEW_OF_V4
+            && let Some(v4) = *wide::V4
+        {
+            return pulp::Simd::vectorize(v4, wide::Wide(of));
+        }
+        if len >= FEW
+            && let Some(v3) = *wide::V3
+        {
+            return pulp::Simd::vectorize(v3, wide::Wide(of));
+        }
     }
     let _ = len;
     of.run()
@@ -92,6 +99,8 @@ mod wide {
     use super::Loop;
     use std::sync::LazyLock;
 
+    /// AVX-512 and what comes with it, if it is there.
+    pub static V4: LazyLock<Option<pulp::x86::V4>> = LazyLock::new(pulp::x86::V4::try_new);
     /// AVX2 and what comes with it, if it is there.
     pub static V3: LazyLock<Option<pulp::x86::V3>> = LazyLock::new(pulp::x86::V3::try_new);
 
@@ -116,6 +125,10 @@ const TILE: usize = 8;
 
 /// Fewer numbers are worked out one by one.
 const FEW: usize = 4;
+
+/// Fewer do not fill the vectors of AVX-512.
+#[cfg(target_arch = "x86_64")]
+const FEW_OF_V4: usize = 8;
 
 /// Formulas of at most this cost are short.
 pub(super) const SHORT: u32 = 4;

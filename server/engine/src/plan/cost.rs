@@ -1,14 +1,20 @@
 //! What a derivative costs, before it runs: steps of the tape times what a step costs, elementary operations times
 //! what one costs, once for what depends on no direction and again for each block of lanes.
 
-use crate::graph::Arena;
-use crate::op::ValueId;
+use crate::graph::{Arena, UNKNOWN_STEPS};
+use crate::op::{Attributes, ValueId};
 
 /// Lanes that run together: enough for the widest vectors several times over, few enough for the cache.
 pub const LANES: u64 = 32;
 
-/// So many points or directions and more run in all [`LANES`], for which there is machine code; fewer run one by one.
-pub const FEW_LANES: u64 = 8;
+/// Lanes that there is machine code for: vectors of four numbers, and one number.
+pub const WIDTHS: [u64; 5] = [1, 4, 8, 16, LANES];
+
+/// Lanes that so many points or directions run in, the last ones doing what nobody reads: the next of [`WIDTHS`].
+pub fn padded(lanes: u64) -> u64 {
+    let enough = WIDTHS.into_iter().find(|&width| width >= lanes);
+    enough.unwrap_or(LANES)
+}
 
 /// What steps and elementary operations cost on a machine, in whole picoseconds: their ratios decide which way is
 /// taken, they themselves what is predicted. [`Costs::BUILT_IN`] unless they are measured
@@ -102,25 +108,34 @@ impl Work {
         *sum = sum.saturating_add(operations);
     }
 
+    /// So many steps of a loop begin.
+    fn turn(&mut self, turns: u64) {
+        self.steps[1] = self.steps[1].saturating_add(turns);
+    }
+
     fn operations(&self) -> u64 {
         self.operations[0].saturating_add(self.operations[1])
     }
 
     /// Nanoseconds for so many lanes, `width` at a time.
     pub fn nanoseconds(&self, costs: &Costs, lanes: u64, width: u64) -> f64 {
-        let blocks = lanes.div_ceil(width.max(1));
-        // Single numbers in few lanes run one lane after the other, in more of them in all lanes that there are.
-        let (single, runs, own) = match lanes < FEW_LANES {
-            true => ((costs.scalar_step, costs.scalar_operation), lanes, lanes),
-            false => ((costs.step, costs.operation), blocks, blocks * width.max(1)),
+        let width = width.max(1);
+        let rest = match lanes % width {
+            0 => 0.0,
+            rest => self.block(costs, padded(rest).min(width)),
         };
-        let each = [
-            (single, runs, own),
-            ((costs.step, costs.operation), blocks, lanes),
-        ];
-        let each = each.into_iter().enumerate();
-        let sum = each.map(|(wide, ((step, operation), runs, lanes))| {
-            runs as f64 * self.steps[wide] as f64 * f64::from(step)
+        (lanes / width) as f64 * self.block(costs, width) + rest
+    }
+
+    /// Nanoseconds for so many lanes at once.
+    fn block(&self, costs: &Costs, lanes: u64) -> f64 {
+        let single = match lanes {
+            1 => (costs.scalar_step, costs.scalar_operation),
+            _ => (costs.step, costs.operation),
+        };
+        let each = [single, (costs.step, costs.operation)];
+        let sum = (each.into_iter().enumerate()).map(|(wide, (step, operation))| {
+            self.steps[wide] as f64 * f64::from(step)
                 + lanes as f64 * self.operations[wide] as f64 * f64::from(operation)
         });
         sum.sum::<f64>() * 1e-3
@@ -162,6 +177,9 @@ impl Price {
                 false => &mut price.still,
             };
             part.add(node.ty.elements() != 1, arena.cost(node));
+            if let Attributes::Control(control) = node.attributes {
+                part.turn(control.turns(UNKNOWN_STEPS));
+            }
         }
         price
     }

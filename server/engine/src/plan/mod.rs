@@ -15,7 +15,7 @@ pub(crate) use waist::PRODUCT_RATE;
 
 pub use crate::transform::Parts;
 pub(crate) use cost::Work;
-pub use cost::{Costs, FEW_LANES, LANES};
+pub use cost::{Costs, LANES, WIDTHS, padded};
 pub use derive::{Derivation, DerivedProduct, Group, Seed, SeedSource, across, derive, structure};
 pub use differentiate::differentiate;
 pub use effort::{Effort, effort};

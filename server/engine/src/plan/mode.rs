@@ -7,15 +7,34 @@ use std::time::Duration;
 /// Above this ratio of n to m the answer is clear, and the loser is not even written down.
 const CLEAR_RATIO: u64 = 4;
 
+/// The same where there are loops: forward they take no states, and a few directions run together.
+const CLEAR_RATIO_OF_LOOPS: u64 = 8;
+
+/// What decides how much may be written down to be compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Size {
+    /// Not twice.
+    Large,
+    /// Some of it runs again and again.
+    Loops,
+    /// Neither.
+    Small,
+}
+
 /// What is worth pricing for n live inputs and m outputs: (forward, reverse). Of a large graph only one derivative
 /// is written down: a sweep costs about the same either way, so the smaller of n and m decides.
-pub fn worth_pricing(forced: Option<Mode>, n: u64, m: u64, large: bool) -> (bool, bool) {
+pub fn worth_pricing(forced: Option<Mode>, n: u64, m: u64, size: Size) -> (bool, bool) {
+    let (large, clear) = match size {
+        Size::Large => (true, CLEAR_RATIO),
+        Size::Loops => (false, CLEAR_RATIO_OF_LOOPS),
+        Size::Small => (false, CLEAR_RATIO),
+    };
     match forced {
         Some(Mode::Forward) => (true, false),
         Some(Mode::Reverse) => (false, true),
         _ if large => (n <= m, n > m),
-        _ if n > m.saturating_mul(CLEAR_RATIO) => (false, true),
-        _ if m > n.saturating_mul(CLEAR_RATIO) => (true, false),
+        _ if n > m.saturating_mul(clear) => (false, true),
+        _ if m > n.saturating_mul(clear) => (true, false),
         _ => (true, true),
     }
 }

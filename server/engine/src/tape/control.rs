@@ -41,6 +41,21 @@ pub struct ControlStep {
     pub record: Option<u32>,
 }
 
+impl Run {
+    /// How often steps of a loop are begun; see [`crate::op::Control::turns`].
+    pub fn turns(&self, unknown: u64) -> u64 {
+        let steps = |l: &Loop| match l.condition {
+            None => l.length,
+            Some(_) => unknown,
+        };
+        match self {
+            Run::Call { .. } | Run::Cond { .. } => 0,
+            Run::Loop(own) => steps(own),
+            Run::Pull(pull) => steps(&pull.forward).saturating_mul(2),
+        }
+    }
+}
+
 /// How bodies are run.
 #[derive(Debug)]
 pub enum Run {

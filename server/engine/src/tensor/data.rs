@@ -1,4 +1,5 @@
 use super::{DType, Shape, TensorType};
+use smallvec::SmallVec;
 use std::fmt;
 
 /// Bytes that do not fit their type.
@@ -74,17 +75,24 @@ impl<'a> TensorRef<'a> {
     }
 }
 
+/// A tensor's bytes: those of a number or two are in it, so that a thousand inputs are not a thousand allocations.
+pub(crate) type Raw = SmallVec<[u8; 16]>;
+
 /// An owned tensor.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Tensor {
     ty: TensorType,
-    raw: Vec<u8>,
+    raw: Raw,
 }
 
 impl Tensor {
     /// Checks that the bytes (little-endian, row-major) fit the type.
     pub fn from_raw(ty: TensorType, raw: Vec<u8>) -> Result<Self, TensorError> {
         TensorRef::new(&ty, &raw)?;
+        let raw = match raw.len() {
+            ..=16 => Raw::from_slice(&raw),
+            _ => raw.into(),
+        };
         Ok(Self { ty, raw })
     }
 
@@ -97,10 +105,10 @@ impl Tensor {
     /// A scalar of that element type: rounded to f32, truncated to i64, "not zero" as bool.
     pub fn scalar(dtype: DType, value: f64) -> Self {
         let raw = match dtype {
-            DType::F64 => value.to_le_bytes().to_vec(),
-            DType::F32 => (value as f32).to_le_bytes().to_vec(),
-            DType::I64 => (value as i64).to_le_bytes().to_vec(),
-            DType::Bool => vec![u8::from(value != 0.0)],
+            DType::F64 => Raw::from_slice(&value.to_le_bytes()),
+            DType::F32 => Raw::from_slice(&(value as f32).to_le_bytes()),
+            DType::I64 => Raw::from_slice(&(value as i64).to_le_bytes()),
+            DType::Bool => Raw::from_slice(&[u8::from(value != 0.0)]),
         };
         Self {
             ty: TensorType::scalar(dtype),
@@ -120,18 +128,21 @@ impl Tensor {
 
     /// Zeros.
     pub(crate) fn zeros(ty: TensorType) -> Self {
-        let raw = vec![0; ty.bytes() as usize];
+        let raw = match ty.bytes() as usize {
+            bytes @ ..=16 => Raw::from_buf_and_len([0; 16], bytes),
+            bytes => vec![0; bytes].into(),
+        };
         Self { ty, raw }
     }
 
     /// Its bytes, to be written; as many as there were, and of bools none but 0 and 1.
-    pub(crate) fn raw_mut(&mut self) -> &mut Vec<u8> {
+    pub(crate) fn raw_mut(&mut self) -> &mut Raw {
         &mut self.raw
     }
 
     /// Gives the bytes away.
     pub fn into_raw(self) -> Vec<u8> {
-        self.raw
+        self.raw.into_vec()
     }
 
     /// Borrows it.

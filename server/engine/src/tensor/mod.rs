@@ -3,6 +3,7 @@
 mod data;
 mod shape;
 
+pub(crate) use data::Raw;
 pub use data::{Tensor, TensorError, TensorRef};
 pub use shape::Shape;
 

@@ -24,7 +24,7 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
     }
     // Of n values kept, l levels of k parts keep (l + 1) k cuts, best with k = n^(1 / (l + 1)).
     let cut = across(graph, &request.options).max(1) as f64;
-    let kept = whole.saturating_sub(best.ends_bytes()) as f64 / cut;
+    let kept = whole.saturating_sub(best.ends_bytes) as f64 / cut;
     for levels in 1..=MAX_LEVELS {
         let count = kept.powf(1.0 / f64::from(levels + 1)).ceil();
         let parts = Parts {
@@ -133,6 +133,7 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
     let direct = direct(&tape, &products);
     let mut program = Program {
         useful_lanes: tape.useful_lanes(),
+        ends_bytes: ends_bytes(graph, &products),
         direct,
         tape,
         library: library.finish(),
@@ -162,6 +163,14 @@ impl Program {
         let derivatives = self.plans.iter_mut().filter(|plan| plan.mode.is_some());
         derivatives.for_each(|plan| plan.reason += what);
     }
+}
+
+/// Bytes of inputs and results for one point.
+fn ends_bytes(graph: &Graph, products: &[Compiled]) -> u64 {
+    let results = products.iter().flat_map(|p| &p.blocks);
+    let results = results.map(|(block, _)| block.ty.bytes());
+    let inputs = graph.inputs().iter().map(|input| input.ty.bytes());
+    results.chain(inputs).fold(0, u64::saturating_add)
 }
 
 /// Blocks that are large results as the tape gives them, and nothing else.

@@ -1,8 +1,9 @@
 //! What an evaluation takes, before it runs.
 
 use super::Program;
+use crate::graph::UNKNOWN_STEPS;
 use crate::plan::Work;
-use crate::tape::Tape;
+use crate::tape::{Instruction, Tape};
 use std::time::Duration;
 
 /// What an evaluation takes, all points and products together; what products share counts once.
@@ -64,6 +65,11 @@ pub(super) fn work(tape: &Tape) -> Vec<Work> {
             for instruction in &tape.instructions[range.clone()] {
                 let wide = usize::from(instruction.elements != 1);
                 work.steps[wide] += 1;
+                if instruction.flags & Instruction::CONTROL != 0 {
+                    let control = &tape.controls[instruction.operands[0].offset()];
+                    let turns = control.run.turns(UNKNOWN_STEPS);
+                    work.steps[1] = work.steps[1].saturating_add(turns);
+                }
                 if wide == 0 {
                     let row = instruction.op.elementwise();
                     work.operations[0] += row.map_or(0, |row| u64::from(row.cost));

@@ -3,9 +3,8 @@
 use super::Program;
 use crate::execute::control::repeated;
 use crate::execute::crossed;
-use crate::plan::{FEW_LANES, LANES};
+use crate::plan::{LANES, WIDTHS, padded};
 use crate::tape::native;
-use crate::tensor::TensorType;
 
 /// Lanes' memory is kept below this where fewer lanes can do that.
 const LANES_BYTES: u64 = 64 << 20;
@@ -25,15 +24,7 @@ impl Program {
             .scratch_bytes(width)
             .saturating_add(crossed.saturating_mul(at_once))
             .saturating_add(self.tape.bodies_bytes(&self.library, width))
-            .saturating_add(self.ends_bytes().saturating_mul(batch.max(1)))
-    }
-
-    /// Bytes of inputs and results for one point.
-    pub(super) fn ends_bytes(&self) -> u64 {
-        let results = self.products.iter().flat_map(|p| &p.blocks);
-        let results = results.map(|(block, _)| block.ty.bytes());
-        let inputs = self.inputs.iter().map(TensorType::bytes);
-        results.chain(inputs).fold(0, u64::saturating_add)
+            .saturating_add(self.ends_bytes.saturating_mul(batch.max(1)))
     }
 
     /// Bytes of working memory with the states of loops that the budget allows, and a sentence about them.
@@ -81,9 +72,9 @@ impl Program {
         let lane = (self.tape.scratch_bytes(1) - self.tape.scratch_bytes(0)).max(1);
         let most = LANES.min(LANES_BYTES / lane).min(self.useful_lanes);
         let mut width = wanted.min(most).max(1);
-        if most == LANES && native::is_there() {
-            // Machine code is for all lanes, or for one.
-            width = if width < FEW_LANES { 1 } else { LANES };
+        if native::is_there() {
+            let fitting = WIDTHS.into_iter().rev().find(|&width| width <= most);
+            width = padded(width).min(fitting.unwrap_or(1));
         }
         while width > 1 && self.has_budget && self.bytes_with(width, batch) > self.budget {
             width /= 2;

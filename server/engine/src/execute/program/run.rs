@@ -5,7 +5,7 @@ use crate::execute::crossed::{self, Factors};
 use crate::execute::interpret::{Halt, section};
 use crate::execute::memory::Memory;
 use crate::execute::stop::Ticker;
-use crate::plan::{FEW_LANES, LANES, SeedSource};
+use crate::plan::{SeedSource, padded};
 use crate::tape::{Place, Slot, native};
 use crate::tensor::Tensor;
 
@@ -54,10 +54,11 @@ impl<'a> Run<'a> {
             }
         }
         let mut factors = self.factors(1);
+        let width = self.memory.lanes;
         for (g, group) in program.groups.iter().enumerate() {
             let mut first = 0;
             while first < group.lanes {
-                let lanes = (group.lanes - first).min(self.memory.lanes as u64) as usize;
+                let lanes = self.take_lanes(group.lanes - first, width);
                 self.seed(group, point, first, lanes);
                 section(&program.tape, g + 1, self.memory, &mut self.ticker)?;
                 self.store(group.product, point, &Window { first, lanes });
@@ -67,9 +68,21 @@ impl<'a> Run<'a> {
                 first += lanes as u64;
             }
         }
+        self.memory.lanes = width;
         self.subtract(point);
         self.multiply(factors, point)?;
         Ok(())
+    }
+
+    /// How many of so many lanes run next, of `width` that there is memory for. Those without a point or a direction
+    /// do what nobody reads: machine code is for some numbers of lanes alone.
+    fn take_lanes(&mut self, lanes: u64, width: usize) -> usize {
+        let some = lanes.min(width as u64);
+        self.memory.lanes = match native::is_there() {
+            true => padded(some).min(width as u64) as usize,
+            false => some as usize,
+        };
+        some as usize
     }
 
     /// For each product that crosses waists, the factors at so many points; nothing where none does.
@@ -205,15 +218,8 @@ impl<'a> Run<'a> {
         let width = self.memory.lanes;
         let mut first = 0;
         while first < batch {
-            let mut lanes = (batch - first).min(width as u64) as usize;
+            let lanes = self.take_lanes(batch - first, width);
             self.ticker.machine.forget_calls();
-            self.memory.lanes = match width as u64 == LANES && native::is_there() {
-                // Lanes without a point have the last one's.
-                true if lanes as u64 >= FEW_LANES => width,
-                true => 1,
-                false => lanes,
-            };
-            lanes = lanes.min(self.memory.lanes);
             self.memory.leave_results(self.results, first as usize);
             for (i, ty) in program
                 .inputs

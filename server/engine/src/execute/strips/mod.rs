@@ -104,8 +104,10 @@ fn segment(
         let moved = |base: *const f64| base.wrapping_add(begin);
         let mut given = [uniform; GIVEN];
         given[..4].copy_from_slice(&[uniform, moved(uniform), varying, moved(varying)]);
-        for (address, slot) in given[4..].iter_mut().zip(&segment.outside) {
-            *address = memory.cells::<f64>(slot.plus(begin), whole).as_ptr().cast();
+        for (address, other) in given[4..].iter_mut().zip(&segment.others) {
+            let slot = other.slot.plus(begin * other.each);
+            let cells = memory.cells::<f64>(slot, whole * other.each);
+            *address = cells.as_ptr().cast();
         }
         // SAFETY: the memory was lent for this tape, and each row that moves has the elements of the strip.
         unsafe { code.run_segment(segment, &given, whole) };

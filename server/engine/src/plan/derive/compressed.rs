@@ -97,7 +97,7 @@ impl Deriver<'_> {
         let large = self.is_large();
         let (by_columns, by_rows) = match forced {
             Some(Mode::Mixed) if n > 0 && m > 0 => (false, false),
-            _ => worth_pricing(forced, columns.count.into(), rows.count.into(), large),
+            _ => worth_pricing(forced, columns.count.into(), rows.count.into(), self.size()),
         };
         // Of a large graph the fewest sweeps decide; else what they cost.
         let by_cover = cover.is_some() && !(large && fewest <= 4);

@@ -40,7 +40,7 @@ impl Deriver<'_> {
         let (forward, reverse) = match nothing || mixed {
             true => (None, None),
             false => {
-                let (forward, reverse) = worth_pricing(self.options.mode, n, m, self.is_large());
+                let (forward, reverse) = worth_pricing(self.options.mode, n, m, self.size());
                 let forward = forward.then(|| {
                     written
                         .take()

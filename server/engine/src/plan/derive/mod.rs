@@ -8,12 +8,12 @@ mod structure;
 pub use structure::structure;
 
 use super::cost::Price;
-use super::mode::{plan, sweeps};
+use super::mode::{Size, plan, sweeps};
 use super::{BlockSource, Chain, Compressed, Entry};
 use super::{Candidate, HvpMode, Layout, Mode, NonFinite, Options, Plan, Product};
 use crate::error::Error;
-use crate::graph::Graph;
-use crate::op::ValueId;
+use crate::graph::{Graph, NodeRef};
+use crate::op::{Attributes, ValueId};
 use crate::tensor::TensorType;
 use crate::transform::{Parts, Workspace, between, jvp, segmented, vjp};
 use std::sync::Arc;
@@ -272,6 +272,18 @@ impl Deriver<'_> {
 
     fn is_large(&self) -> bool {
         self.derivation.workspace.arena().node_count() > BOTH_BELOW
+    }
+
+    fn size(&self) -> Size {
+        let is_loop = |node: NodeRef<'_>| match node.attributes {
+            Attributes::Control(control) => control.turns(1) > 0,
+            _ => false,
+        };
+        match self.is_large() {
+            true => Size::Large,
+            false if self.derivation.workspace.arena().nodes().any(is_loop) => Size::Loops,
+            false => Size::Small,
+        }
     }
 
     fn scalar(&self, field: &'static str, output: u32, repair: &str) -> Result<(), Error> {

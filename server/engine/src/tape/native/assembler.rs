@@ -44,6 +44,8 @@ pub enum Operand {
     Pool(usize),
     /// A place in memory, as many bytes on as the loop has come.
     Row(At),
+    /// A place in memory, twice as many bytes on as the loop has come.
+    Pairs(At),
 }
 
 /// Instructions on one number: opcode after the prefix F2.0F.
@@ -102,6 +104,10 @@ const PACKED: u8 = 1;
 /// Opcode maps.
 const MAP_0F: u8 = 1;
 const MAP_0F38: u8 = 2;
+const MAP_0F3A: u8 = 3;
+
+const UNPACK_LOW: u8 = 0x14;
+const UNPACK_HIGH: u8 = 0x15;
 
 #[derive(Default)]
 pub struct Assembler {
@@ -134,10 +140,16 @@ impl Assembler {
         }
     }
 
+    /// The same with `rax << scale` added.
+    fn indexed(&mut self, reg: u8, at: At, scale: u8) {
+        self.put(&[0x84 | (reg & 7) << 3, scale << 6 | at.base.0 & 7]);
+        self.put(&at.bytes.to_le_bytes());
+    }
+
     fn vex(&mut self, v: &Vex, reg: Register, second: Option<Register>, operand: Operand) {
         let high = match operand {
             Operand::Register(r) => r >> 3,
-            Operand::Memory(at) | Operand::Row(at) => at.base.0 >> 3,
+            Operand::Memory(at) | Operand::Row(at) | Operand::Pairs(at) => at.base.0 >> 3,
             Operand::Pool(_) => 0,
         };
         let not = |bit: u8| bit & 1 ^ 1;
@@ -151,11 +163,9 @@ impl Assembler {
         match operand {
             Operand::Register(r) => self.put(&[0xc0 | (reg & 7) << 3 | r & 7]),
             Operand::Memory(at) => self.address(reg, at),
-            // An index in rax.
-            Operand::Row(at) => {
-                self.put(&[0x84 | (reg & 7) << 3, at.base.0 & 7]);
-                self.put(&at.bytes.to_le_bytes());
-            }
+            // An index in rax, once or twice.
+            Operand::Row(at) => self.indexed(reg, at, 0),
+            Operand::Pairs(at) => self.indexed(reg, at, 1),
             Operand::Pool(at) => {
                 self.put(&[(reg & 7) << 3 | 5]);
                 let from = self.bytes.len() as i64 + 4;
@@ -240,6 +250,49 @@ impl Assembler {
 
     pub fn store_row(&mut self, to: At, from: Register) {
         self.vex(&Self::row(0x11), from, None, Operand::Row(to));
+    }
+
+    /// The first numbers of four pairs, or the second ones; `other` is overwritten.
+    pub fn load_of_pairs(&mut self, to: Register, other: Register, from: At, second: bool) {
+        let pairs = |bytes: i32| {
+            Operand::Pairs(At {
+                bytes: from.bytes + bytes,
+                ..from
+            })
+        };
+        // vmovupd xmm, pairs; vinsertf128 ymm, ymm, pairs, 1
+        for (register, bytes) in [(to, 0), (other, 16)] {
+            self.vex(&Self::packed(0x10), register, None, pairs(bytes));
+            let insert = Vex {
+                map: MAP_0F3A,
+                ..Self::row(0x18)
+            };
+            self.vex(&insert, register, Some(register), pairs(bytes + 32));
+            self.put(&[1]);
+        }
+        let unpack = if second { UNPACK_HIGH } else { UNPACK_LOW };
+        let other = Operand::Register(other);
+        self.vex(&Self::row(unpack), to, Some(to), other);
+    }
+
+    /// Four pairs of the numbers of two registers; `free` are overwritten.
+    pub fn store_pairs(&mut self, to: At, [first, second]: [Register; 2], free: [Register; 3]) {
+        let [low, high, half] = free;
+        let other = Operand::Register(second);
+        self.vex(&Self::row(UNPACK_LOW), low, Some(first), other);
+        self.vex(&Self::row(UNPACK_HIGH), high, Some(first), other);
+        // vperm2f128 half, low, high, halves; vmovupd pairs, half
+        for (halves, bytes) in [(0x20, 0), (0x31, 32)] {
+            let choose = Vex {
+                map: MAP_0F3A,
+                ..Self::row(0x06)
+            };
+            self.vex(&choose, half, Some(low), Operand::Register(high));
+            self.put(&[halves]);
+            let bytes = to.bytes + bytes;
+            let pairs = Operand::Pairs(At { bytes, ..to });
+            self.vex(&Self::row(0x11), half, None, pairs);
+        }
     }
 
     /// One number four times.

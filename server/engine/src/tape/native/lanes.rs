@@ -3,16 +3,17 @@
 use super::assembler::{At, Base};
 use super::loops::{Addresses, Loop, Step, Value};
 use super::translate::{MAX_ELEMENTS, Translator, few_copies, reachable};
-use super::{LANES, MAX_BYTES, Piece};
+use super::Piece;
 use crate::tape::{Instruction, Row, Slot};
+use std::ops::Range;
 
 /// Steps of a loop: values that live on go through memory.
 const MAX_STEPS: usize = 128;
 /// Fewer are as fast in the interpreter.
 const MIN_STEPS: usize = 2;
 
-/// Elements × lanes, lanes innermost.
-struct Lanes;
+/// Elements × so many lanes, lanes innermost.
+struct Lanes(usize);
 
 impl Addresses for Lanes {
     fn of(&self, value: Value) -> At {
@@ -20,7 +21,7 @@ impl Addresses for Lanes {
         match slot.varies() {
             true => At {
                 base: Base::VARYING,
-                bytes: (slot.offset() * LANES * 8) as i32,
+                bytes: (slot.offset() * self.0 * 8) as i32,
             },
             false => At {
                 base: Base::UNIFORM,
@@ -39,20 +40,20 @@ fn value(slot: Slot) -> Value {
 }
 
 impl Translator<'_> {
-    /// A section's instructions for [`LANES`] lanes.
-    pub(super) fn lanes(&mut self, range: std::ops::Range<usize>) -> Vec<Piece> {
+    /// A section's instructions for so many lanes, a multiple of four.
+    pub(super) fn lanes(&mut self, range: Range<usize>, lanes: usize) -> Vec<Piece> {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut at = range.start;
         while at < range.end {
             let mut all = Loop {
                 steps: vec![],
-                addresses: Lanes,
+                addresses: Lanes(lanes),
             };
             let mut next = at;
             while next < range.end
                 && all.steps.len() < MAX_STEPS
-                && self.code.bytes.len() < MAX_BYTES
-                && let Some(steps) = self.lane_steps(&self.tape.instructions[next])
+                && self.code.bytes.len() < self.most
+                && let Some(steps) = self.lane_steps(&self.tape.instructions[next], lanes)
             {
                 all.steps.extend(steps);
                 next += 1;
@@ -74,10 +75,10 @@ impl Translator<'_> {
             self.code.begin();
             let begin = self.code.begin_loop();
             self.steps(&all);
-            self.code.end_loop(begin, Some((LANES * 8) as i32));
+            self.code.end_loop(begin, Some((lanes * 8) as i32));
             self.code.end();
             pieces.push(Piece {
-                work: all.steps.len() * LANES,
+                work: all.steps.len() * lanes,
                 entry: Some(entry),
                 ..Piece::interpreted(at..next)
             });
@@ -87,21 +88,23 @@ impl Translator<'_> {
     }
 
     /// A step for each element; `None` if the instruction is to be interpreted.
-    fn lane_steps(&self, i: &Instruction) -> Option<Vec<Step>> {
+    fn lane_steps(&self, i: &Instruction, lanes: usize) -> Option<Vec<Step>> {
         if !i.result.varies() || i.flags & Instruction::CONTROL != 0 {
             return None;
         }
         if i.flags & Instruction::STRUCTURAL != 0 {
-            return self.lane_moves(i);
+            return self.lane_moves(i, lanes);
         }
         let step = Step::of(i, u8::MAX, self.features.fma)?;
-        if i.elements > MAX_ELEMENTS || !reachable(i, LANES) {
+        if i.elements > MAX_ELEMENTS || !reachable(i, lanes) {
             return None;
         }
         let of_element = |e: usize| {
             let operand = |o: &Value| match o {
                 Value::Row(row) => value(row.slot.plus(e)),
                 Value::Number(slot) => value(*slot),
+                // Strips alone have them.
+                Value::OfPair(..) => *o,
             };
             Step {
                 op: step.op,
@@ -117,9 +120,9 @@ impl Translator<'_> {
     }
 
     /// Copies of a few numbers.
-    fn lane_moves(&self, i: &Instruction) -> Option<Vec<Step>> {
+    fn lane_moves(&self, i: &Instruction, lanes: usize) -> Option<Vec<Step>> {
         let step = &self.tape.structural[i.operands[0].offset()];
-        let copies = few_copies(step, LANES)?.into_iter();
+        let copies = few_copies(step, lanes)?.into_iter();
         let steps = copies.map(|(from, slot)| Step::copy(value(from), Row { slot, moves: true }));
         Some(steps.collect())
     }

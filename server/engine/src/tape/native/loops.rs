@@ -26,13 +26,15 @@ pub(super) enum Value {
     Row(Row),
     /// One for all.
     Number(Slot),
+    /// Of each pair of numbers from the slot on the first, or the second.
+    OfPair(Slot, bool),
 }
 
 impl Value {
     pub fn slot(self) -> Slot {
         match self {
             Value::Row(row) => row.slot,
-            Value::Number(slot) => slot,
+            Value::Number(slot) | Value::OfPair(slot, _) => slot,
         }
     }
 
@@ -40,6 +42,7 @@ impl Value {
         match self {
             Value::Row(_) => n,
             Value::Number(_) => 1,
+            Value::OfPair(..) => 2 * n,
         }
     }
 }
@@ -60,6 +63,27 @@ impl Step {
             op: Op::Reshape,
             result: to,
             operands: vec![from],
+            read_later: true,
+        }
+    }
+
+    /// Of each pair the first number, or the second.
+    pub fn of_pairs(from: Slot, second: bool, to: Row) -> Self {
+        Self {
+            op: Op::Slice,
+            ..Self::copy(Value::OfPair(from, second), to)
+        }
+    }
+
+    /// Pairs, from the slot on, of two numbers each.
+    pub fn to_pairs(from: [Value; 2], to: Slot) -> Self {
+        Self {
+            op: Op::Concatenate,
+            result: Row {
+                slot: to,
+                moves: true,
+            },
+            operands: from.to_vec(),
             read_later: true,
         }
     }
@@ -301,6 +325,11 @@ impl Translator<'_> {
         match value {
             Value::Row(_) => self.code.load_row(r, from),
             Value::Number(_) => self.code.spread(r, from),
+            Value::OfPair(_, second) => {
+                let other: Vec<Register> = kept.iter().copied().chain([r]).collect();
+                let other = self.free(all, at, held, &other);
+                self.code.load_of_pairs(r, other, from, second);
+            }
         }
         held.values[r as usize] = Some(value);
         r
@@ -328,8 +357,20 @@ impl Translator<'_> {
         let step = &all.steps[at];
         let a = step.operands[0];
         let first = self.in_loop_register(all, at, held, a, &[]);
+        if step.op == Op::Concatenate {
+            let second = self.in_loop_register(all, at, held, step.operands[1], &[first]);
+            let mut kept = vec![first, second];
+            let free = [(); 3].map(|()| {
+                let r = self.free(all, at, held, &kept);
+                kept.push(r);
+                r
+            });
+            let to = all.addresses.of(Value::OfPair(step.result.slot, false));
+            self.code.store_pairs(to, [first, second], free);
+            return;
+        }
         let result = match (step.op, Arithmetic::of(step.op)) {
-            (Op::Reshape, _) => {
+            (Op::Reshape | Op::Slice, _) => {
                 let result = self.free(all, at, held, &[first]);
                 self.code.copy_row(result, first);
                 result

@@ -21,16 +21,19 @@ mod translate;
 mod tests;
 
 use super::{Slot, Tape};
+use crate::plan::WIDTHS;
 use std::ops::Range;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 /// Runs after which a section is translated. Translating takes about ten times as long as what it saves in a run.
 const RUNS: u32 = 8;
 
-/// Bytes of code of one tape, for one lane and for many each. Beyond, fetching instructions costs more than interpreting them.
-#[cfg(all(target_arch = "x86_64", unix))]
+/// Bytes of code of one tape for one number of lanes. Beyond, fetching instructions costs more than interpreting them.
 const MAX_BYTES: usize = 4 << 20;
+
+/// The same for all numbers of lanes together.
+const MAX_BYTES_IN_ALL: usize = 8 << 20;
 
 static ENABLED: AtomicBool = AtomicBool::new(true);
 
@@ -86,16 +89,25 @@ impl Piece {
 }
 
 /// Addresses that the code of a strip's steps is given: of uniform numbers, the same moved to where the strip begins, of
-/// the only lane's numbers, the same moved, and of what the caller has.
+/// the only lane's numbers, the same moved, and of [`Other`] numbers, moved.
 pub const GIVEN: usize = 7;
+
+/// Numbers that the caller has, or of which there are several for each element.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Other {
+    /// From here on.
+    pub slot: Slot,
+    /// So many for each element.
+    pub each: usize,
+}
 
 /// Steps of a strip in a row.
 #[derive(Debug)]
 pub struct Segment {
     /// Which.
     pub steps: Range<usize>,
-    /// What the caller has that they read, [`GIVEN`] less four at most.
-    pub outside: Vec<Slot>,
+    /// What else they read or write, [`GIVEN`] less four at most.
+    pub others: Vec<Other>,
     /// Where the code of a loop that does all of them begins; `None`: they are interpreted.
     entry: Option<usize>,
 }
@@ -118,6 +130,13 @@ pub struct Code {
 impl Code {
     /// Numbers that are worked out at a time.
     pub const WIDTH: usize = 4;
+
+    fn len(&self) -> usize {
+        #[cfg(all(target_arch = "x86_64", unix))]
+        return self.bytes.len();
+        #[cfg(not(all(target_arch = "x86_64", unix)))]
+        0
+    }
 
     /// The parts of a section.
     pub fn pieces(&self, section: usize) -> &[Piece] {
@@ -184,14 +203,13 @@ impl Code {
     }
 }
 
-/// Lanes that have machine code of their own, as many as run together where there are enough.
-pub const LANES: usize = crate::plan::LANES as usize;
-
 /// What a tape knows of its code.
 #[derive(Default, Debug)]
 pub struct Native {
-    one_lane: Tier,
-    in_lanes: Tier,
+    /// For each of [`WIDTHS`].
+    tiers: [Tier; WIDTHS.len()],
+    /// Bytes of code that there are, or that are being written.
+    bytes: AtomicUsize,
 }
 
 #[derive(Default, Debug)]
@@ -218,11 +236,18 @@ impl Tape {
     /// The code for that many lanes, once there is some; counts a run.
     #[inline]
     pub fn native(&self, lanes: usize) -> Option<&Code> {
-        match lanes {
-            1 => self.native.one_lane.code(|| translated(self, false)),
-            LANES => self.native.in_lanes.code(|| translated(self, true)),
-            _ => None,
-        }
+        let at = WIDTHS.iter().position(|&width| width == lanes as u64)?;
+        self.native.tiers[at].code(|| self.translated(lanes))
+    }
+
+    fn translated(&self, lanes: usize) -> Option<Code> {
+        // All that it may take is taken first, so that two at a time cannot take it together.
+        let before = self.native.bytes.fetch_add(MAX_BYTES, Ordering::Relaxed);
+        let most = MAX_BYTES_IN_ALL.saturating_sub(before).min(MAX_BYTES);
+        let code = translated(self, lanes, most);
+        let unused = MAX_BYTES - code.as_ref().map_or(0, Code::len).min(MAX_BYTES);
+        self.native.bytes.fetch_sub(unused, Ordering::Relaxed);
+        code
     }
 
     /// Bytes that machine code may come to: a cache weighs a program before it has any.
@@ -233,7 +258,7 @@ impl Tape {
             self.instructions
                 .len()
                 .saturating_mul(each)
-                .min(2 * MAX_BYTES) as u64
+                .min(MAX_BYTES_IN_ALL) as u64
         }
         #[cfg(not(all(target_arch = "x86_64", unix)))]
         0
@@ -241,9 +266,9 @@ impl Tape {
 }
 
 #[cfg(all(target_arch = "x86_64", unix))]
-fn translated(tape: &Tape, in_lanes: bool) -> Option<Code> {
+fn translated(tape: &Tape, lanes: usize, most: usize) -> Option<Code> {
     let features = translate::Features::here()?;
-    let (bytes, sections) = translate::translate(tape, features, in_lanes)?;
+    let (bytes, sections) = translate::translate(tape, features, lanes, most)?;
     // Written first, executable after: pages are never both. Where the platform refuses, all is interpreted.
     let mut map = memmap2::MmapMut::map_anon(bytes.len()).ok()?;
     map.copy_from_slice(&bytes);
@@ -252,6 +277,6 @@ fn translated(tape: &Tape, in_lanes: bool) -> Option<Code> {
 }
 
 #[cfg(not(all(target_arch = "x86_64", unix)))]
-fn translated(_: &Tape, _: bool) -> Option<Code> {
+fn translated(_: &Tape, _: usize, _: usize) -> Option<Code> {
     None
 }

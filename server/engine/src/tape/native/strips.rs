@@ -3,21 +3,22 @@
 use super::assembler::{At, Base};
 use super::loops::{Addresses, Loop, Step as LoopStep, Value};
 use super::translate::Translator;
-use super::{GIVEN, MAX_BYTES, Segment};
+use super::{GIVEN, Other, Segment};
+use crate::op::Op;
 use crate::tape::strips::types;
-use crate::tape::{Row, Slot, Step, Strips};
+use crate::tape::{Place, Row, Slot, Step, Strips};
 use crate::tensor::DType;
 
 /// Most steps of a loop.
 const MAX_STEPS: usize = 64;
 
 /// Where the numbers of a strip are: the registers of [`Base::GIVEN`] point to the memories of uniform numbers and of
-/// the only lane, twice each (once moved to where the strip begins), and to what the caller has.
+/// the only lane, twice each (once moved to where the strip begins), and to what else is asked for.
 struct Given {
-    outside: Vec<Slot>,
+    others: Vec<Other>,
 }
 
-/// Addresses before those of what the caller has.
+/// Addresses before those.
 const MEMORIES: usize = 4;
 
 impl Given {
@@ -27,15 +28,27 @@ impl Given {
         if (slot.offset() + elements) * 8 > i32::MAX as usize {
             return false;
         }
-        if !slot.is_outside() {
-            return true;
+        let Some(other) = Other::of(value) else {
+            return !slot.is_outside();
+        };
+        let known = self.others.contains(&other);
+        let room = known || self.others.len() < GIVEN - MEMORIES;
+        if room && !known {
+            self.others.push(other);
         }
-        let moves = matches!(value, Value::Row(Row { moves: true, .. }));
-        let room = self.outside.contains(&slot) || self.outside.len() < GIVEN - MEMORIES;
-        if moves && room && !self.outside.contains(&slot) {
-            self.outside.push(slot);
-        }
-        moves && room
+        room
+    }
+}
+
+impl Other {
+    /// What a value asks for, if it is not in the memories as rows are.
+    fn of(value: Value) -> Option<Self> {
+        let (slot, each) = match value {
+            Value::OfPair(slot, _) => (slot, 2),
+            Value::Row(row) if row.moves && row.slot.is_outside() => (row.slot, 1),
+            _ => return None,
+        };
+        Some(Self { slot, each })
     }
 }
 
@@ -43,7 +56,8 @@ impl Addresses for Given {
     fn of(&self, value: Value) -> At {
         let slot = value.slot();
         let moves = matches!(value, Value::Row(Row { moves: true, .. }));
-        if let Some(k) = self.outside.iter().position(|&o| o == slot) {
+        let other = Other::of(value);
+        if let Some(k) = self.others.iter().position(|&o| Some(o) == other) {
             return At {
                 base: Base::GIVEN[MEMORIES + k],
                 bytes: 0,
@@ -62,13 +76,10 @@ impl Translator<'_> {
         let mut segments: Vec<Segment> = Vec::new();
         let mut at = 0;
         while at < strips.steps.len() {
-            let (next, outside) = self.strip_loop(strips, at);
+            let (next, steps, addresses) = self.strip_loop(strips, at);
             if next > at {
                 let entry = self.code.bytes.len();
-                let mut all = Loop {
-                    steps: self.loop_steps(strips, at..next),
-                    addresses: Given { outside },
-                };
+                let mut all = Loop { steps, addresses };
                 for k in 0..all.steps.len() {
                     let result = all.steps[k].result;
                     let again = all.steps[k + 1..].iter().any(|s| s.result == result);
@@ -83,7 +94,7 @@ impl Translator<'_> {
                 segments.push(Segment {
                     steps: at..next,
                     entry: Some(entry),
-                    outside: all.addresses.outside,
+                    others: all.addresses.others,
                 });
                 at = next;
                 continue;
@@ -93,7 +104,7 @@ impl Translator<'_> {
                 _ => segments.push(Segment {
                     steps: at..at + 1,
                     entry: None,
-                    outside: vec![],
+                    others: vec![],
                 }),
             }
             at += 1;
@@ -101,42 +112,72 @@ impl Translator<'_> {
         segments
     }
 
-    /// Where the loop that begins at a step ends, and what it reads that the caller has.
-    fn strip_loop(&self, strips: &Strips, begin: usize) -> (usize, Vec<Slot>) {
-        let mut given = Given { outside: vec![] };
+    /// Where the loop that begins at a step ends, and what it is.
+    fn strip_loop(&self, strips: &Strips, begin: usize) -> (usize, Vec<LoopStep>, Given) {
+        let mut given = Given { others: vec![] };
+        let mut steps = Vec::new();
         let mut next = begin;
         while next < strips.steps.len()
             && next - begin < MAX_STEPS
-            && self.code.bytes.len() < MAX_BYTES
+            && self.code.bytes.len() < self.most
         {
-            let Some(step) = self.loop_step(&strips.steps[next]) else {
+            let Some((step, count)) = self.loop_step(strips, next) else {
                 break;
             };
-            let mut values = step
-                .operands
-                .iter()
-                .copied()
-                .chain([Value::Row(step.result)]);
+            let result = match step.op {
+                Op::Concatenate => Value::OfPair(step.result.slot, false),
+                _ => Value::Row(step.result),
+            };
+            let mut values = step.operands.iter().copied().chain([result]);
             if !values.all(|value| given.takes(value, strips.elements)) {
                 break;
             }
-            next += 1;
+            steps.push(step);
+            next += count;
         }
-        (next, given.outside)
+        (next, steps, given)
     }
 
-    fn loop_step(&self, step: &Step) -> Option<LoopStep> {
-        match step {
+    /// The step of a loop that one of a strip is, or several are, and how many.
+    fn loop_step(&self, strips: &Strips, at: usize) -> Option<(LoopStep, usize)> {
+        let complete = |place: &Place, offset: usize| {
+            offset + 2 * strips.elements <= place.elements as usize
+        };
+        match &strips.steps[at] {
             Step::Apply { instruction, moves } => {
-                LoopStep::of(instruction, *moves, self.features.fma)
+                Some((LoopStep::of(instruction, *moves, self.features.fma)?, 1))
+            }
+            Step::Copy { from, to } => Some((LoopStep::copy(Value::Row(*from), *to), 1)),
+            Step::Fill { from, view, to } => {
+                let (second, first) = (view.offset() % 2, view.offset() / 2 * 2);
+                let evenly = view.single().is_some_and(|(_, stride)| stride == 2);
+                let from = (evenly && complete(from, first)).then(|| from.slot.plus(first))?;
+                Some((LoopStep::of_pairs(from, second == 1, *to), 1))
+            }
+            Step::Scatter { .. } => {
+                let own = [at, at + 1].map(|at| match strips.steps.get(at) {
+                    Some(Step::Scatter {
+                        fill: None,
+                        from,
+                        to,
+                        offset,
+                        stride: 2,
+                    }) => Some((*from, *to, *offset)),
+                    _ => None,
+                });
+                let [Some((a, to, first)), Some((b, other, second))] = own else {
+                    return None;
+                };
+                if to.slot != other.slot || first.abs_diff(second) != 1 {
+                    return None;
+                }
+                let from = if first < second { [a, b] } else { [b, a] };
+                let first = first.min(second);
+                let to = complete(&to, first).then(|| to.slot.plus(first))?;
+                Some((LoopStep::to_pairs(from.map(Value::Row), to), 2))
             }
             _ => None,
         }
-    }
-
-    fn loop_steps(&self, strips: &Strips, range: std::ops::Range<usize>) -> Vec<LoopStep> {
-        let steps = strips.steps[range].iter();
-        steps.filter_map(|step| self.loop_step(step)).collect()
     }
 }
 

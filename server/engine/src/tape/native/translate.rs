@@ -4,7 +4,7 @@ use super::assembler::{
     Arithmetic, Assembler, At, Base, Bits, Condition, Logic, Operand, Register,
 };
 use super::registers::Registers;
-use super::{MAX_BYTES, Piece, Segment};
+use super::{Piece, Segment};
 use crate::op::{Direction, Kernel, Op};
 use crate::tape::{Instruction, Part, Place, Slot, Structural, Tape};
 use crate::tensor::{DType, Tensor};
@@ -49,24 +49,26 @@ fn pool() -> Vec<u8> {
         .collect()
 }
 
-/// The code of a tape for one lane or [`LANES`](super::LANES) and where its pieces are; `None` where nothing can be
-/// translated.
+/// The code of a tape for so many lanes, of about `most` bytes at most, and where its pieces are; `None` where nothing
+/// can be translated.
 pub fn translate(
     tape: &Tape,
     features: Features,
-    in_lanes: bool,
+    lanes: usize,
+    most: usize,
 ) -> Option<(Vec<u8>, Vec<Vec<Piece>>)> {
     let mut translator = Translator {
         tape,
         features,
+        most,
         code: Assembler { bytes: pool() },
         registers: Registers::default(),
     };
     let sections = 0..tape.sections.len();
     let sections: Vec<Vec<Piece>> = sections
-        .map(|section| match in_lanes {
-            true => translator.lanes(tape.sections[section].clone()),
-            false => translator.section(section),
+        .map(|section| match lanes {
+            1 => translator.section(section),
+            _ => translator.lanes(tape.sections[section].clone(), lanes),
         })
         .collect();
     let any = (sections.iter().flatten())
@@ -77,6 +79,8 @@ pub fn translate(
 pub(super) struct Translator<'a> {
     pub(super) tape: &'a Tape,
     pub(super) features: Features,
+    /// Bytes of code after which no more is begun.
+    pub(super) most: usize,
     pub(super) code: Assembler,
     pub(super) registers: Registers,
 }
@@ -107,7 +111,7 @@ impl Translator<'_> {
         let (mut at, end) = (range.start, range.end);
         while at < end {
             let entry = self.code.bytes.len();
-            let next = match entry < MAX_BYTES {
+            let next = match entry < self.most {
                 true => self.run(at, end.min(at + MAX_LENGTH)),
                 false => at,
             };
