@@ -13,7 +13,7 @@ use std::{
 };
 
 /// First line of the file: another layout, or another way to measure, has another number.
-const VERSION: &str = "gradient costs 1";
+const VERSION: &str = "gradient costs 2";
 
 /// The file's name.
 const FILE: &str = "costs";
@@ -127,7 +127,7 @@ fn parse(text: &str, machine: &str) -> Result<Costs, Unusable> {
     if lines.next().and_then(|line| line.strip_prefix("machine ")) != Some(machine) {
         return because("measured on another machine or by another version");
     }
-    let mut costs = [0.0; 5];
+    let mut costs = [0.0; Costs::COUNT];
     for (cost, (name, _)) in costs.iter_mut().zip(Costs::BUILT_IN.named()) {
         let line = lines.next().and_then(|line| line.split_once(' '));
         let number = line.filter(|(key, _)| *key == name);

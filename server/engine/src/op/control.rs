@@ -80,9 +80,13 @@ pub struct Control {
     pub turned: Vec<bool>,
 }
 
+/// See [`Control::turns`].
+pub const PULL_TURNS: u64 = 5;
+
 impl Control {
-    /// How often steps of a loop are begun, about: a pull-back runs each once forward to keep its state, and to come back
-    /// finds that, runs the step once more and then its derivative. Nothing for what runs once.
+    /// How often steps of a loop are begun, about: a pull-back runs each once forward and keeps its state, and to come back
+    /// finds that, runs the step once more and then its derivative, which was measured to take [`PULL_TURNS`] times what
+    /// beginning a step forward does. Nothing for what runs once.
     pub fn turns(&self, unknown: u64) -> u64 {
         let steps = match self.kind {
             ControlKind::Call | ControlKind::Cond => 0,
@@ -91,7 +95,7 @@ impl Control {
         };
         let each = match self.sweep {
             Sweep::Apply | Sweep::Push => 1,
-            Sweep::Pull | Sweep::PullPush => 3,
+            Sweep::Pull | Sweep::PullPush => PULL_TURNS,
         };
         steps.saturating_mul(each)
     }

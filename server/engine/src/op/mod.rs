@@ -64,7 +64,7 @@ pub use attributes::{
     InterpolationKind, NormKind, OutOfBounds, PoolDimensions, ScatterDimensions, SparsePattern,
     WindowDimensions,
 };
-pub use control::{Control, ControlKind, FunctionId, Parts, Sweep, picked};
+pub use control::{Control, ControlKind, FunctionId, PULL_TURNS, Parts, Sweep, picked};
 pub(crate) use depth::deeper;
 pub use dot::DotPlan;
 pub use emit::{E, Emit, Partial, ValueId};

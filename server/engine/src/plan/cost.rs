@@ -23,8 +23,10 @@ pub fn padded(lanes: u64) -> u64 {
 pub struct Costs {
     /// A step on one number.
     pub scalar_step: u32,
-    /// A step on a tensor, or on a block of lanes.
+    /// A step on a tensor.
     pub step: u32,
+    /// A step on single numbers in a block of lanes.
+    pub lane_step: u32,
     /// An elementary operation, one after the other.
     pub scalar_operation: u32,
     /// An elementary operation of a tensor or a block of lanes.
@@ -42,21 +44,26 @@ impl Default for Costs {
 impl Costs {
     /// As measured where this was written.
     pub const BUILT_IN: Self = Self {
-        scalar_step: 8_000,
-        step: 50_000,
+        scalar_step: 1_000,
+        step: 20_000,
+        lane_step: 1_000,
         scalar_operation: 1_000,
-        operation: 500,
-        multiply_add: 150,
+        operation: 200,
+        multiply_add: 50,
     };
 
     /// A measured cost is believed up to this factor from the built-in one, either way.
     pub const SANE: f64 = 4.0;
 
-    /// The five costs with their names, in a fixed order.
-    pub fn named(&self) -> [(&'static str, u32); 5] {
+    /// How many there are.
+    pub const COUNT: usize = 6;
+
+    /// The costs with their names, in a fixed order.
+    pub fn named(&self) -> [(&'static str, u32); Self::COUNT] {
         [
             ("scalar_step", self.scalar_step),
             ("step", self.step),
+            ("lane_step", self.lane_step),
             ("scalar_operation", self.scalar_operation),
             ("operation", self.operation),
             ("multiply_add", self.multiply_add),
@@ -65,9 +72,9 @@ impl Costs {
 
     /// From the order of [`Costs::named`], each at most a factor of [`Costs::SANE`] from the built-in one; what is no
     /// number is the built-in one.
-    pub fn clamped(picoseconds: [f64; 5]) -> Self {
+    pub fn clamped(picoseconds: [f64; Self::COUNT]) -> Self {
         let built_in = Self::BUILT_IN.named();
-        let mut costs = [0; 5];
+        let mut costs = [0; Self::COUNT];
         for ((cost, measured), (_, usual)) in costs.iter_mut().zip(picoseconds).zip(built_in) {
             let usual = f64::from(usual);
             let believed = match measured.is_nan() {
@@ -76,10 +83,18 @@ impl Costs {
             };
             *cost = believed.round() as u32;
         }
-        let [scalar_step, step, scalar_operation, operation, multiply_add] = costs;
+        let [
+            scalar_step,
+            step,
+            lane_step,
+            scalar_operation,
+            operation,
+            multiply_add,
+        ] = costs;
         Self {
             scalar_step,
             step,
+            lane_step,
             scalar_operation,
             operation,
             multiply_add,
@@ -92,24 +107,31 @@ impl Costs {
     }
 }
 
+/// Arithmetic on so many elements is as many steps on single numbers.
+const FEW_ELEMENTS: u64 = 8;
+
 /// What is to be done for one lane, or once.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Work {
-    /// Steps on single numbers, and on more than one.
+    /// Steps on single numbers, and others.
     pub steps: [u64; 2],
     /// Elementary operations in them.
     pub operations: [u64; 2],
 }
 
 impl Work {
-    fn add(&mut self, wide: bool, operations: u64) {
-        self.steps[usize::from(wide)] += 1;
-        let sum = &mut self.operations[usize::from(wide)];
-        *sum = sum.saturating_add(operations);
+    /// A step that gives so many elements, each by itself or not, of so many operations.
+    pub fn add(&mut self, elements: u64, by_element: bool, operations: u64) {
+        let (wide, steps) = match by_element && elements <= FEW_ELEMENTS {
+            true => (0, elements),
+            false => (1, 1),
+        };
+        self.steps[wide] = self.steps[wide].saturating_add(steps);
+        self.operations[wide] = self.operations[wide].saturating_add(operations);
     }
 
     /// So many steps of a loop begin.
-    fn turn(&mut self, turns: u64) {
+    pub fn turn(&mut self, turns: u64) {
         self.steps[1] = self.steps[1].saturating_add(turns);
     }
 
@@ -131,7 +153,7 @@ impl Work {
     fn block(&self, costs: &Costs, lanes: u64) -> f64 {
         let single = match lanes {
             1 => (costs.scalar_step, costs.scalar_operation),
-            _ => (costs.step, costs.operation),
+            _ => (costs.lane_step, costs.operation),
         };
         let each = [single, (costs.step, costs.operation)];
         let sum = (each.into_iter().enumerate()).map(|(wide, (step, operation))| {
@@ -176,7 +198,9 @@ impl Price {
                 true => &mut price.moving,
                 false => &mut price.still,
             };
-            part.add(node.ty.elements() != 1, arena.cost(node));
+            let operations = arena.cost(node);
+            let by_element = node.op.elementwise().is_some() || operations == 0;
+            part.add(node.ty.elements(), by_element, operations);
             if let Attributes::Control(control) = node.attributes {
                 part.turn(control.turns(UNKNOWN_STEPS));
             }

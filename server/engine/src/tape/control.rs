@@ -4,7 +4,7 @@
 use super::{Class, Place, Tape, lower};
 use crate::error::Error;
 use crate::op::deeper;
-use crate::op::{Control, ControlKind, FunctionId, Sweep};
+use crate::op::{Control, ControlKind, FunctionId, PULL_TURNS, Sweep};
 use crate::tensor::DType;
 use crate::transform::{Backward, FunctionTable, backward};
 use std::collections::HashMap;
@@ -51,7 +51,7 @@ impl Run {
         match self {
             Run::Call { .. } | Run::Cond { .. } => 0,
             Run::Loop(own) => steps(own),
-            Run::Pull(pull) => steps(&pull.forward).saturating_mul(2),
+            Run::Pull(pull) => steps(&pull.forward).saturating_mul(PULL_TURNS - 1),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Program;
 use crate::graph::UNKNOWN_STEPS;
+use crate::op::Kernel;
 use crate::plan::Work;
 use crate::tape::{Instruction, Tape};
 use std::time::Duration;
@@ -63,22 +64,32 @@ pub(super) fn work(tape: &Tape) -> Vec<Work> {
         .map(|(range, &cost)| {
             let mut work = Work::default();
             for instruction in &tape.instructions[range.clone()] {
-                let wide = usize::from(instruction.elements != 1);
-                work.steps[wide] += 1;
-                if instruction.flags & Instruction::CONTROL != 0 {
-                    let control = &tape.controls[instruction.operands[0].offset()];
-                    let turns = control.run.turns(UNKNOWN_STEPS);
-                    work.steps[1] = work.steps[1].saturating_add(turns);
-                }
-                if wide == 0 {
-                    let row = instruction.op.elementwise();
-                    work.operations[0] += row.map_or(0, |row| u64::from(row.cost));
-                }
+                add(tape, instruction, &mut work);
             }
             // Structural steps, and what has bodies, are counted with the tensors unless all steps are on numbers.
-            let rest = cost.saturating_sub(work.operations[0]);
-            work.operations[usize::from(work.steps[1] > 0)] += rest;
+            let known = work.operations.iter().sum();
+            let wide = usize::from(work.steps[1] > 0);
+            work.operations[wide] = work.operations[wide].saturating_add(cost.saturating_sub(known));
             work
         })
         .collect()
+}
+
+fn add(tape: &Tape, i: &Instruction, work: &mut Work) {
+    let at = i.operands[0].offset();
+    if i.flags & Instruction::CONTROL != 0 {
+        work.turn(tape.controls[at].run.turns(UNKNOWN_STEPS));
+        work.add(0, false, 0);
+    } else if i.flags & Instruction::STRUCTURAL != 0 {
+        let step = &tape.structural[at];
+        let moves = matches!(
+            step.kernel,
+            Kernel::Constant(_) | Kernel::Iota { .. } | Kernel::View(_) | Kernel::Place { .. }
+        );
+        work.add(step.result().elements.into(), moves, 0);
+    } else {
+        let each = i.op.elementwise().map_or(0, |row| u64::from(row.cost));
+        let elements = u64::from(i.elements);
+        work.add(elements, true, elements.saturating_mul(each));
+    }
 }

@@ -56,6 +56,7 @@ fn the_choice_follows_the_costs() {
     let lanes_cost = Costs {
         scalar_step: 1,
         step: 1,
+        lane_step: 1,
         scalar_operation: 50_000,
         operation: 50_000,
         ..Costs::BUILT_IN
@@ -63,6 +64,7 @@ fn the_choice_follows_the_costs() {
     let steps_cost = Costs {
         scalar_step: 200_000,
         step: 200_000,
+        lane_step: 200_000,
         scalar_operation: 1,
         operation: 1,
         ..Costs::BUILT_IN
@@ -82,13 +84,7 @@ fn an_estimate_grows_with_points_and_costs() {
     assert!(many.bytes > one.bytes);
     let ratio = many.predicted.as_secs_f64() / one.predicted.as_secs_f64();
     assert!((6.9..7.1).contains(&ratio), "{ratio}");
-    let twice = Costs {
-        scalar_step: 16_000,
-        step: 100_000,
-        scalar_operation: 2_000,
-        operation: 1_000,
-        ..Costs::BUILT_IN
-    };
+    let twice = Costs::clamped(Costs::BUILT_IN.named().map(|(_, cost)| 2.0 * f64::from(cost)));
     let ratio = compiled(twice).estimate(1).predicted.as_secs_f64() / one.predicted.as_secs_f64();
     assert!((1.99..2.01).contains(&ratio), "{ratio}");
 }

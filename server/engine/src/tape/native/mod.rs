@@ -27,7 +27,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 /// Runs after which a section is translated. Translating takes about ten times as long as what it saves in a run.
-const RUNS: u32 = 8;
+pub const RUNS: u32 = 8;
 
 /// Bytes of code of one tape for one number of lanes. Beyond, fetching instructions costs more than interpreting them.
 const MAX_BYTES: usize = 4 << 20;
