@@ -4,7 +4,7 @@
 //! takes less time than waking a thread does is no work: it is done [`here`], by the async thread that asks.
 
 use crate::error::{Error, Result};
-use gradient_engine::Scratch;
+use gradient_engine::{Crew, Hands, Scratch};
 use std::{
     any::Any,
     cell::RefCell,
@@ -63,6 +63,8 @@ struct Pool {
 
 struct Shared {
     bounds: Bounds,
+    /// Threads of evaluations that are not there help large ones.
+    crew: Arc<Crew>,
     queue: Mutex<Queue>,
     /// Wakes the thread that takes short work only.
     short: Condvar,
@@ -84,6 +86,8 @@ struct Queue {
 struct Job {
     price: Price,
     work: Box<dyn Work>,
+    /// While it waits, and while it runs, nobody else is lent its thread.
+    hands: Hands,
 }
 
 trait Work: Send {
@@ -112,6 +116,7 @@ impl Executor {
     pub fn start(bounds: Bounds) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             bounds,
+            crew: Crew::new(bounds.threads),
             queue: Mutex::default(),
             short: Condvar::new(),
             both: Condvar::new(),
@@ -142,10 +147,7 @@ impl Executor {
             answer,
             since: Instant::now(),
         };
-        self.0.shared.submit(Job {
-            price,
-            work: Box::new(task),
-        })?;
+        self.0.shared.submit(price, Box::new(task))?;
         match answered.await {
             Ok(Ok(ran)) => Ok(ran),
             Ok(Err(panicked)) => Err(panicked),
@@ -155,8 +157,7 @@ impl Executor {
 
     /// Queues an errand.
     pub fn submit(&self, price: Price, errand: impl Errand) -> Result<()> {
-        let work = Box::new(Running(errand));
-        self.0.shared.submit(Job { price, work })
+        self.0.shared.submit(price, Box::new(Running(errand)))
     }
 }
 
@@ -179,7 +180,9 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn submit(&self, job: Job) -> Result<()> {
+    fn submit(&self, price: Price, work: Box<dyn Work>) -> Result<()> {
+        let hands = self.crew.join();
+        let job = Job { price, work, hands };
         let mut queue = self.lock();
         if self.is_full(&mut queue, &job) {
             queue.forget_abandoned();
@@ -274,7 +277,7 @@ enum Lane {
 }
 
 fn serve(shared: &Shared, lane: Lane) {
-    let mut scratch = Scratch::default();
+    let mut scratch = Scratch::with_crew(shared.crew.clone());
     loop {
         let mut queue = shared.lock();
         let job = loop {
@@ -287,9 +290,11 @@ fn serve(shared: &Shared, lane: Lane) {
             }
         };
         drop(queue);
-        if !job.work.is_abandoned() {
-            job.work.run(&mut scratch);
+        let Job { work, hands, .. } = job;
+        if !work.is_abandoned() {
+            work.run(&mut scratch);
         }
+        drop(hands);
     }
 }
 
@@ -357,7 +362,7 @@ pub fn here<T>(work: impl FnOnce(&mut Scratch) -> T) -> Result<Ran<T>> {
 fn caught<T>(scratch: &mut Scratch, work: impl FnOnce(&mut Scratch) -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(|| work(scratch))).map_err(|panic| {
         // Whatever state it was left in.
-        *scratch = Scratch::default();
+        scratch.clear();
         tracing::error!(panic = panic_text(&*panic), "a computation panicked");
         Error::Defect("a defect in the server stopped this computation; others go on".to_owned())
     })
@@ -367,7 +372,7 @@ fn caught<T>(scratch: &mut Scratch, work: impl FnOnce(&mut Scratch) -> T) -> Res
 pub fn release(scratch: &mut Scratch, used: u64) {
     const KEPT: u64 = 64 << 20;
     if used > KEPT {
-        *scratch = Scratch::default();
+        scratch.clear();
     }
 }
 
@@ -428,6 +433,31 @@ mod tests {
         let _held = occupy(&executor, 2).await;
         let ran = executor.run(SMALL, |_| 7).await.unwrap();
         assert_eq!(ran.value, 7);
+    }
+
+    #[tokio::test]
+    async fn threads_that_work_waits_for_are_lent_to_nobody() {
+        let executor = executor(3, 10);
+        let crew = executor.0.shared.crew.clone();
+        assert_eq!(crew.idle(), 3);
+        let held = occupy(&executor, 3).await;
+        assert_eq!(crew.idle(), 0);
+        let waiting = executor.clone();
+        let waiting = tokio::spawn(async move { waiting.run(LARGE, |_| ()).await });
+        while executor.0.shared.lock().long.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let mut held = held.into_iter();
+        drop(held.next());
+        assert!(waiting.await.unwrap().is_ok());
+        while crew.idle() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(crew.idle(), 1);
+        drop(held);
+        while crew.idle() < 3 {
+            tokio::task::yield_now().await;
+        }
     }
 
     #[tokio::test]

@@ -29,5 +29,6 @@ mod special_points;
 mod special_points_special;
 mod spectral;
 mod strips;
+mod threads;
 mod tiers;
 mod waists;

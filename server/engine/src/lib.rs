@@ -49,7 +49,9 @@ pub mod transform;
 
 pub use check::{Certificate, CheckRequest, Curve, CustomRule, Verdict, check};
 pub use error::{Culprit, Error, StopReason};
-pub use execute::{Arguments, Block, Counts, Estimate, Program, Scratch, Stop, calibrate, compile};
+pub use execute::{
+    Arguments, Block, Counts, Crew, Estimate, Hands, Program, Scratch, Stop, calibrate, compile,
+};
 pub use graph::{
     Function, FunctionSource, Graph, GraphBuilder, GraphId, Limits, NodeSource, Signature,
     Statistics, Violation,

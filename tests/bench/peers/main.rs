@@ -20,8 +20,8 @@ mod wire;
 
 use gradient_client::{Array, Expr, GraphBuilder};
 use gradient_engine::{
-    Arguments, Block, Layout, Limits, Options, Product, Program, Request, Scratch, Stop, Tensor,
-    TensorType, compile,
+    Arguments, Block, Crew, Layout, Limits, Options, Product, Program, Request, Scratch, Stop,
+    Tensor, TensorType, compile,
 };
 use gradient_proto::v1 as pb;
 use prost::Message;
@@ -274,7 +274,7 @@ impl Loaded {
             inputs,
             seeds,
             batch: batch.max(1),
-            scratch: Scratch::default(),
+            scratch: scratch(),
         })
     }
 
@@ -327,7 +327,7 @@ impl Loaded {
     /// What a server does with a graph that it does not know: reads it, identifies it, derives and compiles, evaluates.
     /// Nanoseconds of all, and of each.
     fn first(&mut self) -> Result<Value, Failure> {
-        self.scratch = Scratch::default();
+        self.scratch = scratch();
         let begin = Instant::now();
         let since = || begin.elapsed().as_secs_f64() * 1e9;
         let graph = decode(&self.message)?;
@@ -346,6 +346,14 @@ impl Loaded {
             "evaluate": all - compiled,
         }))
     }
+}
+
+/// Working memory of an evaluation that all cores of this process may help.
+fn scratch() -> Scratch {
+    let crew = Crew::new(std::thread::available_parallelism().map_or(1, usize::from));
+    // Its own thread, for good.
+    std::mem::forget(crew.join());
+    Scratch::with_crew(crew)
 }
 
 fn decode(message: &[u8]) -> Result<gradient_engine::Graph, Failure> {

@@ -129,6 +129,7 @@ class Programs:
         two = [core, *others[-1:]]
         self.commands = {
             "ours": ([engine], [core], 1),
+            "ours, 2 threads": ([engine], two, 2),
             # Clients on one core, servers on the other.
             "client": ([engine], others[-1:] or [core], 1),
             "server": ([engine], [core], 1),

@@ -15,6 +15,9 @@ from run import Missing
 # Relative difference up to which results are equal: to the number itself, or to the mean size where it is smaller.
 TOLERANCE = 1e-9
 
+# Who takes part on two cores.
+OURS, TWO = "ours", ", 2 threads"
+
 # Nanoseconds per node up to which a first gradient may take.
 FIRST_PER_NODE = 1500
 
@@ -228,6 +231,8 @@ def measure(case, options, programs):
                 contestants[row.peer] = Contestant(programs, "ours", case, files, product="value")
                 continue
             peer = Contestant(programs, row.peer, case, files)
+            if TWO in row.peer and TWO not in "".join(contestants):
+                contestants[OURS + TWO] = Contestant(programs, OURS + TWO, case, files)
             if wrong := differs(ours.numbers, peer.numbers):
                 peer.drop()
                 raise Missing(wrong)
@@ -249,7 +254,8 @@ def measure(case, options, programs):
     for row in result:
         if (peer := contestants.get(row.peer)) is None:
             continue
-        row.ours, row.theirs = ours.median / per_point, peer.median / per_point
+        own = contestants[OURS + TWO] if TWO in row.peer else ours
+        row.ours, row.theirs = own.median / per_point, peer.median / per_point
         row.ratio = row.theirs / row.ours
         if row.peer == rows.FUNCTION:
             row.ratio = row.ours / row.theirs

@@ -220,13 +220,14 @@ mod tests {
 
     #[test]
     fn what_is_far_off_is_clamped_and_what_is_no_number_is_built_in() {
-        let costs = Costs::clamped([-5.0, f64::INFINITY, f64::NAN, 600.0, 0.0]);
+        let costs = Costs::clamped([-5.0, f64::INFINITY, 900.0, f64::NAN, 600.0, 0.0]);
         let want = Costs {
-            scalar_step: 2_000,
-            step: 200_000,
+            scalar_step: 250,
+            step: 80_000,
+            lane_step: 900,
             scalar_operation: 1_000,
             operation: 600,
-            multiply_add: 38,
+            multiply_add: 13,
         };
         assert_eq!(costs, want);
     }

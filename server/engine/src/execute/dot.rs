@@ -1,5 +1,6 @@
 //! Tensor contraction: `gemm` where the operands step evenly and there is enough to do, plain loops elsewhere.
 
+use super::crew::Hands;
 use super::memory::{Element, Memory};
 use super::stop::Ticker;
 use crate::error::Error;
@@ -13,6 +14,9 @@ const SMALL: usize = 1 << 10;
 
 /// Multiply-adds of one call: about a millisecond between two looks at the stop.
 const CALL: usize = 1 << 24;
+
+/// Multiply-adds that are worth waking a thread for: some hundred microseconds.
+const SHARE: usize = 1 << 21;
 
 /// A matrix within a memory: first element, and steps of rows and columns.
 pub(super) struct Matrix<'a, T> {
@@ -63,8 +67,14 @@ pub(super) fn run<T: Element>(
                 let rows_a_call = (CALL / (columns * inner).max(1)).clamp(1, rows);
                 for first in (0..rows).step_by(rows_a_call) {
                     let some = rows_a_call.min(rows - first);
-                    ticker.tick(some * columns * inner / 4)?;
-                    multiply(&out, &left, &right, some, columns, inner);
+                    let work = some * columns * inner;
+                    ticker.tick(work / 4)?;
+                    let hands = match work / SHARE {
+                        0 | 1 => Hands::default(),
+                        shares => ticker.hands(shares - 1),
+                    };
+                    let sizes = [some, columns, inner];
+                    multiply(&out, &left, &right, sizes, 1 + hands.count());
                     out.start += some * out.row;
                     left.start += some * left.row;
                 }
@@ -274,14 +284,14 @@ impl<T> Matrix<'_, T> {
     }
 }
 
-/// `out = left · right`, m × k times k × n, none of them 0.
+/// `out = left · right`, m × k times k × n, none of them 0, by so many threads. Each element is summed up by one of them,
+/// in the same order for any number.
 pub(super) fn multiply<T: Element>(
     out: &Matrix<'_, T>,
     left: &Matrix<'_, T>,
     right: &Matrix<'_, T>,
-    m: usize,
-    n: usize,
-    k: usize,
+    [m, n, k]: [usize; 3],
+    threads: usize,
 ) {
     assert!(
         out.holds(m, n) && left.holds(m, k) && right.holds(k, n),
@@ -313,7 +323,10 @@ pub(super) fn multiply<T: Element>(
             false,
             false,
             false,
-            gemm::Parallelism::None,
+            match threads {
+                1 => gemm::Parallelism::None,
+                _ => gemm::Parallelism::Rayon(threads),
+            },
         );
     }
 }

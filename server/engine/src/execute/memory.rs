@@ -1,8 +1,10 @@
 use super::control::{Counts, Record};
+use super::crew::Crew;
 use crate::tape::native::Bases;
 use crate::tape::{Place, Sizes, Slot};
 use crate::tensor::DType;
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 /// Working memory, lent to one evaluation at a time and reused by the next, of whatever program.
 #[derive(Default, Debug)]
@@ -14,12 +16,30 @@ pub struct Scratch {
     records: Vec<RefCell<Option<Record>>>,
     /// How often the last evaluation ran functions and steps of loops.
     pub counts: Counts,
+    /// Who may help.
+    pub(super) crew: Option<Arc<Crew>>,
 }
 
 /// What is kept for the next evaluation; the rest goes back to the allocator.
 const KEPT_ELEMENTS: usize = 32 << 20;
 
 impl Scratch {
+    /// For evaluations that a crew helps.
+    pub fn with_crew(crew: Arc<Crew>) -> Self {
+        Self {
+            crew: Some(crew),
+            ..Self::default()
+        }
+    }
+
+    /// Gives the memory back.
+    pub fn clear(&mut self) {
+        *self = Self {
+            crew: self.crew.take(),
+            ..Self::default()
+        };
+    }
+
     /// Memory for a tape and that many lanes. Contents are whatever was there: every slot is written before it
     /// is read.
     pub(super) fn lend<'a>(

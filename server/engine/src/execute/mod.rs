@@ -3,6 +3,7 @@
 mod assemble;
 mod calibrate;
 mod control;
+mod crew;
 mod crossed;
 mod dot;
 mod dual;
@@ -22,6 +23,7 @@ mod structural;
 
 pub use calibrate::calibrate;
 pub use control::Counts;
+pub use crew::{Crew, Hands};
 pub use dual::Evaluator;
 pub use memory::Scratch;
 pub use method::{

@@ -4,6 +4,7 @@ mod company;
 mod compile;
 mod estimate;
 mod memory;
+mod parts;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -175,8 +176,21 @@ impl Program {
         self.tape.to_string()
     }
 
-    /// Values and derivatives. Arguments must have the types that the request was compiled for.
+    /// Values and derivatives. Arguments must have the types that the request was compiled for. Points of a batch are
+    /// shared with the crew of the working memory, if it has one and they are enough; no bit depends on it.
     pub fn evaluate(
+        &self,
+        arguments: &Arguments<'_>,
+        scratch: &mut Scratch,
+        stop: &Stop,
+    ) -> Result<Vec<Vec<Block>>, Error> {
+        match self.hands(arguments.batch, scratch) {
+            Some(hands) => self.evaluate_in_parts(arguments, scratch, stop, 1 + hands.count()),
+            None => self.evaluate_here(arguments, scratch, stop),
+        }
+    }
+
+    fn evaluate_here(
         &self,
         arguments: &Arguments<'_>,
         scratch: &mut Scratch,
@@ -205,6 +219,7 @@ impl Program {
         let results: ArrayVec<Slot, MOST_OUTSIDE> = own.iter().map(|own| own.place.slot).collect();
         let writable = own.iter_mut();
         outside.extend(writable.filter_map(|own| Outside::result(own.place, &mut own.bytes)));
+        let crew = scratch.crew.clone();
         let memory = scratch.lend(&self.tape.sizes, width as usize, &outside);
         let states = self.budget.saturating_sub(bytes);
         let machine = Machine::new(&self.library, states, MAX_ITERATIONS);
@@ -213,7 +228,7 @@ impl Program {
             arguments,
             memory,
             results: &results,
-            ticker: Ticker::new(stop, machine),
+            ticker: Ticker::new(stop, machine).with_crew(crew.as_ref()),
             blocks: &mut blocks,
         };
         let done = match self.points_in_lanes {

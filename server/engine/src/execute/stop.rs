@@ -1,5 +1,7 @@
 use super::control::Machine;
+use super::crew::{Crew, Hands};
 use crate::error::{Error, StopReason};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -47,6 +49,7 @@ impl Stop {
 /// Counts work, and looks at the stop every now and then.
 pub(super) struct Ticker<'a> {
     stop: &'a Stop,
+    crew: Option<&'a Arc<Crew>>,
     work: usize,
     /// What nodes with bodies run on.
     pub machine: Machine<'a>,
@@ -56,9 +59,22 @@ impl<'a> Ticker<'a> {
     pub(super) fn new(stop: &'a Stop, machine: Machine<'a>) -> Self {
         Self {
             stop,
+            crew: None,
             work: 0,
             machine,
         }
+    }
+
+    /// The same with a crew that helps.
+    pub(super) fn with_crew(self, crew: Option<&'a Arc<Crew>>) -> Self {
+        Self { crew, ..self }
+    }
+
+    /// Threads that help with a step, so many at most.
+    pub(super) fn hands(&mut self, most: usize) -> Hands {
+        let hands = Hands::of(self.crew, most);
+        self.machine.counts.helped += hands.count() as u64;
+        hands
     }
 
     /// So much is about to be done, and nobody looks at the clock meanwhile: what cannot end in time is not begun.

@@ -64,6 +64,18 @@ pub struct Counts {
     pub steps: u64,
     /// Steps of loops, pulled back.
     pub pulled: u64,
+    /// Threads that helped, in all steps together.
+    pub helped: u64,
+}
+
+impl Counts {
+    /// Those of another evaluation as well.
+    pub(super) fn add(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.steps += other.steps;
+        self.pulled += other.pulled;
+        self.helped += other.helped;
+    }
 }
 
 /// Of the bytes for states of loops so many, as a fraction, are for results of calls.

@@ -28,7 +28,8 @@ impl Program {
         }
     }
 
-    fn predicted(&self, batch: u64) -> Duration {
+    /// How long so many points take on one thread.
+    pub(super) fn predicted(&self, batch: u64) -> Duration {
         let (points, width) = (batch.max(1), self.width(batch.max(1)));
         let uniform = self.work.first().copied().unwrap_or_default();
         let of_section = |section: usize, lanes: u64| {
@@ -69,7 +70,8 @@ pub(super) fn work(tape: &Tape) -> Vec<Work> {
             // Structural steps, and what has bodies, are counted with the tensors unless all steps are on numbers.
             let known = work.operations.iter().sum();
             let wide = usize::from(work.steps[1] > 0);
-            work.operations[wide] = work.operations[wide].saturating_add(cost.saturating_sub(known));
+            work.operations[wide] =
+                work.operations[wide].saturating_add(cost.saturating_sub(known));
             work
         })
         .collect()

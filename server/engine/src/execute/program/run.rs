@@ -21,10 +21,6 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn is_batched(&self, input: usize) -> bool {
-        self.program.batched.as_ref().is_some_and(|b| b[input])
-    }
-
     /// Gives a parameter the caller's numbers: as they lie, or as [`load`] writes them.
     fn take(&self, place: Place, raw: &'a [u8], lanes: usize, stride: usize) {
         if !self.memory.leave(place, raw) {
@@ -40,7 +36,7 @@ impl<'a> Run<'a> {
             let Some(place) = program.tape.parameters[i] else {
                 continue;
             };
-            let own = if self.is_batched(i) {
+            let own = if self.program.is_batched(i) {
                 point * ty.bytes()
             } else {
                 0
@@ -208,7 +204,7 @@ impl<'a> Run<'a> {
             .inputs
             .iter()
             .enumerate()
-            .filter(|&(i, _)| !self.is_batched(i))
+            .filter(|&(i, _)| !self.program.is_batched(i))
         {
             if let Some(place) = program.tape.parameters[i] {
                 self.take(place, self.arguments.inputs[i].raw(), 1, 0);
@@ -225,7 +221,7 @@ impl<'a> Run<'a> {
                 .inputs
                 .iter()
                 .enumerate()
-                .filter(|&(i, _)| self.is_batched(i))
+                .filter(|&(i, _)| self.program.is_batched(i))
             {
                 let Some(place) = program.tape.parameters[i] else {
                     continue;

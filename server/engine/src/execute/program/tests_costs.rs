@@ -84,7 +84,11 @@ fn an_estimate_grows_with_points_and_costs() {
     assert!(many.bytes > one.bytes);
     let ratio = many.predicted.as_secs_f64() / one.predicted.as_secs_f64();
     assert!((6.9..7.1).contains(&ratio), "{ratio}");
-    let twice = Costs::clamped(Costs::BUILT_IN.named().map(|(_, cost)| 2.0 * f64::from(cost)));
+    let twice = Costs::clamped(
+        Costs::BUILT_IN
+            .named()
+            .map(|(_, cost)| 2.0 * f64::from(cost)),
+    );
     let ratio = compiled(twice).estimate(1).predicted.as_secs_f64() / one.predicted.as_secs_f64();
     assert!((1.99..2.01).contains(&ratio), "{ratio}");
 }

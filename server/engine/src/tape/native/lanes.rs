@@ -1,9 +1,9 @@
 //! Steps on single numbers in many lanes: a loop over the lanes, four at a time, that does a run of them in registers.
 
+use super::Piece;
 use super::assembler::{At, Base};
 use super::loops::{Addresses, Loop, Step, Value};
 use super::translate::{MAX_ELEMENTS, Translator, few_copies, reachable};
-use super::Piece;
 use crate::tape::{Instruction, Row, Slot};
 use std::ops::Range;
 

@@ -140,9 +140,8 @@ impl Translator<'_> {
 
     /// The step of a loop that one of a strip is, or several are, and how many.
     fn loop_step(&self, strips: &Strips, at: usize) -> Option<(LoopStep, usize)> {
-        let complete = |place: &Place, offset: usize| {
-            offset + 2 * strips.elements <= place.elements as usize
-        };
+        let complete =
+            |place: &Place, offset: usize| offset + 2 * strips.elements <= place.elements as usize;
         match &strips.steps[at] {
             Step::Apply { instruction, moves } => {
                 Some((LoopStep::of(instruction, *moves, self.features.fma)?, 1))
