@@ -15,8 +15,8 @@ const SMALL: usize = 1 << 10;
 /// Multiply-adds of one call: about a millisecond between two looks at the stop.
 const CALL: usize = 1 << 24;
 
-/// Multiply-adds that are worth waking a thread for: some hundred microseconds.
-const SHARE: usize = 1 << 21;
+/// Multiply-adds that are worth waking a thread for: some fifty microseconds.
+const SHARE: usize = 1 << 20;
 
 /// A matrix within a memory: first element, and steps of rows and columns.
 pub(super) struct Matrix<'a, T> {
