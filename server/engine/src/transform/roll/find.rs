@@ -120,8 +120,8 @@ impl Finder<'_> {
         if (end - begin) / period < MIN_BLOCKS {
             return None;
         }
-        // How many values cross each boundary, seen in the middle of the run.
-        let mut crossing = vec![0usize; period];
+        // How far on the last reader of each of a block's values is, seen in the middle of the run.
+        let mut reach = vec![0usize; period];
         let from = middle + 2 * period;
         for i in from..(from + period).min(end) {
             for operand in self.arena.node(self.nodes[i]).operands {
@@ -129,9 +129,15 @@ impl Finder<'_> {
                 if at == NOWHERE || (at as usize) < begin || i - at as usize > period {
                     continue;
                 }
-                for boundary in at as usize + 1..=i {
-                    crossing[(boundary - begin) % period] += 1;
-                }
+                let own = &mut reach[(at as usize - begin) % period];
+                *own = (*own).max(i - at as usize);
+            }
+        }
+        // How many values cross each boundary.
+        let mut crossing = vec![0usize; period];
+        for (q, &reach) in reach.iter().enumerate() {
+            for boundary in q + 1..=q + reach {
+                crossing[boundary % period] += 1;
             }
         }
         let offset = (0..period).min_by_key(|&o| crossing[o])?;
