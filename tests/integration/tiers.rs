@@ -261,3 +261,91 @@ fn products_of_one_request_leave_each_other_alone() {
         assert_eq!(first, bits(&program, &inputs, &seeds), "run {run}");
     }
 }
+
+/// Points and directions run in one, four, eight, sixteen or 32 lanes, the last ones filled up: none of it shows.
+#[test]
+fn any_number_of_points_and_directions_gives_the_bits_of_each_alone() {
+    const COUNTS: [usize; 14] = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 43];
+    let mut random = Random(17);
+    let mut compared = 0;
+    for scenario in all().into_iter().step_by(5) {
+        let graph = scenario.scalarized();
+        let ty = graph.inputs()[0].ty.clone();
+        let n = ty.elements() as usize;
+        let given = |product: Product, batched: Option<Vec<bool>>| {
+            let mut request = request(product, Options::default());
+            request.batched = batched;
+            compile(&graph, &request).unwrap()
+        };
+        let gradient = Product::Gradient {
+            output: 0,
+            wrt: graph.float_inputs(),
+        };
+        let (points, alone) = (
+            given(gradient.clone(), Some(vec![true])),
+            given(gradient, None),
+        );
+        let directions = given(Product::Jvp { directions: 0 }, None);
+        if !points.repeats(&alone) {
+            continue;
+        }
+        for count in COUNTS {
+            let stack = |of: &[Tensor]| {
+                let raw: Vec<u8> = of.iter().flat_map(|t| t.raw().to_vec()).collect();
+                let shape: Vec<u64> = [count as u64]
+                    .into_iter()
+                    .chain(ty.shape.to_vec())
+                    .collect();
+                Tensor::from_raw(TensorType::new(ty.dtype, shape), raw).unwrap()
+            };
+            let own: Vec<Tensor> = (0..count).map(|_| scenario.point(&mut random)).collect();
+            let vectors: Vec<Tensor> = (0..count)
+                .map(|_| random.tensor(&ty, (-1.0, 1.0)))
+                .collect();
+            let all_points = [stack(&own)];
+            let together = given(
+                Product::Jvp {
+                    directions: count as u32,
+                },
+                None,
+            );
+            let tangents = vec![vec![stack(&vectors)]];
+            let mut scratch = Scratch::default();
+            let mut numbers = |program: &gradient_engine::Program,
+                               inputs: &[Tensor],
+                               seeds: &[Vec<Tensor>],
+                               batch: usize| {
+                let arguments = Arguments {
+                    inputs: inputs.iter().map(Tensor::as_ref).collect(),
+                    seeds: (seeds.iter())
+                        .map(|all| all.iter().map(Tensor::as_ref).collect())
+                        .collect(),
+                    batch: batch as u64,
+                };
+                let blocks = program.evaluate(&arguments, &mut scratch, &Stop::default());
+                let blocks = blocks.unwrap();
+                let blocks = blocks.iter().flatten();
+                blocks.flat_map(|b| words(&b.tensor)).collect::<Vec<u64>>()
+            };
+            let each: Vec<u64> = (own.iter())
+                .flat_map(|x| numbers(&alone, std::slice::from_ref(x), &[vec![]], 1))
+                .collect();
+            let along: Vec<u64> = (vectors.iter())
+                .flat_map(|v| numbers(&directions, &own[..1], &[vec![v.clone()]], 1))
+                .collect();
+            assert_eq!(each.len(), count * n);
+            for run in 0..RUNS {
+                let found = numbers(&points, &all_points, &[vec![]], count);
+                assert_eq!(found, each, "{}, {count} points, run {run}", scenario.name);
+                let found = numbers(&together, &own[..1], &tangents, 1);
+                assert_eq!(
+                    found, along,
+                    "{}, {count} directions, run {run}",
+                    scenario.name
+                );
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 1000, "{compared}");
+}

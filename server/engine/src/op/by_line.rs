@@ -1,5 +1,6 @@
 //! Routines that work line by line: all elements that are reduced together, gathered.
 
+use super::short_lines::{self, Becomes};
 use super::{Buffer, BufferMut, Kernel, Routine, Strided, Types, reduce::ways};
 
 /// The lines of a tensor along some dimensions.
@@ -25,6 +26,15 @@ impl Lines {
         }
     }
 
+    /// The same where they are many and short, and there is a way for these.
+    fn are_short(&self, becomes: Option<Becomes>) -> Option<(Becomes, usize)> {
+        let length = self.in_order()?;
+        let (_, stride) = self.kept.single()?;
+        let follow = stride == length && self.kept.offset() == 0;
+        let short = (2..=short_lines::MOST).contains(&length);
+        becomes.filter(|_| follow && short).map(|b| (b, length))
+    }
+
     /// Calls `f(position, first element, the line)`.
     fn for_each<T: Copy>(&self, from: &[T], mut f: impl FnMut(usize, usize, &[T])) {
         let mut line = Vec::with_capacity(self.along.len());
@@ -45,11 +55,15 @@ impl Lines {
 struct Fold {
     lines: Lines,
     of: fn(&[f64]) -> f64,
+    becomes: Option<Becomes>,
 }
 
 impl Routine for Fold {
     fn run(&self, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]) {
         let (out, from) = (results[0].floats(), operands[0].floats());
+        if let Some((becomes, length)) = self.lines.are_short(self.becomes) {
+            return short_lines::run(becomes, length, from, out);
+        }
         if let Some(length) = self.lines.in_order() {
             return self.lines.kept.for_each(|position, base| {
                 out[position] = (self.of)(&from[base..][..length]);
@@ -61,10 +75,16 @@ impl Routine for Fold {
     }
 }
 
-/// `of` each line along the axes, in the result's order.
-pub(super) fn fold(types: &Types<'_>, axes: &[usize], of: fn(&[f64]) -> f64) -> Kernel {
+/// `of` each line along the axes, in the result's order. Many short ones are worked out side by side if they become
+/// something that there is a way for.
+pub(super) fn fold(
+    types: &Types<'_>,
+    axes: &[usize],
+    of: fn(&[f64]) -> f64,
+    becomes: Option<Becomes>,
+) -> Kernel {
     let lines = Lines::new(types, axes);
-    routine(Fold { lines, of })
+    routine(Fold { lines, of, becomes })
 }
 
 /// Another line for each.
@@ -72,11 +92,15 @@ pub(super) fn fold(types: &Types<'_>, axes: &[usize], of: fn(&[f64]) -> f64) -> 
 struct Map {
     lines: Lines,
     of: fn(&[f64], &mut [f64]),
+    becomes: Option<Becomes>,
 }
 
 impl Routine for Map {
     fn run(&self, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]) {
         let (out, from) = (results[0].floats(), operands[0].floats());
+        if let Some((becomes, length)) = self.lines.are_short(self.becomes) {
+            return short_lines::run(becomes, length, from, out);
+        }
         if let Some(length) = self.lines.in_order() {
             return self.lines.kept.for_each(|_, base| {
                 (self.of)(&from[base..][..length], &mut out[base..][..length]);
@@ -90,10 +114,15 @@ impl Routine for Map {
     }
 }
 
-/// `of` writes what each line along the axes becomes.
-pub(super) fn map(types: &Types<'_>, axes: &[usize], of: fn(&[f64], &mut [f64])) -> Kernel {
+/// `of` writes what each line along the axes becomes; see [`fold`].
+pub(super) fn map(
+    types: &Types<'_>,
+    axes: &[usize],
+    of: fn(&[f64], &mut [f64]),
+    becomes: Option<Becomes>,
+) -> Kernel {
     let lines = Lines::new(types, axes);
-    routine(Map { lines, of })
+    routine(Map { lines, of, becomes })
 }
 
 /// The position within each line of the first element that no other beats.

@@ -48,6 +48,7 @@ mod scatter;
 mod search_sorted;
 mod select;
 mod shape_ops;
+mod short_lines;
 mod slice;
 mod softmax;
 mod sort;

@@ -25,7 +25,7 @@ pub const NORM: Rule = Rule {
             NormKind::Inf => |line| largest(line),
             NormKind::Two | NormKind::Fro => |line| euclidean(line),
         };
-        by_line::fold(types, &axes, of)
+        by_line::fold(types, &axes, of, None)
     },
 };
 

@@ -10,6 +10,7 @@ use super::{
     kernels::{InEight, Loop, in_eight, widest},
     reduce,
     reduce::{spread_back, spread_sum},
+    short_lines::Becomes,
 };
 use crate::tensor::{DType, TensorType};
 
@@ -25,13 +26,22 @@ pub const SOFTMAX: Rule = Rule {
     },
     jvp: Jvp::One(jvp_softmax),
     transpose: None,
-    kernel: |_, attributes, types| by_line::map(types, &[axis(attributes)], softmax),
+    kernel: |_, attributes, types| {
+        by_line::map(types, &[axis(attributes)], softmax, Some(Becomes::Softmax))
+    },
 };
 
 /// a - log(sum(e^a)).
 pub const LOG_SOFTMAX: Rule = Rule {
     jvp: Jvp::One(jvp_log_softmax),
-    kernel: |_, attributes, types| by_line::map(types, &[axis(attributes)], log_softmax),
+    kernel: |_, attributes, types| {
+        by_line::map(
+            types,
+            &[axis(attributes)],
+            log_softmax,
+            Some(Becomes::LogSoftmax),
+        )
+    },
     ..SOFTMAX
 };
 
@@ -48,7 +58,7 @@ pub const LOGSUMEXP: Rule = Rule {
     transpose: None,
     kernel: |_, attributes, types| {
         let axes = axes(attributes, types.operands[0].shape.rank());
-        by_line::fold(types, &axes, logsumexp)
+        by_line::fold(types, &axes, logsumexp, Some(Becomes::LogSumExp))
     },
 };
 
@@ -324,4 +334,60 @@ fn jvp_logsumexp(
     let weighted = cx.binary(Op::Multiply, p, t);
     let mean = cx.reduce(Op::ReduceSum, weighted, vec![1]);
     Some(cx.reshape(mean, &result))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::short_lines;
+    use super::*;
+
+    /// Lines of every short length with any of these anywhere: as bits, NaN as one.
+    #[test]
+    fn lines_side_by_side_are_lines_alone() {
+        const NUMBERS: [f64; 9] = [
+            0.3,
+            -1.7,
+            709.5,
+            -0.0,
+            0.0,
+            -745.0,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+        ];
+        let bits = |x: &f64| if x.is_nan() { u64::MAX } else { x.to_bits() };
+        let mut state = 7u64;
+        let mut next = move || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1);
+            (state >> 33) as usize
+        };
+        for length in 2..=short_lines::MOST {
+            for count in [1, 7, 8, 9, 40] {
+                for special in [0, 6, 9] {
+                    let mut number = |i: usize| match next() % 4 {
+                        0 if special > 0 => NUMBERS[next() % special],
+                        _ => (i % 11) as f64 - 5.0 + (next() % 1000) as f64 * 1e-3,
+                    };
+                    let from: Vec<f64> = (0..count * length).map(&mut number).collect();
+                    let alone = |of: fn(&[f64], &mut [f64])| {
+                        let mut to = vec![0.0; from.len()];
+                        let lines = from.chunks(length).zip(to.chunks_mut(length));
+                        lines.for_each(|(from, to)| of(from, to));
+                        to
+                    };
+                    let sums = from.chunks(length).map(logsumexp).collect();
+                    for (becomes, want) in [
+                        (Becomes::Softmax, alone(softmax)),
+                        (Becomes::LogSoftmax, alone(log_softmax)),
+                        (Becomes::LogSumExp, sums),
+                    ] {
+                        let mut to = vec![0.0; want.len()];
+                        short_lines::run(becomes, length, &from, &mut to);
+                        let differs = to.iter().zip(&want).position(|(a, b)| bits(a) != bits(b));
+                        assert_eq!(differs, None, "{becomes:?} of {count} × {length}: {from:?}");
+                    }
+                }
+            }
+        }
+    }
 }
