@@ -2,8 +2,8 @@
 //! and no bit of a result may tell which it was.
 
 use gradient_engine::{
-    Arguments, Attributes, DType, Error, Graph, Layout, Op, Options, Product, Scratch, Stop,
-    Tensor, TensorType, compile,
+    Arguments, Attributes, Block, DType, Error, Graph, Layout, Op, Options, Product, Program,
+    Scratch, Stop, Tensor, TensorType, compile,
 };
 use gradient_tests::bits::{SPECIAL, words};
 use gradient_tests::engine::{Random, request, tensor};
@@ -262,87 +262,86 @@ fn products_of_one_request_leave_each_other_alone() {
     }
 }
 
+/// The same tensors of several points or directions, along a leading axis.
+fn stacked(all: &[Vec<Tensor>]) -> Vec<Tensor> {
+    let of = |i: usize| {
+        let ty = all[0][i].ty();
+        let raw: Vec<u8> = all.iter().flat_map(|each| each[i].raw().to_vec()).collect();
+        let shape = [all.len() as u64].into_iter().chain(ty.shape.to_vec());
+        Tensor::from_raw(TensorType::new(ty.dtype, shape.collect::<Vec<u64>>()), raw).unwrap()
+    };
+    (0..all[0].len()).map(of).collect()
+}
+
+/// The numbers of each block of one point after the other.
+fn each_point(blocks: &[Vec<Block>], count: usize) -> Vec<u64> {
+    let all: Vec<Vec<u64>> = (blocks.iter().flatten())
+        .map(|b| words(&b.tensor))
+        .collect();
+    let of = |k: usize| {
+        let own = all.iter();
+        own.flat_map(move |words| words[k * words.len() / count..][..words.len() / count].to_vec())
+    };
+    (0..count).flat_map(of).collect()
+}
+
 /// Points and directions run in one, four, eight, sixteen or 32 lanes, the last ones filled up: none of it shows.
 #[test]
 fn any_number_of_points_and_directions_gives_the_bits_of_each_alone() {
-    const COUNTS: [usize; 14] = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 43];
+    const COUNTS: [usize; 13] = [1, 2, 3, 4, 5, 8, 9, 15, 16, 17, 31, 33, 43];
     let mut random = Random(17);
     let mut compared = 0;
     for scenario in all().into_iter().step_by(5) {
         let graph = scenario.scalarized();
-        let ty = graph.inputs()[0].ty.clone();
-        let n = ty.elements() as usize;
-        let given = |product: Product, batched: Option<Vec<bool>>| {
-            let mut request = request(product, Options::default());
-            request.batched = batched;
+        let floats = graph.float_inputs();
+        let compiled = |product: &Product, in_batch: bool| {
+            let mut request = request(product.clone(), Options::default());
+            request.batched = in_batch.then(|| vec![true; graph.inputs().len()]);
             compile(&graph, &request).unwrap()
         };
         let gradient = Product::Gradient {
             output: 0,
-            wrt: graph.float_inputs(),
+            wrt: floats.clone(),
         };
-        let (points, alone) = (
-            given(gradient.clone(), Some(vec![true])),
-            given(gradient, None),
-        );
-        let directions = given(Product::Jvp { directions: 0 }, None);
+        let (points, alone) = (compiled(&gradient, true), compiled(&gradient, false));
+        let direction = compiled(&Product::Jvp { directions: 0 }, false);
         if !points.repeats(&alone) {
             continue;
         }
+        let mut scratch = Scratch::default();
+        let mut run = |program: &Program, x: &[Tensor], seeds: &[Tensor], batch: usize| {
+            let arguments = Arguments {
+                inputs: x.iter().map(Tensor::as_ref).collect(),
+                seeds: vec![seeds.iter().map(Tensor::as_ref).collect()],
+                batch: batch as u64,
+            };
+            let blocks = program.evaluate(&arguments, &mut scratch, &Stop::default());
+            blocks.unwrap()
+        };
         for count in COUNTS {
-            let stack = |of: &[Tensor]| {
-                let raw: Vec<u8> = of.iter().flat_map(|t| t.raw().to_vec()).collect();
-                let shape: Vec<u64> = [count as u64]
-                    .into_iter()
-                    .chain(ty.shape.to_vec())
-                    .collect();
-                Tensor::from_raw(TensorType::new(ty.dtype, shape), raw).unwrap()
-            };
-            let own: Vec<Tensor> = (0..count).map(|_| scenario.point(&mut random)).collect();
-            let vectors: Vec<Tensor> = (0..count)
-                .map(|_| random.tensor(&ty, (-1.0, 1.0)))
+            let own: Vec<Vec<Tensor>> = (0..count).map(|_| scenario.point(&mut random)).collect();
+            let types = floats.iter().map(|&i| &graph.inputs()[i as usize].ty);
+            let vectors: Vec<Vec<Tensor>> = (0..count)
+                .map(|_| {
+                    let types = types.clone();
+                    types.map(|ty| random.tensor(ty, (-1.0, 1.0))).collect()
+                })
                 .collect();
-            let all_points = [stack(&own)];
-            let together = given(
-                Product::Jvp {
-                    directions: count as u32,
-                },
-                None,
-            );
-            let tangents = vec![vec![stack(&vectors)]];
-            let mut scratch = Scratch::default();
-            let mut numbers = |program: &gradient_engine::Program,
-                               inputs: &[Tensor],
-                               seeds: &[Vec<Tensor>],
-                               batch: usize| {
-                let arguments = Arguments {
-                    inputs: inputs.iter().map(Tensor::as_ref).collect(),
-                    seeds: (seeds.iter())
-                        .map(|all| all.iter().map(Tensor::as_ref).collect())
-                        .collect(),
-                    batch: batch as u64,
-                };
-                let blocks = program.evaluate(&arguments, &mut scratch, &Stop::default());
-                let blocks = blocks.unwrap();
-                let blocks = blocks.iter().flatten();
-                blocks.flat_map(|b| words(&b.tensor)).collect::<Vec<u64>>()
-            };
-            let each: Vec<u64> = (own.iter())
-                .flat_map(|x| numbers(&alone, std::slice::from_ref(x), &[vec![]], 1))
-                .collect();
-            let along: Vec<u64> = (vectors.iter())
-                .flat_map(|v| numbers(&directions, &own[..1], &[vec![v.clone()]], 1))
-                .collect();
-            assert_eq!(each.len(), count * n);
-            for run in 0..RUNS {
-                let found = numbers(&points, &all_points, &[vec![]], count);
-                assert_eq!(found, each, "{}, {count} points, run {run}", scenario.name);
-                let found = numbers(&together, &own[..1], &tangents, 1);
-                assert_eq!(
-                    found, along,
-                    "{}, {count} directions, run {run}",
-                    scenario.name
-                );
+            let (all, along) = (stacked(&own), stacked(&vectors));
+            let directions = count as u32;
+            let together = compiled(&Product::Jvp { directions }, false);
+            let mut gradients = Vec::new();
+            let mut tangents = Vec::new();
+            for (x, v) in own.iter().zip(&vectors) {
+                gradients.extend(each_point(&run(&alone, x, &[], 1), 1));
+                tangents.extend(each_point(&run(&direction, &own[0], v, 1), 1));
+            }
+            for again in 0..RUNS {
+                let name = format!("{}, {count} together, run {again}", scenario.name);
+                let found = run(&points, &all, &[], count);
+                assert_eq!(each_point(&found, count), gradients, "points of {name}");
+                let found = run(&together, &own[0], &along, 1);
+                assert_eq!(each_point(&found, count), tangents, "directions of {name}");
                 compared += 1;
             }
         }

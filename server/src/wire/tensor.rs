@@ -166,9 +166,22 @@ pub fn encode_type(ty: &TensorType) -> pb::TensorType {
 /// A tensor for the wire, without a copy.
 pub fn encode_tensor(tensor: Tensor) -> pb::Tensor {
     let pb::TensorType { dtype, shape } = encode_type(tensor.ty());
-    let raw = Bytes::from(tensor.into_raw());
+    let raw = match tensor.is_large() {
+        // Its buffer is used again when it has been sent.
+        true => Bytes::from_owner(Sent(tensor)),
+        false => Bytes::from(tensor.into_raw()),
+    };
     let data = Some(pb::tensor::Data::Raw(raw));
     pb::Tensor { dtype, shape, data }
+}
+
+/// Owns the bytes of a message.
+struct Sent(Tensor);
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        self.0.raw()
+    }
 }
 
 /// What is wrong with raw data, in words.

@@ -316,15 +316,20 @@ impl Program {
         explain::explain(self.checked.as_ref(), caught, inputs.collect())
     }
 
-    /// The blocks of all products, zeros so far.
+    /// The blocks of all products, zeros so far where not all is written.
     fn blocks(&self, batch: Option<u64>) -> Vec<Vec<Block>> {
-        let block = |(source, _): &(BlockSource, _)| {
+        let block = |p: usize, b: usize, source: &BlockSource| {
+            // What the tape writes to directly it writes in full.
+            let new = match self.direct.contains(&(p, b)) {
+                true => Tensor::unwritten,
+                false => Tensor::zeros,
+            };
             let tensor = match batch {
-                None => Tensor::zeros(source.ty.clone()),
+                None => new(source.ty.clone()),
                 Some(batch) => {
                     let shape = [batch].into_iter().chain(source.ty.shape.iter().copied());
                     let shape: Shape = shape.collect();
-                    Tensor::zeros(TensorType::new(source.ty.dtype, shape))
+                    new(TensorType::new(source.ty.dtype, shape))
                 }
             };
             Block {
@@ -335,9 +340,12 @@ impl Program {
                 coordinates: source.coordinates.clone(),
             }
         };
-        let products = self.products.iter();
+        let products = self.products.iter().enumerate();
         products
-            .map(|product| product.blocks.iter().map(block).collect())
+            .map(|(p, product)| {
+                let blocks = product.blocks.iter().enumerate();
+                blocks.map(|(b, (source, _))| block(p, b, source)).collect()
+            })
             .collect()
     }
 }

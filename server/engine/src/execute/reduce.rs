@@ -4,6 +4,7 @@
 use super::memory::Element;
 use super::stop::Ticker;
 use crate::error::Error;
+use crate::op::kernels::{Loop, widest};
 use crate::op::{Reduction, Strided};
 use std::cell::Cell;
 
@@ -169,17 +170,51 @@ impl<T: Element> Reduce<'_, T> {
         partial.clear();
         partial.resize(PARTIAL * width, fold.begin());
         self.reduced.for_each_run(|i, start, length, stride| {
-            for k in 0..length {
-                let at = start.wrapping_add(k.wrapping_mul(stride)) * self.lanes;
-                let terms = &self.from[base + at..][..width];
-                let sums = &mut partial[(i + k) % PARTIAL * width..][..width];
-                for (p, x) in sums.iter_mut().zip(terms) {
-                    *p = fold.add(*p, x.get());
-                }
-            }
+            let rows = Rows {
+                fold,
+                partial,
+                from: self.from,
+                first: i,
+                begins: (0..length).map(|k| {
+                    base + start.wrapping_add(k.wrapping_mul(stride)) * self.lanes
+                }),
+                width,
+            };
+            widest(width, rows);
         });
         for (k, o) in out.iter().enumerate() {
             o.set(fold.end(std::array::from_fn(|p| partial[p * width + k])));
+        }
+    }
+}
+
+/// Adds rows to partial results that lie next to each other; the first row is number `first`.
+struct Rows<'a, T, P, F, I> {
+    fold: &'a F,
+    partial: &'a mut [P],
+    from: &'a [Cell<T>],
+    first: usize,
+    begins: I,
+    width: usize,
+}
+
+impl<T, F, I> Loop for Rows<'_, T, F::Partial, F, I>
+where
+    T: Element,
+    F: Fold<T>,
+    I: Iterator<Item = usize>,
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (k, begin) in self.begins.enumerate() {
+            let terms = &self.from[begin..][..self.width];
+            let sums = (self.first + k) % PARTIAL * self.width;
+            let sums = &mut self.partial[sums..][..self.width];
+            for (p, x) in sums.iter_mut().zip(terms) {
+                *p = self.fold.add(*p, x.get());
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-use super::{DType, Shape, TensorType};
+use super::{DType, Shape, TensorType, pool};
 use smallvec::SmallVec;
 use std::fmt;
 
@@ -135,14 +135,30 @@ impl Tensor {
         Self { ty, raw }
     }
 
+    /// To be written in full: its bytes may be those of an earlier tensor.
+    pub(crate) fn unwritten(ty: TensorType) -> Self {
+        match pool::take(ty.bytes() as usize) {
+            Some(buffer) => Self {
+                raw: buffer.into(),
+                ty,
+            },
+            None => Self::zeros(ty),
+        }
+    }
+
     /// Its bytes, to be written; as many as there were, and of bools none but 0 and 1.
     pub(crate) fn raw_mut(&mut self) -> &mut Raw {
         &mut self.raw
     }
 
+    /// Whether its buffer is kept for another tensor when it is dropped.
+    pub fn is_large(&self) -> bool {
+        self.raw.len() >= pool::LARGE
+    }
+
     /// Gives the bytes away.
-    pub fn into_raw(self) -> Vec<u8> {
-        self.raw.into_vec()
+    pub fn into_raw(mut self) -> Vec<u8> {
+        std::mem::take(&mut self.raw).into_vec()
     }
 
     /// Borrows it.
@@ -168,6 +184,14 @@ impl Tensor {
             DType::F32 => f32::from_le_bytes(at(4).try_into().expect("4 bytes")).into(),
             DType::I64 => i64::from_le_bytes(at(8).try_into().expect("8 bytes")) as f64,
             DType::Bool => f64::from(self.raw[i]),
+        }
+    }
+}
+
+impl Drop for Tensor {
+    fn drop(&mut self) {
+        if self.is_large() {
+            pool::give(std::mem::take(&mut self.raw).into_vec());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Floor 0: element types, shapes and dense tensors. Row-major, little-endian, no padding.
 
 mod data;
+mod pool;
 mod shape;
 
 pub(crate) use data::Raw;

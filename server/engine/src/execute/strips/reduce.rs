@@ -3,6 +3,7 @@
 use crate::execute::memory::Memory;
 use crate::execute::reduce::{Extremum, Fold, PARTIAL, Sum, extend};
 use crate::op::Reduction;
+use crate::op::kernels::{Loop, widest};
 use crate::tape::Step;
 use std::cell::Cell;
 
@@ -72,7 +73,7 @@ pub(super) fn add(memory: Memory<'_>, step: &Step, from: &[Cell<f64>], begin: us
             ..
         } => {
             let partial = memory.cells::<f64>(*partial, PARTIAL * columns);
-            with!(*reduction, columns_of(from, begin, *columns, partial));
+            with!(*reduction, columns_by(from, begin, *columns, partial));
         }
         _ => {}
     }
@@ -141,20 +142,45 @@ fn short<const N: usize, F: Numbers>(fold: &F, from: &[Cell<f64>], to: &[Cell<f6
     }
 }
 
-fn columns_of(
+fn columns_by(
     fold: &impl Numbers,
     from: &[Cell<f64>],
     begin: usize,
     columns: usize,
     partial: &[Cell<f64>],
 ) {
-    let (mut at, mut number, mut along) = (0, begin / columns, begin % columns);
-    while at < from.len() {
-        let length = (columns - along).min(from.len() - at);
-        let sums = &partial[number % PARTIAL * columns + along..][..length];
-        for (p, x) in sums.iter().zip(&from[at..at + length]) {
-            p.set(fold.add(p.get(), x.get()));
+    let of = ColumnsOf {
+        fold,
+        from,
+        begin,
+        columns,
+        partial,
+    };
+    widest(columns, of);
+}
+
+struct ColumnsOf<'a, F> {
+    fold: &'a F,
+    from: &'a [Cell<f64>],
+    begin: usize,
+    columns: usize,
+    partial: &'a [Cell<f64>],
+}
+
+impl<F: Numbers> Loop for ColumnsOf<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (from, columns) = (self.from, self.columns);
+        let (mut at, mut number, mut along) = (0, self.begin / columns, self.begin % columns);
+        while at < from.len() {
+            let length = (columns - along).min(from.len() - at);
+            let sums = &self.partial[number % PARTIAL * columns + along..][..length];
+            for (p, x) in sums.iter().zip(&from[at..at + length]) {
+                p.set(self.fold.add(p.get(), x.get()));
+            }
+            (at, number, along) = (at + length, number + 1, 0);
         }
-        (at, number, along) = (at + length, number + 1, 0);
     }
 }
