@@ -204,7 +204,7 @@ mod tests {
         let broken = [
             String::new(),
             "\0\u{1}".to_owned(),
-            good.replace("costs 1", "costs 2"),
+            good.replace("costs 2", "costs 1"),
             good.replace("machine this", "machine that"),
             good.replace("44000", "-1"),
             good.replace("44000", "4000000000"),

@@ -253,8 +253,8 @@ fn a_warm_evaluation_allocates_its_result() {
                 let (copy, own) = counted(|| result.clone());
                 assert_eq!(copy, result);
                 assert!(
-                    own > 2,
-                    "{name}, {form}: the result has lists and numbers, not {own} blocks"
+                    own >= 2,
+                    "{name}, {form}: the result has lists at least, not {own} blocks"
                 );
                 let (runs, each) = match points {
                     None => (1, 0),

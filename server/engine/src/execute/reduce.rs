@@ -175,9 +175,8 @@ impl<T: Element> Reduce<'_, T> {
                 partial,
                 from: self.from,
                 first: i,
-                begins: (0..length).map(|k| {
-                    base + start.wrapping_add(k.wrapping_mul(stride)) * self.lanes
-                }),
+                begins: (0..length)
+                    .map(|k| base + start.wrapping_add(k.wrapping_mul(stride)) * self.lanes),
                 width,
             };
             widest(width, rows);

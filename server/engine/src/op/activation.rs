@@ -1,7 +1,7 @@
 //! Longer partial derivatives of the op table's rows, as graph expressions. Their factors are roots of what decays, so
 //! that products keep subnormal results, and no infinity meets a 0 at finite operands.
 
-use super::normal::DENSITY_AT_0;
+use super::elementary::DENSITY_AT_0;
 use super::values::{GELU_CUBIC, GELU_LINEAR};
 use super::{E, Op};
 

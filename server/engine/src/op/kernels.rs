@@ -1,6 +1,12 @@
 //! Loops over elements that the op table's rows are put into, written so that they become instructions for several
 //! numbers at once.
 
+mod long;
+mod wide;
+
+pub(super) use long::{Formula, Steps, blocks1, blocks3, in_steps1, in_steps2, in_steps3, near1};
+pub use wide::{Loop, widest, widest_long};
+
 use std::cell::Cell;
 
 /// f64 or f32. An f32 operation is the f64 one, rounded: exact for + - · / √ (Figueroa, "When is double
@@ -65,70 +71,11 @@ impl<T: Float> Source<'_, T> {
     }
 }
 
-/// A loop over elements.
-pub trait Loop {
-    /// What it gives beside what it writes.
-    type Output;
-
-    /// Runs it; to be inlined, so that it becomes the instructions of the function around it.
-    fn run(self) -> Self::Output;
-}
-
-/// Runs a loop with the widest instructions that this processor has. What it computes is the same with any.
-#[inline(always)]
-pub fn widest<L: Loop>(len: usize, of: L) -> L::Output {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if len >= FEW_OF_V4
-            && let Some(v4) = *wide::V4
-        {
-            return pulp::Simd::vectorize(v4, wide::Wide(of));
-        }
-        if len >= FEW
-            && let Some(v3) = *wide::V3
-        {
-            return pulp::Simd::vectorize(v3, wide::Wide(of));
-        }
-    }
-    let _ = len;
-    of.run()
-}
-
-#[cfg(target_arch = "x86_64")]
-mod wide {
-    use super::Loop;
-    use std::sync::LazyLock;
-
-    /// AVX-512 and what comes with it, if it is there.
-    pub static V4: LazyLock<Option<pulp::x86::V4>> = LazyLock::new(pulp::x86::V4::try_new);
-    /// AVX2 and what comes with it, if it is there.
-    pub static V3: LazyLock<Option<pulp::x86::V3>> = LazyLock::new(pulp::x86::V3::try_new);
-
-    pub struct Wide<L>(pub L);
-
-    impl<L: Loop> pulp::WithSimd for Wide<L> {
-        type Output = L::Output;
-
-        #[inline(always)]
-        fn with_simd<S: pulp::Simd>(self, _: S) -> L::Output {
-            self.0.run()
-        }
-    }
-}
-
-/// Numbers that a long formula is worked out for at a time. They are copied out and back: a result may lie where an
-/// operand does, and a compiler that cannot exclude it takes one number at a time.
-const BLOCK: usize = 64;
-
 /// Numbers that a short formula is worked out for at a time, in registers.
 const TILE: usize = 8;
 
 /// Fewer numbers are worked out one by one.
 const FEW: usize = 4;
-
-/// Fewer do not fill the vectors of AVX-512.
-#[cfg(target_arch = "x86_64")]
-const FEW_OF_V4: usize = 8;
 
 /// Formulas of at most this cost are short.
 pub(super) const SHORT: u32 = 4;
@@ -137,64 +84,6 @@ pub(super) const SHORT: u32 = 4;
 #[inline(always)]
 pub(super) fn tiles1<T: Float>(out: &[Cell<T>], a: &[Cell<T>], f: impl Fn(f64) -> f64) {
     zip1(out, a, |a| T::round(f(a.widen())));
-}
-
-/// A long formula, to be inlined whatever its length: a call in a loop would leave one number at a time. What is passed as
-/// a function is inlined only if it is short, and so is what an iterator's methods are given: loops are written out.
-pub(super) trait Formula {
-    /// Its value.
-    fn at(x: f64) -> f64;
-}
-
-/// `out[i] = f(a[i])` of a long formula that is a straight line.
-#[inline(always)]
-pub(super) fn blocks1<T: Float, F: Formula>(out: &[Cell<T>], a: &[Cell<T>]) {
-    if out.len() < FEW {
-        return each1(out, a, F::at);
-    }
-    for (out, a) in out.chunks(BLOCK).zip(a.chunks(BLOCK)) {
-        let mut x = [0.0; BLOCK];
-        let x = &mut x[..out.len()];
-        load(x, a);
-        for x in x.iter_mut() {
-            *x = F::at(*x);
-        }
-        store(out, x);
-    }
-}
-
-/// The same where the formula holds only near 0; `f` holds anywhere.
-#[inline(always)]
-pub(super) fn near1<T: Float, N: Formula>(
-    out: &[Cell<T>],
-    a: &[Cell<T>],
-    is_near: impl Fn(f64) -> bool,
-    f: impl Fn(f64) -> f64,
-) {
-    if out.len() < FEW {
-        return each1(out, a, f);
-    }
-    for (out, a) in out.chunks(BLOCK).zip(a.chunks(BLOCK)) {
-        let (mut x, mut y) = ([0.0; BLOCK], [0.0; BLOCK]);
-        let (x, y) = (&mut x[..out.len()], &mut y[..out.len()]);
-        load(x, a);
-        for (y, x) in y.iter_mut().zip(&*x) {
-            *y = N::at(*x);
-        }
-        if !x.iter().fold(true, |all, &x| all & is_near(x)) {
-            let far = y.iter_mut().zip(&*x).filter(|(_, x)| !is_near(**x));
-            far.for_each(|(y, x)| *y = f(*x));
-        }
-        store(out, y);
-    }
-}
-
-/// `out[i] = f(a[i])`, one by one.
-#[inline(always)]
-pub(super) fn each1<T: Float>(out: &[Cell<T>], a: &[Cell<T>], f: impl Fn(f64) -> f64) {
-    for (o, a) in out.iter().zip(a) {
-        o.set(T::round(f(a.get().widen())));
-    }
 }
 
 /// `out[i] = f(a[i], b[i])` of a short formula.
@@ -208,6 +97,12 @@ pub(super) fn tiles2<T: Float>(
     zip2(out, a, b, |a, b| T::round(f(a.widen(), b.widen())));
 }
 
+/// `out[i] = f(a[i])`, one by one.
+#[inline(always)]
+pub(super) fn each1<T: Float>(out: &[Cell<T>], a: &[Cell<T>], f: impl Fn(f64) -> f64) {
+    each(out, [Source::Row(a)], |[a]| f(a));
+}
+
 /// `out[i] = f(a[i], b[i])`, one by one.
 #[inline(always)]
 pub(super) fn each2<T: Float>(
@@ -216,45 +111,18 @@ pub(super) fn each2<T: Float>(
     b: Source<'_, T>,
     f: impl Fn(f64, f64) -> f64,
 ) {
-    for (i, o) in out.iter().enumerate() {
-        o.set(T::round(f(a.get(i).widen(), b.get(i).widen())));
-    }
+    each(out, [a, b], |[a, b]| f(a, b));
 }
 
-/// `out[i] = f(a[i], b[i], c[i])` of a short formula.
+/// `out[i] = f(from[0][i], ...)`, one by one.
 #[inline(always)]
-pub(super) fn blocks3<T: Float>(
+pub(super) fn each<T: Float, const N: usize>(
     out: &[Cell<T>],
-    [a, b, c]: [Source<'_, T>; 3],
-    f: impl Fn(f64, f64, f64) -> f64,
-) {
-    if out.len() < FEW {
-        return each3(out, [a, b, c], f);
-    }
-    for (k, out) in out.chunks(BLOCK).enumerate() {
-        let mut blocks = [[0.0; BLOCK]; 3];
-        let [x, y, z] = blocks.each_mut().map(|block| &mut block[..out.len()]);
-        a.load(x, k * BLOCK);
-        b.load(y, k * BLOCK);
-        c.load(z, k * BLOCK);
-        let others = y.iter().zip(&*z);
-        for (x, (y, z)) in x.iter_mut().zip(others) {
-            *x = f(*x, *y, *z);
-        }
-        store(out, x);
-    }
-}
-
-/// `out[i] = f(a[i], b[i], c[i])`, one by one.
-#[inline(always)]
-pub(super) fn each3<T: Float>(
-    out: &[Cell<T>],
-    [a, b, c]: [Source<'_, T>; 3],
-    f: impl Fn(f64, f64, f64) -> f64,
+    from: [Source<'_, T>; N],
+    f: impl Fn([f64; N]) -> f64,
 ) {
     for (i, o) in out.iter().enumerate() {
-        let [a, b, c] = [a, b, c].map(|source| source.get(i).widen());
-        o.set(T::round(f(a, b, c)));
+        o.set(T::round(f(from.map(|from| from.get(i).widen()))));
     }
 }
 

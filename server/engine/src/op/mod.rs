@@ -34,7 +34,6 @@ mod logical;
 mod matmul;
 mod moments;
 mod norm;
-mod normal;
 mod one_hot;
 mod pad;
 mod policy;

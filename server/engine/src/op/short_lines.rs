@@ -3,7 +3,7 @@
 //! Each line takes the same operations in the same order as it would alone; see [`super::softmax`].
 
 use super::elementary;
-use super::kernels::{Loop, widest};
+use super::kernels::{Loop, widest_long};
 
 /// Elements of a line, at most: there is room for these in the innermost cache.
 pub(super) const MOST: usize = 16;
@@ -33,7 +33,7 @@ pub(super) fn run(becomes: Becomes, length: usize, from: &[f64], to: &mut [f64])
         from,
         to,
     };
-    widest(LINES, of);
+    widest_long(from.len(), of);
 }
 
 struct Short<'a> {

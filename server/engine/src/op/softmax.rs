@@ -7,7 +7,7 @@
 use super::{
     Application, Attributes, Direction, Emit, Form, Infer, Jvp, Op, Problem, Rule, Types, ValueId,
     by_line, elementary,
-    kernels::{InEight, Loop, in_eight, widest},
+    kernels::{InEight, Loop, in_eight, widest, widest_long},
     reduce,
     reduce::{spread_back, spread_sum},
     short_lines::Becomes,
@@ -202,7 +202,7 @@ fn exponentials(line: &[f64], to: Option<&mut [f64]>) -> (f64, usize, f64) {
         largest,
         at,
     };
-    (largest, at, widest(line.len(), of))
+    (largest, at, widest_long(line.len(), of))
 }
 
 fn logsumexp(line: &[f64]) -> f64 {
@@ -229,7 +229,7 @@ fn softmax(line: &[f64], to: &mut [f64]) {
     }
     // Several infinities make the rest NaN; beside them all is 0 that is not infinite itself.
     let whole = 1.0 + rest;
-    widest(line.len(), Shares { line: to, whole });
+    widest_long(line.len(), Shares { line: to, whole });
 }
 
 fn log_softmax(line: &[f64], to: &mut [f64]) {

@@ -1,10 +1,13 @@
 //! The op table: every operation once.
 //!
-//! An elementwise operation is one row: number, name, value (`straight` where it is long and without calls or choices of
-//! way, so that a loop of it can take several numbers at once), partial derivatives (formulas over operands and
-//! result, written as graph nodes), the domain tests draw from, its cost, and what happens where it is not
+//! An elementwise operation is one row: number, name, value, partial derivatives (formulas over operands and result,
+//! written as graph nodes), the domain tests draw from, its cost, and what happens where it is not
 //! smooth. A structural operation is one file with a [`Rule`]; its row here gives number, name and file. A
 //! [`Composite`] is written in other operations before anything else sees it.
+//!
+//! A loop of a long value function takes several numbers at once where the row says how: `straight` where the function is
+//! without calls or choices of way; else, to the same bits, `loops` with another one that is, `steps` with one in two
+//! steps, or `near` with one that holds near 0.
 
 use super::special::{
     self, bessel, error_function, gamma,
@@ -21,8 +24,8 @@ use super::{
     arg_reduce, beta_density, bspline, compare, concatenate, constant, control, convert,
     convolution, cumulative, diagonal, dot, doubling, dynamic_slice, einsum, elementary, fourier,
     gather, integer_pow, interpolate, kernels, kinks, linalg, logical, matmul, moments, norm,
-    normal, one_hot, pad, pool, products, reduce, reverse, scatter, search_sorted, select,
-    shape_ops, slice, softmax, sort, tile, top_k, values, windows,
+    one_hot, pad, pool, products, reduce, reverse, scatter, search_sorted, select, shape_ops,
+    slice, softmax, sort, tile, top_k, values, windows,
 };
 use std::cell::Cell;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
@@ -74,15 +77,15 @@ pub fn is_commutative(op: Op) -> bool {
 macro_rules! ops {
     (
         unary { $($u:ident = $unum:literal $uname:literal {
-            value: $uvalue:expr, $(near: [$uis:expr, $unear:expr],)? $(straight: $ustraight:tt,)? $(int: $uint:expr,)? d: $ud:expr, domain: $udom:expr, cost: $ucost:literal
+            value: $uvalue:expr, $(near: [$uis:expr, $unear:expr],)? $(straight: $ustraight:tt,)? $(loops: $uloops:expr,)? $(steps: [$ubegin:expr, $uend:expr],)? $(int: $uint:expr,)? d: $ud:expr, domain: $udom:expr, cost: $ucost:literal
             $(, $uflag:ident: $uflagv:expr)*
         })* }
         binary { $($b:ident = $bnum:literal $bname:literal {
-            value: $bvalue:expr, $(int: $bint:expr,)? d: [$bda:expr, $bdb:expr], domain: [$bdom0:expr, $bdom1:expr], cost: $bcost:literal
+            value: $bvalue:expr, $(straight: $bstraight:tt,)? $(loops: $bloops:expr,)? $(steps: [$bbegin:expr, $bend:expr],)? $(int: $bint:expr,)? d: [$bda:expr, $bdb:expr], domain: [$bdom0:expr, $bdom1:expr], cost: $bcost:literal
             $(, $bflag:ident: $bflagv:expr)*
         })* }
         ternary { $($t:ident = $tnum:literal $tname:literal {
-            value: $tvalue:expr, $(int: $tint:expr,)? d: [$tda:expr, $tdb:expr, $tdc:expr],
+            value: $tvalue:expr, $(straight: $tstraight:tt,)? $(loops: $tloops:expr,)? $(steps: [$tbegin:expr, $tend:expr],)? $(int: $tint:expr,)? d: [$tda:expr, $tdb:expr, $tdc:expr],
             domain: [$tdom0:expr, $tdom1:expr, $tdom2:expr], cost: $tcost:literal
             $(, $tflag:ident: $tflagv:expr)*
         })* }
@@ -235,10 +238,7 @@ macro_rules! ops {
             #[inline(always)]
             fn run(self) {
                 match self.op {
-                    $(Op::$t => match const { $tcost <= kernels::SHORT } {
-                        true => kernels::blocks3(self.out, self.operands, $tvalue),
-                        false => kernels::each3(self.out, self.operands, $tvalue),
-                    },)*
+                    $(Op::$t => ops!(@ternary self.out, self.operands, $tvalue; $(straight $tstraight)? $(loops $tloops)? $(steps $tbegin, $tend)?),)*
                     _ => {}
                 }
             }
@@ -257,7 +257,7 @@ macro_rules! ops {
             #[inline(always)]
             fn run(self) {
                 match self.op {
-                    $(Op::$u => ops!(@unary self.out, self.a, $ucost, $uvalue $(, $uis, $unear)? $(, $ustraight)?),)*
+                    $(Op::$u => ops!(@unary self.out, self.a, $ucost, $uvalue; $(near $uis, $unear)? $(straight $ustraight)? $(loops $uloops)? $(steps $ubegin, $uend)?),)*
                     _ => {}
                 }
             }
@@ -276,10 +276,7 @@ macro_rules! ops {
             #[inline(always)]
             fn run(self) {
                 match self.op {
-                    $(Op::$b => match const { $bcost <= kernels::SHORT } {
-                        true => kernels::tiles2(self.out, self.a, self.b, $bvalue),
-                        false => kernels::each2(self.out, self.a, self.b, $bvalue),
-                    },)*
+                    $(Op::$b => ops!(@binary self.out, self.a, self.b, $bcost, $bvalue; $(straight $bstraight)? $(loops $bloops)? $(steps $bbegin, $bend)?),)*
                     _ => {}
                 }
             }
@@ -300,31 +297,67 @@ macro_rules! ops {
             match op { $($(Op::$b => kernels::map2_integers(out, a, b, $bint),)?)* _ => {} }
         }
     };
-    (@unary $out:expr, $a:expr, $cost:expr, $value:expr, true) => {{
-        struct Straight;
-        impl kernels::Formula for Straight {
+    // A row's loop: in a straight line, in two steps, near and far, or whatever it is.
+    (@unary $out:expr, $a:expr, $cost:expr, $value:expr; near $is:expr, $near:expr) => {{
+        struct Near;
+        impl kernels::Formula<1> for Near {
             #[inline(always)]
-            fn at(x: f64) -> f64 {
-                ($value)(x)
+            fn at([x]: [f64; 1]) -> f64 {
+                ($near)(x)
             }
         }
-        kernels::blocks1::<_, Straight>($out, $a)
+        kernels::near1::<_, Near>($out, $a, $is, $value)
     }};
-    (@unary $out:expr, $a:expr, $cost:expr, $value:expr) => {
+    (@unary $out:expr, $a:expr, $cost:expr, $value:expr;) => {
         match const { $cost <= kernels::SHORT } {
             true => kernels::tiles1($out, $a, $value),
             false => kernels::each1($out, $a, $value),
         }
     };
-    (@unary $out:expr, $a:expr, $cost:expr, $value:expr, $is:expr, $near:expr) => {{
-        struct Near;
-        impl kernels::Formula for Near {
+    (@unary $out:expr, $a:expr, $cost:expr, $value:expr; $($way:tt)+) => {
+        ops!(@long 1 blocks1 in_steps1 [a] $out, [kernels::Source::Row($a)], $value; $($way)+)
+    };
+    (@binary $out:expr, $a:expr, $b:expr, $cost:expr, $value:expr;) => {
+        match const { $cost <= kernels::SHORT } {
+            true => kernels::tiles2($out, $a, $b, $value),
+            false => kernels::each2($out, $a, $b, $value),
+        }
+    };
+    (@binary $out:expr, $a:expr, $b:expr, $cost:expr, $value:expr; $($way:tt)+) => {
+        ops!(@long 2 blocks2 in_steps2 [a b] $out, [$a, $b], $value; $($way)+)
+    };
+    (@ternary $out:expr, $operands:expr, $value:expr;) => {
+        kernels::each($out, $operands, |[a, b, c]| ($value)(a, b, c))
+    };
+    (@ternary $out:expr, $operands:expr, $value:expr; $($way:tt)+) => {
+        ops!(@long 3 blocks3 in_steps3 [a b c] $out, $operands, $value; $($way)+)
+    };
+    (@long $n:literal $blocks:ident $in_steps:ident [$($x:ident)+] $out:expr, $from:expr, $value:expr; straight true) => {
+        ops!(@long $n $blocks $in_steps [$($x)+] $out, $from, $value; loops $value)
+    };
+    (@long $n:literal $blocks:ident $in_steps:ident [$($x:ident)+] $out:expr, $from:expr, $value:expr; loops $loops:expr) => {{
+        struct Straight;
+        impl kernels::Formula<$n> for Straight {
             #[inline(always)]
-            fn at(x: f64) -> f64 {
-                ($near)(x)
+            fn at([$($x),+]: [f64; $n]) -> f64 {
+                ($loops)($($x),+)
             }
         }
-        kernels::near1::<_, Near>($out, $a, $is, $value)
+        kernels::$blocks::<_, Straight>($out, $from, |[$($x),+]| ($value)($($x),+))
+    }};
+    (@long $n:literal $blocks:ident $in_steps:ident [$($x:ident)+] $out:expr, $from:expr, $value:expr; steps $begin:expr, $end:expr) => {{
+        struct InSteps;
+        impl kernels::Steps<$n> for InSteps {
+            #[inline(always)]
+            fn begin([$($x),+]: [f64; $n]) -> (f64, f64) {
+                ($begin)($($x),+)
+            }
+            #[inline(always)]
+            fn end(begun: (f64, f64), [$($x),+]: [f64; $n]) -> f64 {
+                ($end)(begun, $($x),+)
+            }
+        }
+        kernels::$in_steps::<_, InSteps>($out, $from, |[$($x),+]| ($value)($($x),+))
     }};
     (@has) => { false };
     (@has $e:expr) => { true };
@@ -388,10 +421,10 @@ ops! {
         Sech = 64 "sech" { value: values::sech, straight: true, d: |x, y| Times(-(y * x.unary(Op::Tanh))), domain: (-2.0, 2.0), cost: 16 }
 
         Relu = 70 "relu" { value: |x| if x > 0.0 || x.is_nan() { x } else { 0.0 }, d: |x, _| Times(x.kink_at(0.0).where_positive(x.number(1.0), x.number(0.0))), domain: (0.1, 2.0), cost: 1, non_smooth: "0 at 0" }
-        Gelu = 73 "gelu" { value: normal::gelu, d: |x, _| Times(x.unary(Op::GeluSlope)), domain: (-3.0, 3.0), cost: 40 }
+        Gelu = 73 "gelu" { value: elementary::gelu, loops: elementary::gelu_straight, d: |x, _| Times(x.unary(Op::GeluSlope)), domain: (-3.0, 3.0), cost: 40 }
         GeluTanh = 74 "gelu_tanh" { value: values::gelu_tanh, d: |x, _| Times(activation::gelu_tanh_slope(x)), domain: (-3.0, 3.0), cost: 30 }
         Silu = 75 "silu" { value: values::silu, straight: true, d: |x, _| Times(activation::silu_slope(x)), domain: (-3.0, 3.0), cost: 14 }
-        GeluSlope = 76 "gelu_slope" { value: normal::gelu_slope, d: |x, _| Times(activation::gelu_curvature(x)), domain: (-3.0, 3.0), cost: 50 }
+        GeluSlope = 76 "gelu_slope" { value: elementary::gelu_slope, loops: elementary::gelu_slope_straight, d: |x, _| Times(activation::gelu_curvature(x)), domain: (-3.0, 3.0), cost: 50 }
         Softsign = 77 "softsign" { value: values::softsign, straight: true, d: |x, _| Times((1.0 + x.unary(Op::Abs)).recip().square()), domain: (0.1, 2.0), cost: 6 }
 
         Floor = 87 "floor" { value: f64::floor, d: |x, _| { kinks::steps_at_integers(x); Zero }, domain: (0.1, 0.9), cost: 1, non_smooth: "0 at whole numbers" }
@@ -400,8 +433,8 @@ ops! {
         Trunc = 90 "trunc" { value: f64::trunc, d: |x, _| { kinks::steps_off_zero(x); Zero }, domain: (0.1, 0.9), cost: 1, non_smooth: "0 at whole numbers" }
         RoundNearestAfz = 91 "round_nearest_afz" { value: libm::round, d: |x, _| { kinks::steps_between_integers(x); Zero }, domain: (-0.4, 0.4), cost: 1, non_smooth: "0 half way between whole numbers" }
 
-        Erf = 220 "erf" { value: libm::erf, d: |x, _| Times((-x.square()).unary(Op::Exp) * FRAC_2_SQRT_PI), domain: (-3.0, 3.0), cost: 20 }
-        Erfc = 221 "erfc" { value: libm::erfc, d: |x, _| Times((-x.square()).unary(Op::Exp) * -FRAC_2_SQRT_PI), domain: (-3.0, 3.0), cost: 20 }
+        Erf = 220 "erf" { value: elementary::erf, steps: [elementary::erf_parts, elementary::erf_of_parts], d: |x, _| Times((-x.square()).unary(Op::Exp) * FRAC_2_SQRT_PI), domain: (-3.0, 3.0), cost: 20 }
+        Erfc = 221 "erfc" { value: elementary::erfc, loops: elementary::erfc_straight, d: |x, _| Times((-x.square()).unary(Op::Exp) * -FRAC_2_SQRT_PI), domain: (-3.0, 3.0), cost: 20 }
         ErfInv = 222 "erf_inv" { value: error_function::erf_inv, d: |_, y| Times(y.square().unary(Op::Exp) * (1.0 / FRAC_2_SQRT_PI)), domain: (-0.9, 0.9), cost: 30, singular: true, non_smooth: "+inf at -1 and 1" }
         Erfcx = 223 "erfcx" { value: error_function::erfcx, d: |x, _| Times(x.number(1.0).binary(Op::ErfcxDerivative, x)), domain: (-1.5, 4.0), cost: 30 }
         Lgamma = 224 "lgamma" { value: gamma::lgamma, d: |x, _| Times(x.unary(Op::Digamma)), domain: (0.2, 5.0), cost: 40 }
@@ -412,7 +445,7 @@ ops! {
         BesselJ1 = 234 "bessel_j1" { value: bessel::j1, d: |x, _| Times(x.number(1.0).ternary(Op::BesselJnDerivative, x.number(1.0), x)), domain: (-5.0, 5.0), cost: 60 }
         BesselY0 = 236 "bessel_y0" { value: bessel::y0, d: |x, _| Times(-x.unary(Op::BesselY1)), domain: (0.5, 5.0), cost: 60 }
         BesselY1 = 237 "bessel_y1" { value: bessel::y1, d: |x, _| Times(x.number(1.0).ternary(Op::BesselYnDerivative, x.number(1.0), x)), domain: (0.5, 5.0), cost: 60 }
-        NormCdf = 239 "norm_cdf" { value: error_function::norm_cdf, d: |x, _| Times((x.square() * -0.5).unary(Op::Exp) * FRAC_1_SQRT_2PI), domain: (-3.0, 3.0), cost: 30 }
+        NormCdf = 239 "norm_cdf" { value: elementary::norm_cdf, loops: elementary::norm_cdf_straight, d: |x, _| Times((x.square() * -0.5).unary(Op::Exp) * FRAC_1_SQRT_2PI), domain: (-3.0, 3.0), cost: 30 }
         NormPpf = 240 "norm_ppf" { value: error_function::norm_ppf, d: |_, y| Times((y.square() * 0.5).unary(Op::Exp) * (1.0 / FRAC_1_SQRT_2PI)), domain: (0.1, 0.9), cost: 30, singular: true, non_smooth: "+inf at 0 and 1" }
         LogNdtr = 241 "log_ndtr" { value: error_function::log_ndtr, d: |x, _| Times(x.number(1.0).binary(Op::LogNdtrDerivative, x)), domain: (-3.0, 3.0), cost: 40 }
     }
@@ -426,7 +459,7 @@ ops! {
         Minimum = 9 "minimum" { value: kernels::minimum, int: std::cmp::Ord::min, d: [|a, b, _| Times(a.share(Lt, b)), |a, b, _| Times(b.share(Lt, a))], domain: [(-2.0, 0.0), (0.1, 2.0)], cost: 1, non_smooth: "ties share equally" }
         // Exponent 0 gives slope 0 even at base 0; base 0 gives slope 0 in a positive exponent. Both slopes are again
         // powers with a factor, and so are theirs.
-        Power = 10 "power" { value: libm::pow, d: [
+        Power = 10 "power" { value: elementary::power, steps: [elementary::power_exponent, elementary::power_of_exponent], d: [
             |a, b, _| Times(kinks::power_base(a, b)),
             |a, b, _| Times(kinks::power_exponent(a, b))
         ], domain: [(0.2, 3.0), (-2.0, 2.0)], cost: 24, singular: true, non_smooth: "d/da a^0 = 0, JAX: NaN at a = 0; d/db 0^0 = -inf, JAX, PyTorch: 0" }
@@ -491,14 +524,14 @@ ops! {
     }
     ternary {
         // min(max(x, low), high); x[0] is low, x[1] the operand, x[2] high.
-        Clamp = 20 "clamp" { value: |low, x, high| kernels::minimum(kernels::maximum(x, low), high), int: |low, x, high| x.max(low).min(high), d: [
+        Clamp = 20 "clamp" { value: |low, x, high| kernels::minimum(kernels::maximum(x, low), high), straight: true, int: |low, x, high| x.max(low).min(high), d: [
             |x, _| Times(kinks::clamp_low(x)),
             |x, _| Times(kinks::clamp_operand(x)),
             |x, _| Times(kinks::clamp_high(x))
         ], domain: [(-2.0, -1.0), (-0.9, 0.9), (1.0, 2.0)], cost: 2, non_smooth: "at a bound half; JAX: 0, PyTorch: all to the operand" }
         // Rounded once, as the hardware does.
-        Fma = 22 "fma" { value: f64::mul_add, d: [|x, _| Times(x[1]), |x, _| Times(x[0]), |_, _| One], domain: [(-2.0, 2.0), (-2.0, 2.0), (-2.0, 2.0)], cost: 2 }
-        ScaledPower = 23 "scaled_power" { value: values::scaled_power, d: [
+        Fma = 22 "fma" { value: f64::mul_add, straight: true, d: [|x, _| Times(x[1]), |x, _| Times(x[0]), |_, _| One], domain: [(-2.0, 2.0), (-2.0, 2.0), (-2.0, 2.0)], cost: 2 }
+        ScaledPower = 23 "scaled_power" { value: elementary::scaled_power, steps: [elementary::scaled_power_exponent, elementary::scaled_power_of_exponent], d: [
             |x, _| Times(x[0].ternary(Op::ScaledPower, x[1] - 1.0, x[1] * x[2])),
             |x, _| Times(x[0].ternary(Op::ScaledPower, x[1], x[0].unary(Op::Log).times_no_nan(x[2]))),
             |x, _| Times(x[0].binary(Op::Power, x[1]))

@@ -155,26 +155,6 @@ pub(super) fn sinc_derivative(n: f64, x: f64) -> f64 {
     result
 }
 
-/// c aᵇ, without overflow or underflow on the way; 0 where c or aᵇ is 0.
-pub(super) fn scaled_power(a: f64, b: f64, c: f64) -> f64 {
-    let power = libm::pow(a, b);
-    if c == 0.0 || a == 0.0 && power == 0.0 {
-        return 0.0;
-    }
-    let size = power.abs();
-    if (1e-280..1e280).contains(&size) || power.is_nan() || a == 0.0 || !a.is_finite() {
-        return power * c;
-    }
-    // The root of aᵇ is far from the ends; its sign is that of aᵇ. b / 2 is exact: b is not subnormal here.
-    let half = libm::pow(a.abs(), 0.5 * b);
-    let product = half * c * half;
-    if power.is_sign_negative() {
-        -product
-    } else {
-        product
-    }
-}
-
 /// Both numbers times a power of two that keeps their squares from overflow and underflow, and that power.
 fn scaled(a: f64, b: f64) -> (f64, f64, f64) {
     let large = a.abs().max(b.abs());

@@ -37,7 +37,7 @@ fn beyond_linear(r: f64) -> f64 {
 
 /// 2ⁿ of a whole number -1022 ..= 1023 in the lowest bits of `shifted`.
 #[inline(always)]
-fn power_of_two(shifted: f64) -> f64 {
+pub(super) fn power_of_two(shifted: f64) -> f64 {
     f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52))
 }
 
@@ -45,16 +45,28 @@ fn power_of_two(shifted: f64) -> f64 {
 #[inline(always)]
 pub fn exp(x: f64) -> f64 {
     // Beyond, results are 0 and infinite all the same.
-    let x = x.clamp(-746.0, 710.0);
+    let (sum, rest, n) = exp_in_parts(x.clamp(-746.0, 710.0), 0.0);
+    scaled(sum + rest, n)
+}
+
+/// e^(x + more) = (sum + rest) 2ⁿ, for a small `more`; a sum between ½ and 2, and a rest below 0.07.
+#[inline(always)]
+pub(super) fn exp_in_parts(x: f64, more: f64) -> (f64, f64, f64) {
     let Reduced { n, high, low, .. } = reduce(x);
+    let low = low - more;
     let rest = beyond_linear(high - low) - low;
     // 1 + high in two parts.
     let sum = 1.0 + high;
-    let sum = sum + ((high - (sum - 1.0)) + rest);
+    (sum, (high - (sum - 1.0)) + rest, n)
+}
+
+/// 2ⁿ x for whole |n| <= 2044.
+#[inline(always)]
+pub(super) fn scaled(x: f64, n: f64) -> f64 {
     // In two steps: 2ⁿ may not be a number where the result is one. Only the second rounds.
     let half = 0.5 * n + SHIFT;
     let other = n - (half - SHIFT) + SHIFT;
-    sum * power_of_two(half) * power_of_two(other)
+    x * power_of_two(half) * power_of_two(other)
 }
 
 /// tanh x = d / (d + 2) with d = e^2x - 1 for positive x.

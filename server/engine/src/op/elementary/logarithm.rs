@@ -1,8 +1,7 @@
-use super::{LN_2_HIGH, LN_2_LOW};
+use super::{LN_2_HIGH, LN_2_LOW, ONE};
 
 /// Where the significand's interval [√½, √2) begins.
 const ROOT_HALF: u64 = 0x3fe6_a09e_0000_0000;
-const ONE: u64 = 0x3ff0_0000_0000_0000;
 
 /// Coefficients of the polynomial R with log((1 + s) / (1 - s)) = 2s + s R(s²).
 const L: [f64; 7] = [

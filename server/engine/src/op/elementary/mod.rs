@@ -1,6 +1,6 @@
-//! exp, log, sin, cos and what is made of them, written for loops: straight lines of additions, multiplications and
-//! choices, which a compiler turns into instructions for many numbers at once. A number alone and a number in a loop go
-//! through the same steps, so their bits are equal; nothing is fused, so they are on every machine.
+//! exp, log, sin, cos, powers, the error function and what is made of them, written for loops: straight lines of additions,
+//! multiplications and choices, which a compiler turns into instructions for many numbers at once. A number alone and a
+//! number in a loop go through the same steps, so their bits are equal; nothing is fused, so they are on every machine.
 //!
 //! Bounds, in units in the last place (ulp), over the whole range, subnormal numbers included; `elementary` of the
 //! integration tests measures them against 50 digits:
@@ -11,15 +11,31 @@
 //! | sin, cos | 1 |
 //! | log1p | 1 |
 //! | tanh | 3 |
+//! | power | 1 |
+//! | scaled_power | 1.5 |
+//! | erf | 1 |
+//! | erfc | 2.5 |
+//! | norm_cdf | 2 |
+//! | gelu | 2.5 |
 //!
 //! After the reductions and polynomials of fdlibm (Sun Microsystems, 1993) where not said otherwise.
 
+mod error_function;
 mod exponential;
 mod logarithm;
+mod power;
 mod trigonometric;
 
+pub use error_function::{
+    DENSITY_AT_0, erf, erf_of_parts, erf_parts, erfc, erfc_straight, gelu, gelu_slope,
+    gelu_slope_straight, gelu_straight, norm_cdf, norm_cdf_straight,
+};
 pub use exponential::{exp, tanh};
 pub use logarithm::{log, log1p};
+pub use power::{
+    power, power_exponent, power_of_exponent, scaled_power, scaled_power_exponent,
+    scaled_power_of_exponent,
+};
 pub use trigonometric::{cos, cos_near, is_near, sin, sin_near};
 
 /// 1.5 · 2⁵²: what is added to it is rounded to a whole number, which stands in the lowest bits.
@@ -28,3 +44,12 @@ const SHIFT: f64 = 6_755_399_441_055_744.0;
 /// ln 2 in two parts; a whole number below 2¹¹ times the first is exact.
 const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
 const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+
+/// The bits of 1.
+const ONE: u64 = 0x3ff0_0000_0000_0000;
+
+/// The number without the lower half of its significand: 26 bits, so that products of two such are exact.
+#[inline(always)]
+fn upper_half(x: f64) -> f64 {
+    f64::from_bits(x.to_bits() & !0x07ff_ffff)
+}

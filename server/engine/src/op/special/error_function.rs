@@ -1,6 +1,7 @@
-//! The error function's relatives and the normal distribution.
+//! The error function's relatives and those of the normal distribution.
 
 use super::gamma::order;
+use crate::op::elementary::{erfc, norm_cdf};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};
 
 /// e^(x²) for any x, without the rounding error of x² (which e^ would multiply by x²).
@@ -32,7 +33,7 @@ pub fn erfcx(x: f64) -> f64 {
     const RB: [f64; 7] = [-9.86494292470009928597e-03, -7.99283237680523006574e-01, -1.77579549177547519889e+01, -1.60636384855821916062e+02, -6.37566443368389627722e+02, -1.02509513161107724954e+03, -4.83519191608651397019e+02];
     const SB: [f64; 8] = [1.0, 3.03380607434824582924e+01, 3.25792512996573918826e+02, 1.53672958608443695994e+03, 3.19985821950859553908e+03, 2.55305040643316442583e+03, 4.74528541206955367215e+02, -2.24409524465858183362e+01];
     if x < 1.25 {
-        return exp_square(x) * libm::erfc(x);
+        return exp_square(x) * erfc(x);
     }
     let s = 1.0 / (x * x);
     if x < 28.0 {
@@ -110,17 +111,6 @@ fn taylor(n: u32, x: f64) -> f64 {
         power = power * x / f64::from(k + 1);
     }
     sum.value()
-}
-
-/// Distribution function of the standard normal distribution.
-pub fn norm_cdf(x: f64) -> f64 {
-    if x > -1.0 || x.is_nan() {
-        return 0.5 * libm::erfc(-x * FRAC_1_SQRT_2);
-    }
-    if x < -39.0 {
-        return 0.0;
-    }
-    0.5 * exp_minus_half_square(x) * erfcx(-x * FRAC_1_SQRT_2)
 }
 
 /// log(norm_cdf(x)).

@@ -1,0 +1,76 @@
+//! Which instructions a loop becomes: what it computes is the same with any.
+
+use super::FEW;
+
+/// For fewer numbers AVX-512 gains nothing: a few wide reads wait for narrower writes.
+const MANY: usize = 32;
+
+/// A loop over elements.
+pub trait Loop {
+    /// What it gives beside what it writes.
+    type Output;
+
+    /// Runs it; to be inlined, so that it becomes the instructions of the function around it.
+    fn run(self) -> Self::Output;
+}
+
+/// Runs a loop with the widest instructions that this processor has. What it computes is the same with any.
+#[inline(always)]
+pub fn widest<L: Loop>(len: usize, of: L) -> L::Output {
+    #[cfg(target_arch = "x86_64")]
+    if len >= FEW
+        && let Some(v3) = *x86::V3
+    {
+        return pulp::Simd::vectorize(v3, x86::Wide(of));
+    }
+    let _ = len;
+    of.run()
+}
+
+/// The same of long formulas, `of` a number of lanes: also with AVX-512, for which short ones only wait for memory.
+#[inline(always)]
+pub(super) fn widest_of_long<L: Loop>(len: usize, of: impl FnOnce(usize) -> L) -> L::Output {
+    #[cfg(target_arch = "x86_64")]
+    if len >= MANY
+        && let Some(v4) = *x86::V4
+    {
+        return pulp::Simd::vectorize(v4, x86::Wide(of(8)));
+    }
+    let _ = len;
+    of(4).run()
+}
+
+/// Runs a loop of long formulas, where nothing is chosen yet.
+#[inline(always)]
+pub fn widest_long<L: Loop>(len: usize, of: L) -> L::Output {
+    #[cfg(target_arch = "x86_64")]
+    if len >= MANY
+        && let Some(v4) = *x86::V4
+    {
+        return pulp::Simd::vectorize(v4, x86::Wide(of));
+    }
+    widest(len, of)
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::Loop;
+    use std::sync::LazyLock;
+
+    /// AVX2 and what comes with it, if it is there.
+    pub static V3: LazyLock<Option<pulp::x86::V3>> = LazyLock::new(pulp::x86::V3::try_new);
+
+    /// AVX-512 and what comes with it, if it is there.
+    pub static V4: LazyLock<Option<pulp::x86::V4>> = LazyLock::new(pulp::x86::V4::try_new);
+
+    pub struct Wide<L>(pub L);
+
+    impl<L: Loop> pulp::WithSimd for Wide<L> {
+        type Output = L::Output;
+
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, _: S) -> L::Output {
+            self.0.run()
+        }
+    }
+}
