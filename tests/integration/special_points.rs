@@ -17,7 +17,7 @@ fn graph(op: Op, dtype: DType) -> Graph {
     let mut g = Draft::new(op.name());
     let operands: Vec<_> = ["a", "b", "c"][..op.arity().expect("an arity").0 as usize]
         .iter()
-        .map(|name| g.0.input(name, TensorType::new(dtype, [])).expect("input"))
+        .map(|name| g.0.input(*name, TensorType::new(dtype, [])).expect("input"))
         .collect();
     let result = g.op(op, &operands);
     g.finish(result)

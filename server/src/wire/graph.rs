@@ -28,9 +28,10 @@ pub fn decode_graph(
         let functions = decode_functions(graph.functions, &names, path, resident)?;
         builder.functions(functions).map_err(refuse)?;
     }
+    builder.expect_inputs(graph.inputs.len());
     for (i, input) in graph.inputs.into_iter().enumerate() {
         let ty = decode_type(input.r#type, &format_args!("{path}.inputs[{i}].type"))?;
-        builder.input(&input.name, ty).map_err(refuse)?;
+        builder.input(input.name, ty).map_err(refuse)?;
     }
     for (i, node) in graph.nodes.into_iter().enumerate() {
         let at = format_args!("{path}.nodes[{i}]");

@@ -1,6 +1,6 @@
 use super::Interner;
 use crate::op::{Attributes, Emit, Infer, Op, Problem, ValueId, infer_elementwise};
-use crate::tensor::TensorType;
+use crate::tensor::{DType, TensorType};
 
 /// A node's position in its arena.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -9,6 +9,13 @@ pub struct NodeId(pub u32);
 /// A type's number in its arena.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TypeId(u32);
+
+impl TypeId {
+    /// Its number.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
 
 const NO_NODE: u32 = u32::MAX;
 
@@ -38,7 +45,37 @@ pub struct Arena {
     operands: Vec<ValueId>,
     values: Vec<Value>,
     types: Interner<TensorType>,
+    /// The scalar types that are there, as [`DType::ALL`]: nearly all that is asked for in a scalar graph.
+    scalars: [Option<TypeId>; 4],
     attributes: Interner<Attributes>,
+    /// Attributes of reshapes to a scalar and to a vector of one element, where they are there.
+    reshapes: [Option<u32>; 2],
+}
+
+/// A node without its attributes and types: what a pass over all nodes takes to follow operands.
+#[derive(Clone, Copy)]
+pub struct Step<'a> {
+    /// Its position.
+    pub id: NodeId,
+    /// Its operation.
+    pub op: Op,
+    /// Number of its attributes.
+    pub attributes: u32,
+    /// Its operands.
+    pub operands: &'a [ValueId],
+    /// Its first result; the others are numbered after it.
+    pub result: ValueId,
+    /// How many results it has.
+    pub result_count: u16,
+}
+
+impl Step<'_> {
+    /// Its results.
+    #[inline(always)]
+    pub fn results(&self) -> impl DoubleEndedIterator<Item = ValueId> + Clone + use<> {
+        let first = self.result.0;
+        (first..first + u32::from(self.result_count)).map(ValueId)
+    }
 }
 
 /// A node as readers see it.
@@ -80,7 +117,9 @@ impl Default for Arena {
             operands: Vec::new(),
             values: Vec::new(),
             types: Interner::default(),
+            scalars: [None; 4],
             attributes,
+            reshapes: [None; 2],
         }
     }
 }
@@ -112,7 +151,7 @@ impl Arena {
 
     /// A new parameter.
     pub fn parameter(&mut self, ty: TensorType) -> ValueId {
-        let ty = TypeId(self.types.intern(ty));
+        let ty = self.intern_type(ty);
         self.push_value(ty, NO_NODE)
     }
 
@@ -124,15 +163,31 @@ impl Arena {
 
     /// Number of an attribute, for [`Arena::push`].
     pub fn intern_attributes(&mut self, attributes: Attributes) -> u32 {
-        match attributes {
+        match &attributes {
             Attributes::None => 0,
-            attributes => self.attributes.intern(attributes),
+            Attributes::Reshape { shape } if matches!(shape[..], [] | [1]) => {
+                let rank = shape.len();
+                let known = self.reshapes[rank];
+                *self.reshapes[rank].insert(match known {
+                    Some(known) => known,
+                    None => self.attributes.intern(attributes),
+                })
+            }
+            _ => self.attributes.intern(attributes),
         }
     }
 
     /// Number of a type, for [`Arena::push`].
     pub fn intern_type(&mut self, ty: TensorType) -> TypeId {
-        TypeId(self.types.intern(ty))
+        if !ty.shape.is_empty() {
+            return TypeId(self.types.intern(ty));
+        }
+        let dtype = ty.dtype as usize;
+        let known = self.scalars[dtype];
+        *self.scalars[dtype].insert(match known {
+            Some(known) => known,
+            None => TypeId(self.types.intern(ty)),
+        })
     }
 
     /// Types of the results that a node would have (into `types`), or what is wrong with it. The operands exist
@@ -150,7 +205,7 @@ impl Arena {
             let dtype = self.types.get(first.0).dtype;
             // Nearly every node of a large scalar graph ends here.
             if operands[1..].iter().all(|&v| self.type_id(v) == first)
-                && (dtype.is_float() || row.integer && dtype == crate::tensor::DType::I64)
+                && (dtype.is_float() || row.integer && dtype == DType::I64)
             {
                 types.push(first);
                 return Ok(());
@@ -167,13 +222,28 @@ impl Arena {
                 message: format!("{} is not implemented by this server yet", op.name()),
             });
         };
-        let of: Vec<&TensorType> = operands.iter().map(|&v| self.ty(v)).collect();
         let attributes = self.attributes.get(attributes);
-        let inferred = match form.infer {
-            Infer::One(infer) => vec![infer(op, attributes, &of)?],
-            Infer::Many(infer) => infer(op, attributes, &of)?,
+        let (one, all);
+        let of: &[&TensorType] = match *operands {
+            [operand] => {
+                one = [self.ty(operand)];
+                &one
+            }
+            _ => {
+                all = operands.iter().map(|&v| self.ty(v)).collect::<Vec<_>>();
+                &all
+            }
         };
-        types.extend(inferred.into_iter().map(|ty| self.intern_type(ty)));
+        match form.infer {
+            Infer::One(infer) => {
+                let ty = infer(op, attributes, of)?;
+                types.push(self.intern_type(ty));
+            }
+            Infer::Many(infer) => {
+                let inferred = infer(op, attributes, of)?;
+                types.extend(inferred.into_iter().map(|ty| self.intern_type(ty)));
+            }
+        }
         Ok(())
     }
 
@@ -188,7 +258,7 @@ impl Arena {
         let first = self.type_id(operands[0]);
         let dtype = self.types.get(first.0).dtype;
         let fits = operands[1..].iter().all(|&v| self.type_id(v) == first)
-            && (dtype.is_float() || row.integer && dtype == crate::tensor::DType::I64);
+            && (dtype.is_float() || row.integer && dtype == DType::I64);
         fits.then(|| self.push(op, operands, 0, &[first]))
     }
 
@@ -278,24 +348,82 @@ impl Arena {
         self.values[value.index()].ty
     }
 
+    /// A node without its attributes and types.
+    #[inline(always)]
+    pub fn step(&self, id: NodeId) -> Step<'_> {
+        let node = self.nodes[id.0 as usize];
+        Step {
+            id,
+            op: node.op,
+            attributes: node.attributes,
+            operands: self.operands(id),
+            result: node.result,
+            result_count: node.results,
+        }
+    }
+
+    /// The node whose result a value is, without its attributes and types; `None` for a parameter.
+    #[inline(always)]
+    pub fn producer_step(&self, value: ValueId) -> Option<Step<'_>> {
+        let node = self.values[value.index()].node;
+        (node != NO_NODE).then(|| self.step(NodeId(node)))
+    }
+
+    /// A node's operands.
+    #[inline(always)]
+    pub fn operands(&self, id: NodeId) -> &[ValueId] {
+        let begin = self.nodes[id.0 as usize].operands as usize;
+        let end = match self.nodes.get(id.0 as usize + 1) {
+            Some(next) => next.operands as usize,
+            None => self.operands.len(),
+        };
+        &self.operands[begin..end]
+    }
+
+    /// Nodes in order, without their attributes and types.
+    #[inline(always)]
+    pub fn steps(&self) -> impl DoubleEndedIterator<Item = Step<'_>> {
+        (0..self.nodes.len() as u32).map(|i| self.step(NodeId(i)))
+    }
+
+    /// Whether a value is no node's result.
+    #[inline(always)]
+    pub fn is_parameter(&self, value: ValueId) -> bool {
+        self.values[value.index()].node == NO_NODE
+    }
+
     /// Marks the values that any of these depend on, themselves included; of a node that is needed, all results.
     pub fn needed(&self, roots: impl IntoIterator<Item = ValueId>) -> Vec<bool> {
         let mut needed = vec![false; self.len()];
-        let mut last = 0;
+        let mut last = ValueId(0);
         for root in roots {
             needed[root.index()] = true;
-            last = last.max(root.index());
+            last = last.max(root);
         }
-        for v in (0..=last.min(self.len().saturating_sub(1))).rev() {
-            if needed.get(v) == Some(&true)
-                && let Some(node) = self.producer(ValueId(v as u32))
-            {
-                for operand in node.operands {
-                    needed[operand.index()] = true;
+        // Nothing after the last root is needed.
+        let nodes = self.nodes.partition_point(|node| node.result <= last);
+        let mut end = match self.nodes.get(nodes) {
+            Some(next) => next.operands as usize,
+            None => self.operands.len(),
+        };
+        for node in self.nodes[..nodes].iter().rev() {
+            let begin = node.operands as usize;
+            let operands = &self.operands[begin..end];
+            end = begin;
+            let first = node.result.index();
+            if node.results == 1 {
+                if !needed[first] {
+                    continue;
                 }
-                if node.result_count > 1 {
-                    node.results().for_each(|r| needed[r.index()] = true);
+            } else {
+                let results = &mut needed[first..first + usize::from(node.results)];
+                if !results.contains(&true) {
+                    continue;
                 }
+                results.fill(true);
+            }
+            for operand in operands {
+                needed[operand.index()] = true;
             }
         }
         needed

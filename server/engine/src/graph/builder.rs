@@ -6,8 +6,10 @@ use super::{
 };
 use crate::op::{Attributes, Op, Place, Problem, ValueId, ViolationKind};
 use crate::tensor::TensorType;
-use std::collections::{HashMap, HashSet};
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// What a graph may be. Checked before anything is allocated.
@@ -173,8 +175,8 @@ pub struct GraphBuilder {
     arena: Arena,
     inputs: Vec<Input>,
     outputs: Vec<Output>,
-    input_names: HashSet<String>,
-    output_names: HashSet<String>,
+    input_names: Names,
+    output_names: Names,
     labels: HashMap<NodeId, Box<str>>,
     functions: Arc<Vec<Function>>,
     /// Types and prices of the functions that nodes may run.
@@ -199,14 +201,27 @@ impl GraphBuilder {
             arena: Arena::with_capacity(nodes),
             inputs: Vec::new(),
             outputs: Vec::new(),
-            input_names: HashSet::new(),
-            output_names: HashSet::new(),
+            input_names: Names::default(),
+            output_names: Names::default(),
             labels: HashMap::new(),
             functions: Arc::default(),
             signatures: Vec::new(),
             costs: Vec::new(),
             types: Vec::new(),
         }
+    }
+
+    /// Makes room for so many inputs (bounded by the limit).
+    pub fn expect_inputs(&mut self, inputs: usize) {
+        let most = usize::try_from(self.limits.max_signature).unwrap_or(usize::MAX);
+        let inputs = inputs.min(most);
+        self.inputs.reserve(inputs);
+        let name_of = |&i: &u32| {
+            self.input_names
+                .hasher
+                .hash_one(&*self.inputs[i as usize].name)
+        };
+        self.input_names.table.reserve(inputs, name_of);
     }
 
     /// Adds all functions that nodes run, before the first node. They may run one another, and themselves.
@@ -222,10 +237,12 @@ impl GraphBuilder {
                 "too many functions",
             ));
         }
-        let mut names = HashSet::new();
+        let mut names = Names::default();
         for (i, source) in sources.iter().enumerate() {
-            check_name(&source.name, &mut names)
+            let name_of = |j: usize| &*sources[j].name;
+            let hash = (names.check(&source.name, name_of))
                 .map_err(|m| Violation::function("name", m).in_function(i))?;
+            names.take(hash, name_of);
         }
         let (functions, signatures) = function::build(sources, &self.limits)?;
         self.costs = costs(&functions);
@@ -245,10 +262,12 @@ impl GraphBuilder {
     }
 
     /// Adds an input. All inputs come before the first node.
-    pub fn input(&mut self, name: &str, ty: TensorType) -> Result<ValueId, Violation> {
-        let i = self.inputs.len();
+    pub fn input(&mut self, name: impl Into<String>, ty: TensorType) -> Result<ValueId, Violation> {
+        let (i, name) = (self.inputs.len(), name.into());
         let at = |field| At::Input(i, field);
-        check_name(name, &mut self.input_names).map_err(|m| Violation::invalid(at("name"), m))?;
+        let hash = (self.input_names)
+            .check(&name, |j| &*self.inputs[j].name)
+            .map_err(|m| Violation::invalid(at("name"), m))?;
         check_count(
             At::Inputs,
             "max_signature",
@@ -264,11 +283,8 @@ impl GraphBuilder {
         }
         self.check_size(&ty, || at("type"))?;
         let value = self.arena.parameter(ty.clone());
-        self.inputs.push(Input {
-            name: name.into(),
-            ty,
-            value,
-        });
+        (self.input_names).take(hash, |j| &*self.inputs[j].name);
+        self.inputs.push(Input { name, ty, value });
         Ok(value)
     }
 
@@ -382,7 +398,8 @@ impl GraphBuilder {
             i,
             "too many outputs",
         )?;
-        check_name(name, &mut self.output_names)
+        let hash = (self.output_names)
+            .check(name, |j| &*self.outputs[j].name)
             .map_err(|m| Violation::invalid(At::Output(i, "name"), m))?;
         if value.index() >= self.arena.len() {
             return Err(Violation::invalid(
@@ -394,6 +411,7 @@ impl GraphBuilder {
                 ),
             ));
         }
+        (self.output_names).take(hash, |j| &*self.outputs[j].name);
         self.outputs.push(Output {
             name: name.into(),
             value,
@@ -471,19 +489,39 @@ fn check_count(
     }
 }
 
-fn check_name(name: &str, taken: &mut HashSet<String>) -> Result<(), String> {
-    if name.is_empty() {
-        return Err("the name is empty; give one".into());
+/// Names that are taken, by position. The names themselves are kept elsewhere, once.
+#[derive(Default)]
+struct Names {
+    table: HashTable<u32>,
+    /// Seeded: clients choose names.
+    hasher: DefaultHashBuilder,
+}
+
+impl Names {
+    /// Whether a name may be the next one, and its hash; `name_of` gives those of the positions before.
+    fn check<'n>(&self, name: &str, name_of: impl Fn(usize) -> &'n str) -> Result<u64, String> {
+        if name.is_empty() {
+            return Err("the name is empty; give one".into());
+        }
+        if name.starts_with('#') {
+            return Err(format!(
+                "{name:?} begins with '#', which is kept for positions; use another name"
+            ));
+        }
+        let hash = self.hasher.hash_one(name);
+        let is_same = |&i: &u32| name_of(i as usize) == name;
+        match self.table.find(hash, is_same) {
+            Some(_) => Err(format!("{name:?} is there already; names are unique")),
+            None => Ok(hash),
+        }
     }
-    if name.starts_with('#') {
-        return Err(format!(
-            "{name:?} begins with '#', which is kept for positions; use another name"
-        ));
+
+    /// Takes the next position's name, of that hash.
+    fn take<'n>(&mut self, hash: u64, name_of: impl Fn(usize) -> &'n str) {
+        let again = |&i: &u32| self.hasher.hash_one(name_of(i as usize));
+        let next = self.table.len() as u32;
+        self.table.insert_unique(hash, next, again);
     }
-    if !taken.insert(name.into()) {
-        return Err(format!("{name:?} is there already; names are unique"));
-    }
-    Ok(())
 }
 
 fn check_attributes(op: Op, attributes: &Attributes) -> Result<(), Problem> {
@@ -536,15 +574,17 @@ impl Graph {
     /// The same graph with other names of its inputs and outputs, one for each.
     pub fn renamed(&self, inputs: &[String], outputs: &[String]) -> Result<Self, Violation> {
         let mut graph = self.clone();
-        let (mut of_inputs, mut of_outputs) = (HashSet::new(), HashSet::new());
+        let (mut of_inputs, mut of_outputs) = (Names::default(), Names::default());
         for (i, (input, name)) in graph.inputs.iter_mut().zip(inputs).enumerate() {
-            check_name(name, &mut of_inputs)
+            let hash = (of_inputs.check(name, |j| &*inputs[j]))
                 .map_err(|m| Violation::invalid(At::Input(i, "name"), m))?;
+            of_inputs.take(hash, |j| &*inputs[j]);
             input.name.clone_from(name);
         }
         for (i, (output, name)) in graph.outputs.iter_mut().zip(outputs).enumerate() {
-            check_name(name, &mut of_outputs)
+            let hash = (of_outputs.check(name, |j| &*outputs[j]))
                 .map_err(|m| Violation::invalid(At::Output(i, "name"), m))?;
+            of_outputs.take(hash, |j| &*outputs[j]);
             output.name.clone_from(name);
         }
         Ok(graph)

@@ -181,13 +181,13 @@ fn structural_hashes(graph: &Graph, functions: &[Digest]) -> (Vec<u64>, Repeated
     }
     // Attributes are interned: each is hashed once, by content.
     let mut of_attributes: Vec<Option<u64>> = Vec::new();
-    for node in arena.nodes() {
-        let attributes = arena.attributes_id(node.id) as usize;
+    for node in arena.steps() {
+        let attributes = node.attributes as usize;
         if attributes >= of_attributes.len() {
             of_attributes.resize(attributes + 1, None);
         }
         let mut hash = *of_attributes[attributes]
-            .get_or_insert_with(|| attributes_hash(node.attributes, functions));
+            .get_or_insert_with(|| attributes_hash(arena.attributes(node.attributes), functions));
         hash = mix(hash ^ mix(node.op.number().into()));
         if is_commutative(node.op) {
             let (a, b) = (
@@ -277,8 +277,8 @@ struct Encoder<'a> {
 }
 
 impl Encoder<'_> {
-    fn sorted_operands(&self, node: NodeRef<'_>) -> [ValueId; 2] {
-        let (a, b) = (node.operands[0], node.operands[1]);
+    fn sorted_operands(&self, operands: &[ValueId]) -> [ValueId; 2] {
+        let (a, b) = (operands[0], operands[1]);
         match self.order[a.index()] <= self.order[b.index()] {
             true => [a, b],
             false => [b, a],
@@ -324,7 +324,7 @@ impl Encoder<'_> {
 
     /// Canonical numbers of a node's operands, in canonical order.
     fn operand_numbers<'b>(&'b self, node: NodeRef<'b>) -> impl Iterator<Item = u32> + 'b {
-        let pair = is_commutative(node.op).then(|| self.sorted_operands(node));
+        let pair = is_commutative(node.op).then(|| self.sorted_operands(node.operands));
         (0..node.operands.len()).map(move |i| {
             let operand = pair.map_or(node.operands[i], |pair| pair[i]);
             self.numbers[operand.index()]
@@ -346,16 +346,16 @@ impl Encoder<'_> {
                 stack.pop();
                 continue;
             }
-            let Some(node) = arena.producer(value) else {
+            let Some(step) = arena.producer_step(value) else {
                 stack.pop();
                 continue;
             };
             let pair;
-            let operands: &[ValueId] = if is_commutative(node.op) {
-                pair = self.sorted_operands(node);
+            let operands: &[ValueId] = if is_commutative(step.op) {
+                pair = self.sorted_operands(step.operands);
                 &pair
             } else {
-                node.operands
+                step.operands
             };
             let waiting = stack.len();
             // Reversed, so that the first operand is numbered first.
@@ -370,14 +370,15 @@ impl Encoder<'_> {
             }
             stack.pop();
             // A node is encoded whole, whichever of its results was asked for.
-            let value = node.result;
+            let value = step.result;
             let repeated = self.repeated.has(self.order[value.index()]);
             if repeated && let Some(same) = self.shared(value) {
-                for (i, result) in node.results().enumerate() {
+                for (i, result) in step.results().enumerate() {
                     self.numbers[result.index()] = self.numbers[same.index() + i];
                 }
                 continue;
             }
+            let node = arena.node(step.id);
             let numbers = operands.iter().map(|v| self.numbers[v.index()].into());
             put(buffer, node.op.number().into());
             put_list(buffer, numbers);

@@ -60,7 +60,7 @@ pub fn node_hash(op: Op, attributes: u32, operands: impl Iterator<Item = u32>) -
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea, Flood, 2014).
-pub(super) fn mix(x: u64) -> u64 {
+pub fn mix(x: u64) -> u64 {
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)

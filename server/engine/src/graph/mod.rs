@@ -12,13 +12,13 @@ mod listing;
 mod memo;
 mod statistics;
 
-pub use arena::{Arena, NodeId, NodeRef, TypeId};
+pub use arena::{Arena, NodeId, NodeRef, Step, TypeId};
 pub use builder::{GraphBuilder, Limits, Violation};
 pub use canonical::GraphId;
 pub use control::{UNKNOWN_STEPS, control_cost, stacked};
 pub use dependence::{Bits, Dependence};
 pub use function::{Function, FunctionSource, NodeSource, Signature};
-pub use interner::{Interner, node_hash};
+pub use interner::{Interner, mix, node_hash};
 pub use memo::Memo;
 pub use statistics::Statistics;
 

@@ -28,11 +28,15 @@ impl Graph {
     pub fn statistics(&self) -> Statistics {
         let arena = self.arena();
         let needed = arena.needed(self.outputs().iter().map(|o| o.value));
-        let live = || arena.nodes().filter(|n| needed[n.result.index()]);
+        let live = || arena.steps().filter(|s| needed[s.result.index()]);
         let functions = || self.functions().iter();
         let last = Op::ALL.iter().map(|&op| op as usize).max().unwrap_or(0);
         let mut counts = vec![0u64; last + 1];
-        live().for_each(|node| counts[node.op as usize] += 1);
+        let mut operations = 0u64;
+        for step in live() {
+            counts[step.op as usize] += 1;
+            operations = operations.saturating_add(arena.cost(arena.node(step.id)));
+        }
         let mut op_counts: Vec<(Op, u64)> = Op::ALL
             .iter()
             .map(|&op| (op, counts[op as usize]))
@@ -53,7 +57,7 @@ impl Graph {
                 .filter(|ty| ty.dtype.is_float())
                 .map(TensorType::elements)
                 .sum(),
-            operations: live().map(|node| arena.cost(node)).sum(),
+            operations,
             op_counts,
             functions: functions().count() as u64,
             function_nodes: functions()
@@ -70,12 +74,35 @@ impl Arena {
             return node.ty.elements().saturating_mul(row.cost.into());
         }
         let Some(form) = node.op.form() else { return 0 };
-        let operands: Vec<&TensorType> = node.operands.iter().map(|&v| self.ty(v)).collect();
-        let results: Vec<&TensorType> = node.results().map(|v| self.ty(v)).collect();
+        let (one, own, all, others);
+        let operands: &[&TensorType] = match *node.operands {
+            [operand] => {
+                one = [self.ty(operand)];
+                &one
+            }
+            _ => {
+                all = node
+                    .operands
+                    .iter()
+                    .map(|&v| self.ty(v))
+                    .collect::<Vec<_>>();
+                &all
+            }
+        };
+        let results: &[&TensorType] = match node.result_count {
+            1 => {
+                own = [node.ty];
+                &own
+            }
+            _ => {
+                others = node.results().map(|v| self.ty(v)).collect::<Vec<_>>();
+                &others
+            }
+        };
         let types = Types {
-            operands: &operands,
+            operands,
             result: node.ty,
-            results: &results,
+            results,
         };
         (form.cost)(node.attributes, &types)
     }

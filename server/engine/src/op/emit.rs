@@ -41,6 +41,15 @@ pub trait Emit {
     }
 }
 
+/// Whether a type has a shape. Scalars first: comparing no numbers at all takes some machines longer than a node does
+/// otherwise.
+fn has_shape(ty: &TensorType, shape: &[u64]) -> bool {
+    match shape.is_empty() {
+        true => ty.shape.is_empty(),
+        false => *ty.shape == *shape,
+    }
+}
+
 impl dyn Emit + '_ {
     /// An operation of one operand.
     pub fn unary(&mut self, op: Op, a: ValueId) -> ValueId {
@@ -66,7 +75,7 @@ impl dyn Emit + '_ {
 
     /// A scalar broadcast to a shape; anything that already has the shape is left alone.
     pub fn spread(&mut self, value: ValueId, shape: &[u64]) -> ValueId {
-        if *self.ty(value).shape == *shape {
+        if has_shape(self.ty(value), shape) {
             return value;
         }
         self.broadcast(value, shape, vec![])
@@ -84,7 +93,7 @@ impl dyn Emit + '_ {
 
     /// The same elements in another shape.
     pub fn reshape(&mut self, value: ValueId, shape: &[u64]) -> ValueId {
-        if *self.ty(value).shape == *shape {
+        if has_shape(self.ty(value), shape) {
             return value;
         }
         let shape = shape.to_vec();

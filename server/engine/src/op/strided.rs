@@ -17,8 +17,8 @@ impl Strided {
     pub fn new(offset: usize, sizes: &[usize], strides: &[usize]) -> Self {
         let mut merged = Self {
             offset,
-            sizes: Vec::with_capacity(sizes.len()),
-            strides: Vec::with_capacity(sizes.len()),
+            sizes: Vec::new(),
+            strides: Vec::new(),
         };
         for (&size, &stride) in sizes.iter().zip(strides) {
             if size == 1 {

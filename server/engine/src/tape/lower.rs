@@ -32,10 +32,13 @@ pub fn lower(
     for &(value, c) in parameters {
         class[value.index()] = c;
     }
-    for node in arena.nodes().filter(|n| needed[n.result.index()]) {
-        let of = node.operands.iter().map(|v| class[v.index()]).max();
-        for result in node.results() {
-            class[result.index()] = of.unwrap_or(0);
+    // Without directions and points nothing varies.
+    if parameters.iter().any(|&(_, class)| class > 0) {
+        for step in arena.steps().filter(|s| needed[s.result.index()]) {
+            let of = step.operands.iter().map(|v| class[v.index()]).max();
+            for result in step.results() {
+                class[result.index()] = of.unwrap_or(0);
+            }
         }
     }
     let mut lowering = Lowering {
@@ -95,14 +98,14 @@ const FOREVER: u32 = u32::MAX;
 /// is read at the end, lives for ever.
 fn last_uses(arena: &Arena, needed: &[bool], class: &[Class], roots: &[ValueId]) -> Vec<u32> {
     let mut last = vec![0; arena.len()];
-    for node in arena.nodes().filter(|n| needed[n.result.index()]) {
-        for v in node.operands {
+    for step in arena.steps().filter(|s| needed[s.result.index()]) {
+        for v in step.operands {
             let i = v.index();
-            let abroad = class[i] != class[node.result.index()];
+            let abroad = class[i] != class[step.result.index()];
             last[i] = if abroad {
                 FOREVER
             } else {
-                node.id.0.max(last[i])
+                step.id.0.max(last[i])
             };
         }
     }
@@ -118,6 +121,10 @@ type LoopKey = (Vec<FunctionId>, Vec<ValueId>);
 /// Loops whose pull-back comes later, with the number of their record.
 fn recorded(arena: &Arena, needed: &[bool]) -> HashMap<LoopKey, u32> {
     let mut applied: HashMap<LoopKey, bool> = HashMap::new();
+    let has_bodies = |a: &Attributes| matches!(a, Attributes::Control(_));
+    if !arena.all_attributes().iter().any(has_bodies) {
+        return HashMap::new();
+    }
     for node in arena.nodes().filter(|n| needed[n.result.index()]) {
         let Some((key, sweep)) = loop_key(&node) else {
             continue;
@@ -233,11 +240,12 @@ impl Lowering<'_> {
         }
         let arena = self.arena;
         let mut cost = 0u64;
-        for node in arena.nodes() {
-            let i = node.result.index();
+        for step in arena.steps() {
+            let i = step.result.index();
             if !needed[i] || self.class[i] != section {
                 continue;
             }
+            let node = arena.node(step.id);
             self.node(node, varying)?;
             self.check(node);
             cost = cost.saturating_add(arena.cost(node));

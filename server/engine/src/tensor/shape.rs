@@ -2,6 +2,10 @@ use std::{fmt, ops::Deref};
 
 /// Sizes of a tensor's dimensions, outermost first. Empty for a scalar.
 #[derive(Clone, Eq, Hash, Default)]
+#[expect(
+    clippy::derived_hash_with_manual_eq,
+    reason = "equal where the slices are"
+)]
 pub struct Shape(Box<[u64]>);
 
 impl PartialEq for Shape {

@@ -374,7 +374,7 @@ impl FunctionTable {
         &mut self,
         write: impl FnOnce(&mut Workspace) -> (Vec<ValueId>, Vec<ValueId>),
     ) -> FunctionId {
-        let mut cx = Workspace::empty(self.policy, std::mem::take(self));
+        let mut cx = Workspace::empty(self.policy, std::mem::take(self), 0);
         let (parameters, results) = write(&mut cx);
         let (arena, table) = cx.into_parts();
         *self = table;

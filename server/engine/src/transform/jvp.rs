@@ -21,19 +21,19 @@ pub fn jvp(
     let mut given = Vec::new();
     for i in 0..cx.arena().node_count() as u32 {
         cx.follow(NodeId(i));
-        let node = cx.arena().node(NodeId(i));
-        let result = node.result;
+        let step = cx.arena().step(NodeId(i));
+        let result = step.result;
         if !needed[result.index()] || tangents[result.index()].is_some() {
             continue;
         }
         given.clear();
-        given.extend(node.operands.iter().map(|v| tangents[v.index()]));
+        given.extend(step.operands.iter().map(|v| tangents[v.index()]));
         if given.iter().all(Option::is_none) {
             continue;
         }
         operands.clear();
-        operands.extend_from_slice(node.operands);
-        let (op, results) = (node.op, node.results());
+        operands.extend_from_slice(step.operands);
+        let (op, results) = (step.op, step.results());
         if let Some(row) = op.elementwise() {
             tangents[result.index()] = elementwise(
                 cx,
@@ -45,7 +45,7 @@ pub fn jvp(
                 guarded[result.index()],
             );
         } else if let Some(rule) = op.rule() {
-            let attributes = node.attributes.clone();
+            let attributes = cx.arena().node(NodeId(i)).attributes.clone();
             let application = Application {
                 op,
                 attributes: &attributes,
@@ -89,17 +89,17 @@ fn guarded(cx: &mut Workspace, needed: &[bool]) -> Vec<bool> {
     if poisons {
         return guarded;
     }
-    for node in arena.nodes().rev() {
-        let i = node.result.index();
+    for step in arena.steps().rev() {
+        let i = step.result.index();
         if !needed[i] {
             continue;
         }
-        if node.op == Op::Select {
-            guarded[node.operands[1].index()] = true;
-            guarded[node.operands[2].index()] = true;
+        if step.op == Op::Select {
+            guarded[step.operands[1].index()] = true;
+            guarded[step.operands[2].index()] = true;
         }
-        if node.results().any(|v| guarded[v.index()]) {
-            for operand in node.operands {
+        if step.results().any(|v| guarded[v.index()]) {
+            for operand in step.operands {
                 guarded[operand.index()] = true;
             }
         }

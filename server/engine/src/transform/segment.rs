@@ -31,7 +31,7 @@ pub fn segmented(
         return (old, inputs, outputs);
     }
     let (from, table, policy) = old.into_rolling();
-    let mut cx = Workspace::empty(policy, table);
+    let mut cx = Workspace::empty(policy, table, from.node_count());
     let mut to = HashMap::new();
     for &input in &inputs {
         to.insert(input, cx.parameter(from.ty(input).clone()));

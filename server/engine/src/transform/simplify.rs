@@ -4,13 +4,24 @@ use super::views::side_by_side;
 use super::watch::{Reason, Watch};
 use super::{derivative, implicit};
 use crate::error::Error;
-use crate::graph::{Arena, Graph, TypeId, node_hash};
+use crate::graph::{Arena, Graph, Step, TypeId, node_hash};
 use crate::op::{
     Attributes, DotDimensions, Emit, FunctionId, NonSmooth, Op, ValueId, is_commutative,
 };
 use crate::tensor::{DType, Tensor, TensorType};
 use hashbrown::HashTable;
 use std::sync::Arc;
+
+/// A gradient writes about five nodes for each of the function's.
+const NODES_OF_DERIVATIVE: usize = 6;
+
+fn inputs_of(graph: &Graph) -> Vec<ValueId> {
+    graph.inputs().iter().map(|i| i.value).collect()
+}
+
+fn outputs_of(graph: &Graph) -> Vec<ValueId> {
+    graph.outputs().iter().map(|o| o.value).collect()
+}
 
 /// An arena that simplifies what is written to it: equal nodes are shared, constants folded, identities
 /// dropped. No rule changes a bit of a result. Dead nodes stay; readers take what outputs need.
@@ -50,8 +61,7 @@ impl Workspace {
         finite: bool,
         rolls: bool,
     ) -> (Self, Vec<ValueId>, Vec<ValueId>) {
-        let inputs: Vec<ValueId> = graph.inputs().iter().map(|i| i.value).collect();
-        let outputs: Vec<ValueId> = graph.outputs().iter().map(|o| o.value).collect();
+        let (inputs, outputs) = (inputs_of(graph), outputs_of(graph));
         // Who looks at nodes wants the client's.
         let rolls = rolls && Watch::wanted(policy, finite).is_none();
         if rolls && let Some(rolled) = rolled_graph(graph, policy) {
@@ -66,15 +76,44 @@ impl Workspace {
             table,
             None,
         );
-        match rolls {
+        // What looks as before has as few runs.
+        match rolls && !cx.is_copy_of(graph.arena(), &inputs_of(graph), &outputs_of(graph)) {
             true => rolled(cx, inputs, outputs),
             false => (cx, inputs, outputs),
         }
     }
 
-    /// Nothing yet, where nothing is looked at.
-    pub(super) fn empty(policy: NonSmooth, table: FunctionTable) -> Self {
+    /// Whether these are the needed nodes of another arena one by one, nothing simplified.
+    fn is_copy_of(&self, from: &Arena, inputs: &[ValueId], outputs: &[ValueId]) -> bool {
+        let needed = from.needed(outputs.iter().copied());
+        let mut to = vec![ValueId(u32::MAX); from.len()];
+        for (input, value) in inputs.iter().zip(0..) {
+            to[input.index()] = ValueId(value);
+        }
+        let mut copies = self.arena.steps();
+        for step in from.steps().filter(|s| needed[s.result.index()]) {
+            let operands = step.operands.iter().map(|v| to[v.index()]);
+            let is_same = |copy: &Step<'_>| {
+                (copy.op, copy.result_count) == (step.op, step.result_count)
+                    && operands.eq(copy.operands.iter().copied())
+            };
+            let Some(copy) = copies.next().filter(is_same) else {
+                return false;
+            };
+            for (there, here) in step.results().zip(copy.results()) {
+                to[there.index()] = here;
+            }
+        }
+        copies.next().is_none()
+    }
+
+    /// Nothing yet, where nothing is looked at, with room for a derivative of so many nodes.
+    pub(super) fn empty(policy: NonSmooth, table: FunctionTable, nodes: usize) -> Self {
+        let room = nodes * NODES_OF_DERIVATIVE;
         Self {
+            arena: Arena::with_capacity(room),
+            sharing: HashTable::with_capacity(room),
+            numbers: Vec::with_capacity(room),
             policy,
             table,
             ..Self::default()
@@ -96,8 +135,7 @@ impl Workspace {
         origins: Option<&[u32]>,
     ) -> (Self, Vec<ValueId>, Vec<ValueId>) {
         let needed = from.needed(outputs.iter().copied());
-        // A gradient writes about five nodes for each of the function's.
-        let room = needed.iter().filter(|&&n| n).count() * 6;
+        let room = needed.iter().filter(|&&n| n).count() * NODES_OF_DERIVATIVE;
         let mut workspace = Self {
             arena: Arena::with_capacity(room),
             sharing: HashTable::with_capacity(room),
@@ -427,10 +465,8 @@ impl Workspace {
         let hash = node_hash(op, attributes, operands.iter().map(|v| v.0));
         let arena = &self.arena;
         let found = self.sharing.find(hash, |&v| {
-            arena.producer(v).is_some_and(|node| {
-                node.op == op
-                    && arena.attributes_id(node.id) == attributes
-                    && node.operands == operands
+            arena.producer_step(v).is_some_and(|step| {
+                step.op == op && step.attributes == attributes && step.operands.iter().eq(operands)
             })
         });
         if let Some(&value) = found {
@@ -449,9 +485,8 @@ impl Workspace {
         self.types = types;
         let arena = &self.arena;
         self.sharing.insert_unique(hash, value, |&v| {
-            arena.producer(v).map_or(0, |node| {
-                let operands = node.operands.iter().map(|v| v.0);
-                node_hash(node.op, arena.attributes_id(node.id), operands)
+            arena.producer_step(v).map_or(0, |step| {
+                node_hash(step.op, step.attributes, step.operands.iter().map(|v| v.0))
             })
         });
         value

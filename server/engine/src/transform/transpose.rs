@@ -41,12 +41,12 @@ pub fn transpose(
         }
     }
     for n in begin.nodes..end.nodes {
-        let node = cx.arena().node(NodeId(n));
-        let moves = node
+        let step = cx.arena().step(NodeId(n));
+        let moves = step
             .operands
             .iter()
             .any(|&v| at(v).is_some_and(|i| linear[i]));
-        for i in node.results().filter_map(at) {
+        for i in step.results().filter_map(at) {
             linear[i] = moves;
         }
     }
@@ -80,11 +80,11 @@ pub fn transpose(
     let mut operands = Vec::new();
     for n in (begin.nodes..end.nodes).rev() {
         cx.follow(NodeId(n));
-        let node = cx.arena().node(NodeId(n));
-        let Some(i) = at(node.result).filter(|&i| linear[i]) else {
+        let step = cx.arena().step(NodeId(n));
+        let Some(i) = at(step.result).filter(|&i| linear[i]) else {
             continue;
         };
-        let results = node.results();
+        let results = step.results();
         for i in results.filter_map(at) {
             settle(cx, &mut pieces, &mut cotangents, i);
         }

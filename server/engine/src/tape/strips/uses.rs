@@ -3,7 +3,7 @@
 use crate::op::Op;
 use crate::tape::{Argument, Instruction, Place, Slot, Tape};
 use crate::tensor::DType;
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A place, whatever stands there: places of one memory are the same or apart.
 pub type Key = (DType, Slot);
@@ -24,12 +24,12 @@ pub struct Uses {
     /// For each instruction who reads its results.
     pub readers: Vec<Vec<usize>>,
     /// Instructions whose results are read after the section.
-    pub outlive: HashSet<usize>,
+    pub outlive: FxHashSet<usize>,
 }
 
 impl Uses {
     pub fn of(tape: &Tape, section: usize) -> Self {
-        let mut abroad: HashSet<Key> = tape.roots.iter().map(key).collect();
+        let mut abroad: FxHashSet<Key> = tape.roots.iter().map(key).collect();
         for (other, range) in tape.sections.iter().enumerate() {
             if other != section {
                 let instructions = &tape.instructions[range.clone()];
@@ -41,9 +41,9 @@ impl Uses {
             reads: Vec::with_capacity(instructions.len()),
             writes: Vec::with_capacity(instructions.len()),
             readers: vec![vec![]; instructions.len()],
-            outlive: HashSet::new(),
+            outlive: FxHashSet::default(),
         };
-        let mut last: HashMap<Key, usize> = HashMap::new();
+        let mut last: FxHashMap<Key, usize> = FxHashMap::default();
         for (at, i) in instructions.iter().enumerate() {
             let own = reads(tape, i).into_iter();
             let own: Vec<_> = own.map(|key| (key, last.get(&key).copied())).collect();

@@ -1,9 +1,10 @@
 //! Looks for runs of equal blocks.
 
-use super::{Run, Source, sequence::distinct};
-use crate::graph::{Arena, NodeId};
+use super::{Run, Source};
+use crate::graph::{Arena, NodeId, mix};
 use crate::op::{Op, ValueId};
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use rustc_hash::FxHashSet;
 
 /// Below so many nodes there is nothing to gain.
 const MIN_NODES: usize = 1024;
@@ -19,12 +20,17 @@ const NOWHERE: u32 = u32::MAX;
 struct Finder<'a> {
     arena: &'a Arena,
     nodes: Vec<NodeId>,
-    /// What a node looks like: operation, attributes, type.
-    looks: Vec<(Op, u32, crate::graph::TypeId)>,
+    /// What a node looks like: operation, attributes, type, in one number.
+    looks: Vec<u128>,
     /// Position in `nodes` of each value's node.
     position: Vec<u32>,
     /// Which values are parts of inputs.
     is_part: Vec<bool>,
+    /// Runs that were looked at closely and are none: begin, blocks, period.
+    failed: FxHashSet<(usize, usize, usize)>,
+    /// When each value was met last.
+    met: Vec<u32>,
+    now: u32,
 }
 
 impl Run {
@@ -34,41 +40,50 @@ impl Run {
         }
         let needed = arena.needed(outputs.iter().copied());
         let mut position = vec![NOWHERE; arena.len()];
-        let (mut nodes, mut others) = (Vec::new(), Vec::new());
+        let mut nodes = Vec::with_capacity(arena.node_count());
+        let mut others = Vec::with_capacity(arena.node_count());
         let mut is_part = vec![false; arena.len()];
-        for node in arena.nodes().filter(|n| needed[n.result.index()]) {
-            let of_input = |v: &ValueId| arena.producer(*v).is_none();
-            let part = match node.op {
-                Op::Slice => node.operands.iter().all(of_input),
-                Op::Reshape => is_part[node.operands[0].index()],
+        for step in arena.steps().filter(|s| needed[s.result.index()]) {
+            let of_input = |v: &ValueId| arena.is_parameter(*v);
+            let part = match step.op {
+                Op::Slice => step.operands.iter().all(of_input),
+                Op::Reshape => is_part[step.operands[0].index()],
                 _ => false,
             };
-            is_part[node.result.index()] = part;
+            is_part[step.result.index()] = part;
             match part {
-                true => nodes.push(node.id),
-                false => others.push(node.id),
+                true => nodes.push(step.id),
+                false => others.push(step.id),
             }
         }
         // Parts of inputs first: each looks different, and they can be anywhere.
         let first = nodes.len();
         nodes.append(&mut others);
-        let mut looks = Vec::with_capacity(nodes.len());
-        for (at, &id) in nodes.iter().enumerate() {
-            let node = arena.node(id);
-            for result in node.results() {
-                position[result.index()] = at as u32;
-            }
-            looks.push((node.op, arena.attributes_id(id), arena.type_id(node.result)));
-        }
         if nodes.len() < MIN_NODES {
             return None;
         }
-        let finder = Finder {
+        let mut looks = Vec::with_capacity(nodes.len());
+        for (at, &id) in nodes.iter().enumerate() {
+            let step = arena.step(id);
+            for result in step.results() {
+                position[result.index()] = at as u32;
+            }
+            let ty = arena.type_id(step.result).number();
+            looks.push(
+                u128::from(step.op.number()) << 64
+                    | u128::from(step.attributes) << 32
+                    | u128::from(ty),
+            );
+        }
+        let mut finder = Finder {
             arena,
             nodes,
             looks,
             position,
             is_part,
+            failed: FxHashSet::default(),
+            met: Vec::new(),
+            now: 0,
         };
         let n = finder.nodes.len();
         for eighth in [2, 4, 1, 6] {
@@ -83,31 +98,26 @@ impl Run {
 
 impl Finder<'_> {
     /// The run of the shortest period that goes through a position.
-    fn around(&self, middle: usize) -> Option<Run> {
+    fn around(&mut self, middle: usize) -> Option<Run> {
         let n = self.nodes.len();
         let mut tries = 0;
         for period in 1..=MAX_PERIOD.min(n / MIN_BLOCKS) {
+            // What begins `period` later looks the same for so long.
+            let (looks, later) = (&self.looks[..n - period], &self.looks[period..]);
             let probe = middle..(middle + 4 * period).min(n - period);
-            if !probe
-                .clone()
-                .all(|i| self.looks[i] == self.looks[i + period])
-            {
+            if probe.start > probe.end || looks[probe.clone()] != later[probe.clone()] {
                 continue;
             }
             tries += 1;
             if tries > MAX_TRIES {
                 break;
             }
-            let same = |i: usize| self.looks[i] == self.looks[i + period];
-            let mut begin = middle;
-            while begin > 0 && same(begin - 1) {
-                begin -= 1;
-            }
-            let mut end = probe.end;
-            while end + period < n && same(end) {
-                end += 1;
-            }
-            let end = end + period;
+            let same = |(a, b): &(&u128, &u128)| a == b;
+            let before = looks[..middle].iter().rev();
+            let before = before.zip(later[..middle].iter().rev());
+            let begin = middle - before.take_while(same).count();
+            let after = looks[probe.end..].iter().zip(&later[probe.end..]);
+            let end = probe.end + after.take_while(same).count() + period;
             if let Some(run) = self.aligned(begin, end, period, middle) {
                 return Some(run);
             }
@@ -116,7 +126,7 @@ impl Finder<'_> {
     }
 
     /// The alignment of blocks with the fewest carries.
-    fn aligned(&self, begin: usize, end: usize, period: usize, middle: usize) -> Option<Run> {
+    fn aligned(&mut self, begin: usize, end: usize, period: usize, middle: usize) -> Option<Run> {
         if (end - begin) / period < MIN_BLOCKS {
             return None;
         }
@@ -124,7 +134,7 @@ impl Finder<'_> {
         let mut reach = vec![0usize; period];
         let from = middle + 2 * period;
         for i in from..(from + period).min(end) {
-            for operand in self.arena.node(self.nodes[i]).operands {
+            for operand in self.arena.operands(self.nodes[i]) {
                 let at = self.position[operand.index()];
                 if at == NOWHERE || (at as usize) < begin || i - at as usize > period {
                     continue;
@@ -142,16 +152,23 @@ impl Finder<'_> {
         }
         let offset = (0..period).min_by_key(|&o| crossing[o])?;
         let begin = begin + offset;
-        self.run(begin, (end - begin) / period, period)
+        let blocks = (end - begin) / period;
+        // Other places and periods come to the same blocks.
+        if blocks < MIN_BLOCKS || self.failed.contains(&(begin, blocks, period)) {
+            return None;
+        }
+        let run = self.run(begin, blocks, period);
+        if run.is_none() {
+            self.failed.insert((begin, blocks, period));
+        }
+        run
     }
 
     /// Checks every block; the run ends before the first that differs.
-    fn run(&self, begin: usize, blocks: usize, period: usize) -> Option<Run> {
-        if blocks < MIN_BLOCKS {
-            return None;
-        }
+    fn run(&mut self, begin: usize, blocks: usize, period: usize) -> Option<Run> {
         let arena = self.arena;
-        let node = |block: usize, q: usize| arena.node(self.nodes[begin + block * period + q]);
+        let operands_of =
+            |block: usize, q: usize| arena.operands(self.nodes[begin + block * period + q]);
         let place = |v: ValueId| match self.position[v.index()] {
             NOWHERE => None,
             at => (at as usize >= begin).then(|| at as usize - begin),
@@ -160,15 +177,17 @@ impl Finder<'_> {
         let mut blocks = blocks;
         let mut operands = Vec::with_capacity(period);
         let mut sequences: Vec<Vec<ValueId>> = Vec::new();
-        let mut known: FxHashMap<Vec<ValueId>, usize> = FxHashMap::default();
+        let mut known: HashTable<(u64, usize)> = HashTable::new();
+        // Sequences of which no value comes twice or is part of an input.
+        let mut fresh = 0;
         for q in 0..period {
-            if node(1, q).result_count != 1 {
+            if arena.step(self.nodes[begin + period + q]).result_count != 1 {
                 return None;
             }
-            let count = node(1, q).operands.len();
+            let count = operands_of(1, q).len();
             let mut sources = Vec::with_capacity(count);
             for k in 0..count {
-                let of = |block: usize| node(block, q).operands.get(k).copied();
+                let of = |block: usize| operands_of(block, q).get(k).copied();
                 let first = of(1)?;
                 let inside = place(first);
                 let source = match inside {
@@ -201,15 +220,32 @@ impl Finder<'_> {
                         // Another one for each block, all from before the second.
                         let outside =
                             |b: usize| of(b).filter(|&v| place(v).is_none_or(|at| at < period));
-                        let values: Vec<ValueId> = (1..blocks).map_while(outside).collect();
+                        let mut values: Vec<ValueId> = Vec::with_capacity(blocks - 1);
+                        let (mut hash, mut rises) = (0, true);
+                        for v in (1..blocks).map_while(outside) {
+                            hash = mix(hash ^ u64::from(v.0));
+                            rises &= !self.is_part[v.index()];
+                            rises &= values.last().is_none_or(|&last| last < v);
+                            values.push(v);
+                        }
                         blocks = values.len() + 1;
                         if blocks < MIN_BLOCKS {
                             return None;
                         }
-                        let next = sequences.len();
-                        let number = *known.entry(values.clone()).or_insert(next);
-                        if number == next {
-                            sequences.push(values);
+                        let equal = |&(_, i): &(u64, usize)| sequences[i] == values;
+                        let number = match known.find(hash, equal) {
+                            Some(&(_, number)) => number,
+                            None => {
+                                let number = sequences.len();
+                                known.insert_unique(hash, (hash, number), |&(hash, _)| hash);
+                                sequences.push(values);
+                                fresh += usize::from(rises);
+                                number
+                            }
+                        };
+                        // These alone take more than the loop saves, however many blocks are left; see below.
+                        if 4 * fresh > period {
+                            return None;
                         }
                         sources.push(Source::Each(number));
                     }
@@ -227,22 +263,57 @@ impl Finder<'_> {
         for values in &mut sequences {
             values.truncate(blocks - 1);
         }
-        let run = Run {
-            nodes: self.nodes.clone(),
+        // What the sequences take must not eat what the loop saves. Parts of inputs are mostly one part together.
+        let distinct: usize = sequences.iter().map(|values| self.distinct(values)).sum();
+        let saved = (blocks - 1) * period;
+        (saved >= MIN_NODES / 2 && 4 * distinct <= saved).then(|| Run {
+            nodes: std::mem::take(&mut self.nodes),
             begin,
             period,
             blocks,
             operands,
             sequences,
+        })
+    }
+
+    /// How many values there are that are no parts of inputs, each counted once.
+    fn distinct(&mut self, values: &[ValueId]) -> usize {
+        self.met.resize(self.arena.len(), 0);
+        self.now += 1;
+        let is_new = |v: &&ValueId| {
+            let met = std::mem::replace(&mut self.met[v.index()], self.now);
+            met != self.now && !self.is_part[v.index()]
         };
-        // What the sequences take must not eat what the loop saves. Parts of inputs are mostly one part together.
-        let distinct: usize = run
-            .sequences
-            .iter()
-            .map(|values| distinct(values).0.into_iter())
-            .map(|values| values.filter(|v| !self.is_part[v.index()]).count())
-            .sum();
-        let saved = run.steps() * period;
-        (saved >= MIN_NODES / 2 && 4 * distinct <= saved).then_some(run)
+        values.iter().filter(is_new).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{GraphBuilder, Limits};
+    use crate::op::Attributes;
+    use crate::tensor::TensorType;
+
+    #[test]
+    fn a_vector_taken_apart_and_put_together_has_no_run() {
+        const ELEMENTS: u64 = 2000;
+        let mut g = GraphBuilder::new("parts", Limits::default());
+        let x = g.input("x", TensorType::f64([ELEMENTS])).unwrap();
+        let parts = (0..ELEMENTS).map(|i| {
+            let slice = Attributes::Slice {
+                starts: vec![i],
+                limits: vec![i + 1],
+                strides: vec![],
+            };
+            g.push(Op::Slice, &[x], slice, "").unwrap()
+        });
+        let parts: Vec<ValueId> = parts.collect();
+        let dimension = 0;
+        let together = Attributes::Concatenate { dimension };
+        let y = g.push(Op::Concatenate, &parts, together, "").unwrap();
+        g.output("y", y).unwrap();
+        let graph = g.finish().unwrap();
+        assert!(Run::find(graph.arena(), &[y]).is_none());
     }
 }

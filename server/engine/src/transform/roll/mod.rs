@@ -34,7 +34,7 @@ pub(super) fn rolled_graph(
     let outputs: Vec<ValueId> = graph.outputs().iter().map(|o| o.value).collect();
     let run = Run::find(graph.arena(), &outputs)?;
     let table = FunctionTable::new(graph.functions().clone(), policy, false);
-    let cx = Workspace::empty(policy, table);
+    let cx = Workspace::empty(policy, table, run.left());
     let (cx, inputs, outputs) = run.written(cx, graph.arena(), &inputs, &outputs);
     Some(rolled(cx, inputs, outputs))
 }
@@ -50,7 +50,7 @@ pub(super) fn rolled(
             break;
         };
         let (from, table, policy) = cx.into_rolling();
-        let empty = Workspace::empty(policy, table);
+        let empty = Workspace::empty(policy, table, run.left());
         (cx, inputs, outputs) = run.written(empty, &from, &inputs, &outputs);
     }
     (cx, inputs, outputs)
@@ -86,5 +86,11 @@ struct Run {
 impl Run {
     fn steps(&self) -> usize {
         self.blocks - 1
+    }
+
+    /// Nodes that are written, about: those outside of the loop, and one for each value of a sequence.
+    fn left(&self) -> usize {
+        let sequences = self.sequences.iter().map(Vec::len);
+        self.nodes.len() - self.steps() * self.period + sequences.max().unwrap_or(0)
     }
 }
