@@ -79,7 +79,7 @@ impl<'a> TensorRef<'a> {
 pub(crate) type Raw = SmallVec<[u8; 16]>;
 
 /// An owned tensor.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, Hash)]
 pub struct Tensor {
     ty: TensorType,
     raw: Raw,
@@ -184,6 +184,23 @@ impl Tensor {
             DType::F32 => f32::from_le_bytes(at(4).try_into().expect("4 bytes")).into(),
             DType::I64 => i64::from_le_bytes(at(8).try_into().expect("8 bytes")) as f64,
             DType::Bool => f64::from(self.raw[i]),
+        }
+    }
+}
+
+impl Clone for Tensor {
+    fn clone(&self) -> Self {
+        let ty = self.ty.clone();
+        match pool::take(self.raw.len()) {
+            Some(mut buffer) => {
+                buffer.copy_from_slice(&self.raw);
+                let raw = buffer.into();
+                Self { ty, raw }
+            }
+            None => Self {
+                ty,
+                raw: self.raw.clone(),
+            },
         }
     }
 }
