@@ -130,7 +130,13 @@ impl Tensor {
     pub(crate) fn zeros(ty: TensorType) -> Self {
         let raw = match ty.bytes() as usize {
             bytes @ ..=16 => Raw::from_buf_and_len([0; 16], bytes),
-            bytes => vec![0; bytes].into(),
+            bytes => match pool::take(bytes) {
+                Some(mut buffer) => {
+                    buffer.fill(0);
+                    buffer.into()
+                }
+                None => vec![0; bytes].into(),
+            },
         };
         Self { ty, raw }
     }
