@@ -6,6 +6,7 @@ use super::stop::Ticker;
 use crate::error::Error;
 use crate::op::{DotPlan, Strided};
 use crate::tape::Structural;
+use smallvec::SmallVec;
 use std::any::TypeId;
 use std::cell::Cell;
 
@@ -18,6 +19,9 @@ const CALL: usize = 1 << 24;
 /// Multiply-adds that are worth waking a thread for: some fifty microseconds.
 const SHARE: usize = 1 << 20;
 
+/// Offsets of elements: most products are not of many matrices, nor of large ones.
+type Offsets = SmallVec<[usize; 16]>;
+
 /// A matrix within a memory: first element, and steps of rows and columns.
 pub(super) struct Matrix<'a, T> {
     pub cells: &'a [Cell<T>],
@@ -26,8 +30,8 @@ pub(super) struct Matrix<'a, T> {
     pub column: usize,
 }
 
-fn offsets(view: &Strided) -> Vec<usize> {
-    let mut offsets = Vec::with_capacity(view.len());
+fn offsets(view: &Strided) -> Offsets {
+    let mut offsets = Offsets::with_capacity(view.len());
     view.for_each(|_, at| offsets.push(at));
     offsets
 }
@@ -83,7 +87,7 @@ pub(super) fn run<T: Element>(
         return Ok(());
     }
     let (rows, columns) = (offsets(&plan.rows), offsets(&plan.columns));
-    let inner: Vec<(usize, usize)> = offsets(&plan.inner[0])
+    let inner: SmallVec<[(usize, usize); 16]> = offsets(&plan.inner[0])
         .into_iter()
         .zip(offsets(&plan.inner[1]))
         .collect();

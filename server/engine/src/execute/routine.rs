@@ -7,11 +7,48 @@ use crate::error::Error;
 use crate::op::{Buffer, BufferMut, Routine};
 use crate::tape::{Place, Structural};
 use crate::tensor::DType;
-use std::cell::Cell;
+use smallvec::SmallVec;
+use std::cell::{Cell, RefCell};
 use std::slice::{from_raw_parts, from_raw_parts_mut};
+
+/// Operands or results: most routines have one or two.
+type Few<T> = SmallVec<[T; 4]>;
 
 /// Operations that are counted for each element that goes through a routine, at least.
 const WORK: usize = 8;
+
+thread_local! {
+    /// Numbers of earlier calls, whose memory is used again.
+    static SPARE: RefCell<Vec<Vec<f64>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A call takes a few, and those of one are kept.
+const MOST_SPARE: usize = 8;
+/// Elements beyond which the memory goes back to the allocator.
+const MOST_ELEMENTS: usize = 1 << 17;
+
+fn zeros(elements: usize) -> Vec<f64> {
+    let spare = SPARE.with_borrow_mut(Vec::pop);
+    let mut numbers = spare.unwrap_or_default();
+    numbers.clear();
+    numbers.resize(elements, 0.0);
+    numbers
+}
+
+impl Drop for Dense {
+    fn drop(&mut self) {
+        let Self::Float(numbers) = self else { return };
+        if numbers.capacity() > MOST_ELEMENTS {
+            return;
+        }
+        let numbers = std::mem::take(numbers);
+        SPARE.with_borrow_mut(|spare| {
+            if spare.len() < MOST_SPARE {
+                spare.push(numbers);
+            }
+        });
+    }
+}
 
 /// A tensor of one lane.
 enum Dense {
@@ -24,7 +61,7 @@ impl Dense {
     fn empty(place: Place) -> Self {
         let elements = place.elements as usize;
         match place.dtype {
-            DType::F64 | DType::F32 => Self::Float(vec![0.0; elements]),
+            DType::F64 | DType::F32 => Self::Float(zeros(elements)),
             DType::I64 => Self::Integer(vec![0; elements]),
             DType::Bool => Self::Bool(vec![false; elements]),
         }
@@ -151,7 +188,7 @@ fn in_place(
     batch: usize,
     tick: &mut dyn FnMut() -> Result<(), Error>,
 ) -> Result<bool, Error> {
-    let all = |places: &[Place]| -> Option<Vec<Lying>> {
+    let all = |places: &[Place]| -> Option<Few<Lying>> {
         places.iter().map(|&p| Lying::of(memory, p)).collect()
     };
     let (Some(operands), Some(results)) = (all(&step.operands), all(&step.results)) else {
@@ -163,7 +200,7 @@ fn in_place(
     }
     // SAFETY: each lies within this memory's cells and has that many elements of its type; results are disjoint from
     // all else, as was checked; and while the slices live, nothing else reads or writes cells of this memory.
-    let operands: Vec<Buffer<'_>> = (operands.iter())
+    let operands: Few<Buffer<'_>> = (operands.iter())
         .map(|o| unsafe {
             match o.dtype {
                 DType::F64 | DType::F32 => {
@@ -175,7 +212,7 @@ fn in_place(
         })
         .collect();
     // SAFETY: as above.
-    let mut results: Vec<BufferMut<'_>> = (results.iter())
+    let mut results: Few<BufferMut<'_>> = (results.iter())
         .map(|r| unsafe {
             match r.dtype {
                 DType::F64 | DType::F32 => {
@@ -200,9 +237,9 @@ fn items(
     i: usize,
     batch: usize,
 ) {
-    let own: Vec<Buffer<'_>> = operands.iter().map(|o| item(o, i, batch)).collect();
+    let own: Few<Buffer<'_>> = operands.iter().map(|o| item(o, i, batch)).collect();
     let results = results.iter_mut();
-    let mut out: Vec<BufferMut<'_>> = results.map(|r| item_mut(r, i, batch)).collect();
+    let mut out: Few<BufferMut<'_>> = results.map(|r| item_mut(r, i, batch)).collect();
     routine.run(&own, &mut out);
 }
 
@@ -222,8 +259,8 @@ pub(super) fn run(
     if lanes == 1 && in_place(memory, step, routine, batch, &mut || ticker.begin(work))? {
         return Ok(());
     }
-    let mut operands: Vec<Dense> = step.operands.iter().map(|&p| Dense::empty(p)).collect();
-    let mut results: Vec<Dense> = step.results.iter().map(|&p| Dense::empty(p)).collect();
+    let mut operands: Few<Dense> = step.operands.iter().map(|&p| Dense::empty(p)).collect();
+    let mut results: Few<Dense> = step.results.iter().map(|&p| Dense::empty(p)).collect();
     for lane in 0..lanes {
         for (dense, &place) in operands.iter_mut().zip(&step.operands) {
             // What varies over no lane is read once.
@@ -231,12 +268,13 @@ pub(super) fn run(
                 dense.read(memory, place, lane);
             }
         }
-        let own: Vec<Buffer<'_>> = operands.iter().map(Dense::all).collect();
-        let mut out: Vec<BufferMut<'_>> = results.iter_mut().map(Dense::all_mut).collect();
+        let own: Few<Buffer<'_>> = operands.iter().map(Dense::all).collect();
+        let mut out: Few<BufferMut<'_>> = results.iter_mut().map(Dense::all_mut).collect();
         for i in 0..batch {
             ticker.begin(work)?;
             items(routine, &own, &mut out, i, batch);
         }
+        drop(out);
         for (dense, &place) in results.iter().zip(&step.results) {
             dense.write(memory, place, lane);
         }
