@@ -6,6 +6,7 @@ use super::stop::Ticker;
 use crate::error::Error;
 use crate::op::kernels::{Loop, widest};
 use crate::op::{Reduction, Strided};
+use smallvec::SmallVec;
 use std::cell::Cell;
 
 /// Partial results that are carried side by side.
@@ -13,6 +14,9 @@ pub(super) const PARTIAL: usize = 8;
 
 /// Numbers that are reduced next to each other, where they lie so.
 const SIDE: usize = 64;
+
+/// Partial results of those.
+type Sides<P> = SmallVec<[P; PARTIAL * SIDE]>;
 
 /// Fewer results that lie next to each other are worked out one after the other.
 const FEW: usize = 4;
@@ -107,7 +111,7 @@ struct Reduce<'a, T> {
 impl<T: Element> Reduce<'_, T> {
     fn run<F: Fold<T>>(&self, fold: &F, ticker: &mut Ticker<'_>) -> Result<(), Error> {
         let (lanes, count) = (self.lanes, self.reduced.len());
-        let mut sides = Vec::new();
+        let mut sides = Sides::new();
         let mut stopped = Ok(());
         self.kept.for_each_run(|position, start, length, stride| {
             // Results whose terms lie next to each other.
@@ -164,7 +168,7 @@ impl<T: Element> Reduce<'_, T> {
         fold: &F,
         base: usize,
         out: &[Cell<T>],
-        partial: &mut Vec<F::Partial>,
+        partial: &mut Sides<F::Partial>,
     ) {
         let width = out.len();
         partial.clear();
