@@ -89,10 +89,8 @@ fn counted<T>(work: impl FnOnce() -> T) -> (T, u64) {
 const WARM: usize = 20;
 /// Evaluations that are counted.
 const COUNTED: usize = 5;
-/// Blocks that an evaluation of one product may ask for beside those of its result, at one point, whatever the graph.
+/// Blocks that an evaluation of one product may ask for beside those of its result, at one point or many.
 const BESIDE: u64 = 0;
-/// The same for a batch, for each run of points in lanes: tensors of routines, which are gathered lane by lane.
-const BESIDE_RUN: u64 = 2;
 /// The same for a loop, in each run of points, however often it repeats its block.
 const BESIDE_LOOP: u64 = 160;
 /// Lanes of a run, at least.
@@ -258,11 +256,8 @@ fn a_warm_evaluation_allocates_its_result() {
                     own >= 2,
                     "{name}, {form}: the result has lists at least, not {own} blocks"
                 );
-                let (runs, each) = match points {
-                    None => (1, 0),
-                    Some(points) => (points.div_ceil(LANES), BESIDE_RUN),
-                };
-                let most = BESIDE + runs * (each + if repeats { BESIDE_LOOP } else { 0 });
+                let runs = points.map_or(1, |points| points.div_ceil(LANES));
+                let most = BESIDE + if repeats { runs * BESIDE_LOOP } else { 0 };
                 let beside = all.checked_sub(own);
                 assert!(
                     beside.is_some_and(|beside| beside <= most),

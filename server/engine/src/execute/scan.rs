@@ -4,6 +4,7 @@ use super::memory::Element;
 use super::stop::Ticker;
 use crate::error::Error;
 use crate::op::Reduction;
+use smallvec::SmallVec;
 use std::cell::Cell;
 
 /// A tensor as `[outer, size, row]`, combined along the middle dimension.
@@ -28,7 +29,8 @@ pub(super) fn run<T: Element>(
     if row == 1 && of == Reduction::Sum {
         return sums(out, from, lines, ticker);
     }
-    let mut sums = vec![T::ZERO; if of == Reduction::Sum { row } else { 0 }];
+    let count = if of == Reduction::Sum { row } else { 0 };
+    let mut sums: SmallVec<[T::Sum; 64]> = SmallVec::from_elem(T::ZERO, count);
     for o in 0..lines.outer {
         sums.fill(T::ZERO);
         let mut before: Option<&[Cell<T>]> = None;
