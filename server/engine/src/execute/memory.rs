@@ -16,6 +16,8 @@ pub struct Scratch {
     records: Vec<RefCell<Option<Record>>>,
     /// How often the last evaluation ran functions and steps of loops.
     pub counts: Counts,
+    /// Memories of bodies.
+    pub(super) frames: Vec<Scratch>,
     /// Who may help.
     pub(super) crew: Option<Arc<Crew>>,
 }

@@ -220,9 +220,10 @@ impl Program {
         let writable = own.iter_mut();
         outside.extend(writable.filter_map(|own| Outside::result(own.place, &mut own.bytes)));
         let crew = scratch.crew.clone();
+        let frames = std::mem::take(&mut scratch.frames);
         let memory = scratch.lend(&self.tape.sizes, width as usize, &outside);
         let states = self.budget.saturating_sub(bytes);
-        let machine = Machine::new(&self.library, states, MAX_ITERATIONS);
+        let machine = Machine::new(&self.library, states, MAX_ITERATIONS).with_frames(frames);
         let mut run = Run {
             program: self,
             arguments,
@@ -240,7 +241,8 @@ impl Program {
             }),
         };
         let counts = run.ticker.machine.counts;
-        scratch.counts = counts;
+        let frames = run.ticker.machine.into_frames();
+        (scratch.counts, scratch.frames) = (counts, frames);
         drop(outside);
         for own in own {
             *blocks[own.product][own.block].tensor.raw_mut() = own.bytes;

@@ -24,6 +24,9 @@ pub(super) use states::repeated;
 /// Frames that stand on one another at most.
 const MAX_DEPTH: u32 = 2000;
 
+/// More frames are of deep recursion, and go back to the allocator.
+const KEPT_FRAMES: usize = 16;
+
 /// What a loop leaves for its pull-back.
 #[derive(Debug)]
 pub(super) struct Record {
@@ -93,6 +96,19 @@ impl<'a> Machine<'a> {
             memo: Memo::new(limit),
             ..Self::default()
         }
+    }
+
+    /// Frames of an earlier evaluation, to be used again.
+    pub fn with_frames(mut self, mut frames: Vec<Scratch>) -> Self {
+        frames.iter_mut().for_each(|frame| frame.forget(&mut 0));
+        self.frames = frames;
+        self
+    }
+
+    /// Frames for a later evaluation.
+    pub fn into_frames(mut self) -> Vec<Scratch> {
+        self.frames.truncate(KEPT_FRAMES);
+        self.frames
     }
 
     /// A frame's memory.
