@@ -3,6 +3,7 @@
 use crate::execute::memory::{Element, Memory, for_dtype};
 use crate::tape::Place;
 use crate::tensor::DType;
+use smallvec::SmallVec;
 
 /// A value for every lane, or one for all.
 #[derive(Clone, Debug)]
@@ -16,12 +17,15 @@ pub struct Column {
     varying: bool,
 }
 
+/// What most loops carry is one number.
+type Few<T> = SmallVec<[T; 4]>;
+
 #[derive(Clone, Debug)]
 enum Data {
-    F64(Vec<f64>),
-    F32(Vec<f32>),
-    I64(Vec<i64>),
-    Bool(Vec<bool>),
+    F64(Few<f64>),
+    F32(Few<f32>),
+    I64(Few<i64>),
+    Bool(Few<bool>),
 }
 
 macro_rules! both {
@@ -39,7 +43,7 @@ macro_rules! both {
 /// Rust types of columns.
 trait Stored: Element {
     fn of(data: &Data) -> &[Self];
-    fn of_mut(data: &mut Data) -> &mut Vec<Self>;
+    fn of_mut(data: &mut Data) -> &mut Few<Self>;
 }
 
 macro_rules! stored {
@@ -51,9 +55,9 @@ macro_rules! stored {
                     _ => &[],
                 }
             }
-            fn of_mut(data: &mut Data) -> &mut Vec<Self> {
+            fn of_mut(data: &mut Data) -> &mut Few<Self> {
                 if !matches!(data, Data::$variant(_)) {
-                    *data = Data::$variant(Vec::new());
+                    *data = Data::$variant(Few::new());
                 }
                 match data {
                     Data::$variant(v) => v,
@@ -73,7 +77,7 @@ impl Column {
     /// Nothing yet, to be loaded.
     pub fn empty() -> Self {
         Self {
-            data: Data::F64(Vec::new()),
+            data: Data::F64(Few::new()),
             elements: 0,
             lanes: 1,
             varying: false,
@@ -85,10 +89,10 @@ impl Column {
         let count = elements * lanes.unwrap_or(1);
         Self {
             data: match dtype {
-                DType::F64 => Data::F64(vec![0.0; count]),
-                DType::F32 => Data::F32(vec![0.0; count]),
-                DType::I64 => Data::I64(vec![0; count]),
-                DType::Bool => Data::Bool(vec![false; count]),
+                DType::F64 => Data::F64(Few::from_elem(0.0, count)),
+                DType::F32 => Data::F32(Few::from_elem(0.0, count)),
+                DType::I64 => Data::I64(Few::from_elem(0, count)),
+                DType::Bool => Data::Bool(Few::from_elem(false, count)),
             },
             elements,
             lanes: lanes.unwrap_or(1),
@@ -175,7 +179,7 @@ impl Column {
         if !self.varying {
             return self.clone();
         }
-        fn picked<T: Copy>(from: &[T], stride: usize, lanes: &[u32]) -> Vec<T> {
+        fn picked<T: Copy>(from: &[T], stride: usize, lanes: &[u32]) -> Few<T> {
             let rows = from.chunks_exact(stride);
             rows.flat_map(|row| lanes.iter().map(|&l| row[l as usize]))
                 .collect()
@@ -346,7 +350,7 @@ impl Column {
         if self.varying {
             return self;
         }
-        fn wide<T: Copy>(from: &[T], lanes: usize) -> Vec<T> {
+        fn wide<T: Copy>(from: &[T], lanes: usize) -> Few<T> {
             from.iter()
                 .flat_map(|&x| std::iter::repeat_n(x, lanes))
                 .collect()
