@@ -92,7 +92,7 @@ const COUNTED: usize = 5;
 /// Blocks that an evaluation of one product may ask for beside those of its result, at one point or many.
 const BESIDE: u64 = 0;
 /// The same for a loop, in each run of points, however often it repeats its block.
-const BESIDE_LOOP: u64 = 160;
+const BESIDE_LOOP: u64 = 32;
 /// Lanes of a run, at least.
 const LANES: u64 = 8;
 
