@@ -1,5 +1,5 @@
-"""Prints the coefficients of the polynomials in server/engine/src/op/elementary (power.rs, error_function.rs) and how far
-each is from its function: minimax polynomials by Remez' exchange algorithm.
+"""Prints the coefficients of the polynomials in server/engine/src/op/elementary (exponential.rs, power.rs,
+error_function.rs) and how far each is from its function: minimax polynomials by Remez' exchange algorithm.
 
     python minimax.py      (needs mpmath; about a minute)
 """
@@ -47,6 +47,11 @@ def minimax(f, weight, low, high, degree):
     return p, max(map(abs, errors))
 
 
+def exponential(r):
+    # e^r = 1 + r + r^2/2 + r^3 E(r).
+    return (mpmath.exp(r) - 1 - r - r * r / 2) / r**3 if abs(r) > 1e-15 else mpf(1) / 6 + r / 24
+
+
 def logarithm(z):
     # log((1 + s) / (1 - s)) = 2/3 s (3 + z + z^2 L(z)), z = s^2.
     return 3 * sum(z**k / mpf(2 * k + 5) for k in range(40))
@@ -75,7 +80,9 @@ def scaled_complement(t):
 def main():
     root = mpmath.sqrt(mpf(3) / 2)
     far, near = mpf(8) / 31 - mpf(9) / 8, 8 / mpf("3.75") - mpf(9) / 8
+    end = mpmath.log(2) / 2 * mpf("1.0001")
     for name, arguments in {
+        "E": (exponential, lambda r: abs(r) ** 3 + mpf(2) ** -24, -end, end, 9),
         "L": (logarithm, lambda z: z * z / 3 + mpf(2) ** -90, 0, ((root - 1) / (root + 1)) ** 2 * mpf("1.0001"), 5),
         "S": (series, lambda z: 1 / (1 + series(z)), 0, MIDDLE**2, 11),
         "P": (slope, lambda t: mpmath.erfc(t + MIDDLE) * (t + mpf("1e-6")), 0, mpf("5.9375") - MIDDLE, 17),

@@ -5,6 +5,9 @@ mod long;
 mod wide;
 
 pub(super) use long::{Formula, Steps, blocks1, blocks3, in_steps1, in_steps2, in_steps3, near1};
+pub(super) use wide::alone;
+#[cfg(target_arch = "x86_64")]
+pub(super) use wide::has_fused;
 pub use wide::{Loop, widest, widest_long};
 
 use std::cell::Cell;
@@ -79,6 +82,9 @@ const FEW: usize = 4;
 
 /// Formulas of at most this cost are short.
 pub(super) const SHORT: u32 = 4;
+
+/// Formulas of at least this cost that are written for loops are made of fused multiply-adds.
+pub(super) const FUSED: u32 = 10;
 
 /// `out[i] = f(a[i])` of a short formula.
 #[inline(always)]

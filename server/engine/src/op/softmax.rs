@@ -208,7 +208,7 @@ fn exponentials(line: &[f64], to: Option<&mut [f64]>) -> (f64, usize, f64) {
 fn logsumexp(line: &[f64]) -> f64 {
     let (largest, _, rest) = exponentials(line, None);
     match largest.is_finite() {
-        true => largest + elementary::log1p(rest),
+        true => largest + elementary::alone::log1p(rest),
         false => largest,
     }
 }
@@ -225,7 +225,7 @@ fn below(x: f64, largest: f64) -> f64 {
 fn softmax(line: &[f64], to: &mut [f64]) {
     let (largest, at, rest) = exponentials(line, Some(&mut *to));
     if let Some(x) = to.get_mut(at) {
-        *x = elementary::exp(below(largest, largest));
+        *x = elementary::alone::exp(below(largest, largest));
     }
     // Several infinities make the rest NaN; beside them all is 0 that is not infinite itself.
     let whole = 1.0 + rest;
@@ -234,7 +234,7 @@ fn softmax(line: &[f64], to: &mut [f64]) {
 
 fn log_softmax(line: &[f64], to: &mut [f64]) {
     let (largest, _, rest) = exponentials(line, None);
-    let log = elementary::log1p(rest);
+    let log = elementary::alone::log1p(rest);
     let of = Logarithms {
         line,
         to,

@@ -7,7 +7,8 @@
 //!
 //! A loop of a long value function takes several numbers at once where the row says how: `straight` where the function is
 //! without calls or choices of way; else, to the same bits, `loops` with another one that is, `steps` with one in two
-//! steps, or `near` with one that holds near 0.
+//! steps, or `near` with one that holds near 0. The functions of such rows are inlined, into loops and into functions for
+//! numbers alone, so that their fused multiply-adds become instructions.
 
 use super::special::{
     self, bessel, error_function, gamma,
@@ -27,6 +28,7 @@ use super::{
     one_hot, pad, pool, products, reduce, reverse, scatter, search_sorted, select, shape_ops,
     slice, softmax, sort, tile, top_k, values, windows,
 };
+use kernels::Formula;
 use std::cell::Cell;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
@@ -177,7 +179,7 @@ macro_rules! ops {
             #[inline]
             pub fn value1(self, a: f64) -> f64 {
                 match self {
-                    $(Op::$u => { let f: fn(f64) -> f64 = $uvalue; f(a) })*
+                    $(Op::$u => ops!(@alone 1 [a] $ucost, $uvalue; $(near $uis)? $(straight $ustraight)? $(loops $uloops)? $(steps $ubegin)?),)*
                     _ => f64::NAN,
                 }
             }
@@ -186,7 +188,7 @@ macro_rules! ops {
             #[inline]
             pub fn value2(self, a: f64, b: f64) -> f64 {
                 match self {
-                    $(Op::$b => { let f: fn(f64, f64) -> f64 = $bvalue; f(a, b) })*
+                    $(Op::$b => ops!(@alone 2 [a b] $bcost, $bvalue; $(straight $bstraight)? $(loops $bloops)? $(steps $bbegin)?),)*
                     _ => f64::NAN,
                 }
             }
@@ -197,7 +199,7 @@ macro_rules! ops {
             #[inline]
             pub fn value3(self, a: f64, b: f64, c: f64) -> f64 {
                 match self {
-                    $(Op::$t => { let f: fn(f64, f64, f64) -> f64 = $tvalue; f(a, b, c) })*
+                    $(Op::$t => ops!(@alone 3 [a b c] $tcost, $tvalue; $(straight $tstraight)? $(loops $tloops)? $(steps $tbegin)?),)*
                     _ => f64::NAN,
                 }
             }
@@ -208,18 +210,9 @@ macro_rules! ops {
             /// Address of the function of an elementwise operation, which takes its operands in vector registers.
             pub fn address(self) -> Option<usize> {
                 match self {
-                    $(Op::$u => {
-                        extern "sysv64" fn call(a: f64) -> f64 { Op::$u.value1(a) }
-                        Some(call as *const () as usize)
-                    })*
-                    $(Op::$b => {
-                        extern "sysv64" fn call(a: f64, b: f64) -> f64 { Op::$b.value2(a, b) }
-                        Some(call as *const () as usize)
-                    })*
-                    $(Op::$t => {
-                        extern "sysv64" fn call(a: f64, b: f64, c: f64) -> f64 { Op::$t.value3(a, b, c) }
-                        Some(call as *const () as usize)
-                    })*
+                    $(Op::$u => Some(ops!(@address [a] |a| Op::$u.value1(a), $ucost, $uvalue; $(near $uis)? $(straight $ustraight)? $(loops $uloops)? $(steps $ubegin)?)),)*
+                    $(Op::$b => Some(ops!(@address [a b] |a, b| Op::$b.value2(a, b), $bcost, $bvalue; $(straight $bstraight)? $(loops $bloops)? $(steps $bbegin)?)),)*
+                    $(Op::$t => Some(ops!(@address [a b c] |a, b, c| Op::$t.value3(a, b, c), $tcost, $tvalue; $(straight $tstraight)? $(loops $tloops)? $(steps $tbegin)?)),)*
                     _ => None,
                 }
             }
@@ -297,16 +290,46 @@ macro_rules! ops {
             match op { $($(Op::$b => kernels::map2_integers(out, a, b, $bint),)?)* _ => {} }
         }
     };
-    // A row's loop: in a straight line, in two steps, near and far, or whatever it is.
-    (@unary $out:expr, $a:expr, $cost:expr, $value:expr; near $is:expr, $near:expr) => {{
-        struct Near;
-        impl kernels::Formula<1> for Near {
+    // A row's value of numbers that are in no loop.
+    (@alone $n:literal [$($x:ident)+] $cost:expr, $value:expr;) => {{
+        let f: fn($(ops!(@float $x)),+) -> f64 = $value;
+        f($($x),+)
+    }};
+    (@alone $n:literal [$($x:ident)+] $cost:expr, $value:expr; $($way:tt)+) => {{
+        ops!(@formula Alone $n [$($x)+] $value);
+        match const { $cost < kernels::FUSED } {
+            true => Alone::at([$($x),+]),
+            false => kernels::alone::<$n, Alone>([$($x),+]),
+        }
+    }};
+    // The address of a function for them: of one with the instructions themselves, if they are there.
+    (@address [$($x:ident)+] $plain:expr, $cost:expr, $value:expr;) => {{
+        extern "sysv64" fn call($($x: f64),+) -> f64 { ($plain)($($x),+) }
+        call as *const () as usize
+    }};
+    (@address [$($x:ident)+] $plain:expr, $cost:expr, $value:expr; $($way:tt)+) => {{
+        #[target_feature(enable = "avx2,fma")]
+        extern "sysv64" fn fused($($x: f64),+) -> f64 { ($value)($($x),+) }
+        match $cost >= kernels::FUSED && kernels::has_fused() {
+            true => fused as *const () as usize,
+            false => ops!(@address [$($x)+] $plain, $cost, $value;),
+        }
+    }};
+    (@float $x:ident) => { f64 };
+    (@formula $name:ident $n:literal [$($x:ident)+] $value:expr) => {
+        struct $name;
+        impl kernels::Formula<$n> for $name {
             #[inline(always)]
-            fn at([x]: [f64; 1]) -> f64 {
-                ($near)(x)
+            fn at([$($x),+]: [f64; $n]) -> f64 {
+                ($value)($($x),+)
             }
         }
-        kernels::near1::<_, Near>($out, $a, $is, $value)
+    };
+    // A row's loop: in a straight line, in two steps, near and far, or whatever it is.
+    (@unary $out:expr, $a:expr, $cost:expr, $value:expr; near $is:expr, $near:expr) => {{
+        ops!(@formula Near 1 [x] $near);
+        ops!(@formula Alone 1 [x] $value);
+        kernels::near1::<_, Near, Alone>($out, $a, $is)
     }};
     (@unary $out:expr, $a:expr, $cost:expr, $value:expr;) => {
         match const { $cost <= kernels::SHORT } {
@@ -336,16 +359,12 @@ macro_rules! ops {
         ops!(@long $n $blocks $in_steps [$($x)+] $out, $from, $value; loops $value)
     };
     (@long $n:literal $blocks:ident $in_steps:ident [$($x:ident)+] $out:expr, $from:expr, $value:expr; loops $loops:expr) => {{
-        struct Straight;
-        impl kernels::Formula<$n> for Straight {
-            #[inline(always)]
-            fn at([$($x),+]: [f64; $n]) -> f64 {
-                ($loops)($($x),+)
-            }
-        }
-        kernels::$blocks::<_, Straight>($out, $from, |[$($x),+]| ($value)($($x),+))
+        ops!(@formula Straight $n [$($x)+] $loops);
+        ops!(@formula Alone $n [$($x)+] $value);
+        kernels::$blocks::<_, Straight, Alone>($out, $from)
     }};
     (@long $n:literal $blocks:ident $in_steps:ident [$($x:ident)+] $out:expr, $from:expr, $value:expr; steps $begin:expr, $end:expr) => {{
+        ops!(@formula Alone $n [$($x)+] $value);
         struct InSteps;
         impl kernels::Steps<$n> for InSteps {
             #[inline(always)]
@@ -357,7 +376,7 @@ macro_rules! ops {
                 ($end)(begun, $($x),+)
             }
         }
-        kernels::$in_steps::<_, InSteps>($out, $from, |[$($x),+]| ($value)($($x),+))
+        kernels::$in_steps::<_, InSteps, Alone>($out, $from)
     }};
     (@has) => { false };
     (@has $e:expr) => { true };
@@ -399,7 +418,7 @@ ops! {
         // y (1 - y) = (sech(x / 2) / 2)², which cancels at no order.
         Logistic = 37 "logistic" { value: values::logistic, straight: true, d: |x, _| Times((0.5 * (0.5 * x).unary(Op::Sech)).square()), domain: (-4.0, 4.0), cost: 14 }
         Softplus = 39 "softplus" { value: values::softplus, straight: true, d: |x, _| Times(x.unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 24 }
-        LogSigmoid = 40 "log_sigmoid" { value: |x: f64| -values::softplus(-x), straight: true, d: |x, _| Times((-x).unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 24 }
+        LogSigmoid = 40 "log_sigmoid" { value: values::log_sigmoid, straight: true, d: |x, _| Times((-x).unary(Op::Logistic)), domain: (-4.0, 4.0), cost: 24 }
 
         Sin = 50 "sin" { value: elementary::sin, near: [elementary::is_near, elementary::sin_near], d: |x, _| Times(x.unary(Op::Cos)), domain: (-4.0, 4.0), cost: 12 }
         Cos = 51 "cos" { value: elementary::cos, near: [elementary::is_near, elementary::cos_near], d: |x, _| Times(-x.unary(Op::Sin)), domain: (-4.0, 4.0), cost: 12 }

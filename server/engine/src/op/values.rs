@@ -1,16 +1,18 @@
 //! Value functions of the op table's rows that take more than a line: each within 4 units in the last place over its
 //! whole domain, also where what it is made of overflows, underflows or cancels.
 
-use super::elementary;
+use super::elementary::{self, alone};
 use std::f64::consts::{LN_2, PI};
 
 /// 1 / (1 + e^-x); subnormal results are kept.
+#[inline(always)]
 pub(super) fn logistic(x: f64) -> f64 {
     let e = elementary::exp(-x.abs());
     (if x < 0.0 { e } else { 1.0 }) / (1.0 + e)
 }
 
 /// 1 / cosh x, also where cosh overflows.
+#[inline(always)]
 pub(super) fn sech(x: f64) -> f64 {
     let x = x.abs();
     // Far out e^-2x is below half a unit of 1. The halves keep subnormal results exact to the last step.
@@ -23,9 +25,16 @@ pub(super) fn sech(x: f64) -> f64 {
 }
 
 /// log(1 + e^x).
+#[inline(always)]
 pub(super) fn softplus(x: f64) -> f64 {
     let tail = elementary::log1p(elementary::exp(-x.abs()));
     if x > 0.0 { x + tail } else { tail }
+}
+
+/// log(1 / (1 + e^-x)).
+#[inline(always)]
+pub(super) fn log_sigmoid(x: f64) -> f64 {
+    -softplus(-x)
 }
 
 /// log(e^a + e^b).
@@ -35,7 +44,7 @@ pub(super) fn logaddexp(a: f64, b: f64) -> f64 {
         return a + LN_2;
     }
     let (low, high) = if a < b { (a, b) } else { (b, a) };
-    let sum = high + elementary::log1p(elementary::exp(low - high));
+    let sum = high + alone::log1p(alone::exp(low - high));
     if high < 0.0 && sum.abs() < 0.5 {
         // Both parts nearly cancel: e^a + e^b - 1 in twice the precision does not.
         let ((a, a_rest), (b, b_rest)) = (exp_twice(low), exp_twice(high));
@@ -44,7 +53,7 @@ pub(super) fn logaddexp(a: f64, b: f64) -> f64 {
         let rest = rest + (a_rest + b_rest + below_rest);
         let excess_rounded = excess + rest;
         let lost = (excess - excess_rounded) + rest;
-        return elementary::log1p(excess_rounded) + lost / (1.0 + excess_rounded);
+        return alone::log1p(excess_rounded) + lost / (1.0 + excess_rounded);
     }
     sum
 }
@@ -52,7 +61,7 @@ pub(super) fn logaddexp(a: f64, b: f64) -> f64 {
 /// eˣ in two parts: the series at x / 2ᵐ, squared m times.
 fn exp_twice(x: f64) -> (f64, f64) {
     if x < -80.0 {
-        return (elementary::exp(x), 0.0);
+        return (alone::exp(x), 0.0);
     }
     let (mut x, mut squarings) = (x, 0);
     while x.abs() > 0.5 {
@@ -77,6 +86,7 @@ fn exp_twice(x: f64) -> (f64, f64) {
 }
 
 /// x / (1 + e^-x); subnormal results are kept.
+#[inline(always)]
 pub(super) fn silu(x: f64) -> f64 {
     // Far out 1 + e^-x is e^-x; half of it does not underflow yet.
     let is_far = x < -40.0;
@@ -215,10 +225,10 @@ pub(super) fn gelu_tanh(x: f64) -> f64 {
     let (exponent, lost_exponent) = two_product(x, slope);
     let rest = lost_exponent + x * lost_slope;
     if exponent < -40.0 {
-        let half = elementary::exp(0.5 * exponent);
+        let half = alone::exp(0.5 * exponent);
         return x * (half + half * rest) * half;
     }
-    let e = elementary::exp(-exponent);
+    let e = alone::exp(-exponent);
     x / (1.0 + (e - e * rest))
 }
 
@@ -228,6 +238,7 @@ pub(super) const GELU_LINEAR: (f64, f64) = (1.595_769_121_605_730_8, -9.969_308_
 pub(super) const GELU_CUBIC: (f64, f64) = (0.071_354_816_272_600_25, -6.175_149_918_155_315e-19);
 
 /// x / (1 + |x|): its limits at infinity, where the quotient would be NaN.
+#[inline(always)]
 pub fn softsign(x: f64) -> f64 {
     if x.is_infinite() {
         return x.signum();

@@ -2,8 +2,8 @@
 //! parts, times what varies slowly, and that product in two parts as well. The polynomials are minimax ones, by
 //! tests/reference/minimax.py.
 
+use super::exp;
 use super::exponential::{exp_in_parts, scaled};
-use super::{exp, upper_half};
 use std::f64::consts::FRAC_1_SQRT_2;
 
 /// erf x = x + x S(x²) for |x| <= 27/32, to 2^-62.
@@ -84,6 +84,7 @@ const FRAC_1_SQRT_2_REST: f64 = -4.833_646_656_726_457e-17;
 pub const DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
 
 /// erf x.
+#[inline(always)]
 pub fn erf(x: f64) -> f64 {
     match x.abs() < MIDDLE {
         true => erf_near(x),
@@ -106,7 +107,7 @@ pub fn erf_of_parts((exponent, near): (f64, f64), x: f64) -> f64 {
 
 #[inline(always)]
 fn erf_near(x: f64) -> f64 {
-    x + x * series(x * x)
+    x.mul_add(series(x * x), x)
 }
 
 /// log(erfc |x| / erfc 27/32) from 27/32 on.
@@ -120,11 +121,12 @@ fn erf_exponent(x: f64) -> f64 {
 
 #[inline(always)]
 fn erf_of_exponent(exponent: f64, x: f64) -> f64 {
-    let value = (1.0 - ERFC_OF_MIDDLE * exp(exponent)).copysign(x);
+    let value = exp(exponent).mul_add(-ERFC_OF_MIDDLE, 1.0).copysign(x);
     if x.is_nan() { x } else { value }
 }
 
 /// 1 - erf x.
+#[inline(always)]
 pub fn erfc(x: f64) -> f64 {
     match x.abs() < TAIL {
         true => erfc_near(x),
@@ -142,14 +144,14 @@ pub fn erfc_straight(x: f64) -> f64 {
 #[inline(always)]
 fn erfc_near(x: f64) -> f64 {
     let (rest, lost) = one_less(x);
-    rest + (lost - x * series(x * x))
+    rest + x.mul_add(-series(x * x), lost)
 }
 
 #[inline(always)]
 fn erfc_far(x: f64) -> f64 {
     let a = x.abs();
-    let upper = upper_half(a);
-    let (tail, n) = Tail::new(a, 0.0, upper * upper, (a - upper) * (a + upper)).product();
+    let square = a * a;
+    let (tail, n) = Tail::new(a, 0.0, square, a.mul_add(a, -square)).product();
     let tail = scaled(tail, n);
     let value = if x < 0.0 { 2.0 - tail } else { tail };
     if x.is_nan() { x } else { value }
@@ -163,6 +165,7 @@ fn one_less(x: f64) -> (f64, f64) {
 }
 
 /// Distribution function of the standard normal distribution.
+#[inline(always)]
 pub fn norm_cdf(x: f64) -> f64 {
     match x.abs() < NORMAL_TAIL {
         true => norm_cdf_near(x),
@@ -197,6 +200,7 @@ fn norm_cdf_far(x: f64) -> f64 {
 }
 
 /// x Φ(x).
+#[inline(always)]
 pub fn gelu(x: f64) -> f64 {
     match x.abs() < NORMAL_TAIL {
         true => x * norm_cdf_near(x),
@@ -227,6 +231,7 @@ fn gelu_far(x: f64) -> f64 {
 }
 
 /// Φ(x) + x φ(x), the derivative of [`gelu`].
+#[inline(always)]
 pub fn gelu_slope(x: f64) -> f64 {
     let tail = normal_tail(x);
     match x.abs() < NORMAL_TAIL {
@@ -264,24 +269,17 @@ fn gelu_slope_far(tail: &Tail, x: f64) -> f64 {
 fn normal_tail(x: f64) -> Tail {
     let a = x.abs();
     let (z, lost) = over_root_two(a);
-    let upper = upper_half(a);
-    Tail::new(
-        z,
-        -lost,
-        0.5 * (upper * upper),
-        0.5 * ((a - upper) * (a + upper)),
-    )
+    let square = a * a;
+    let square_rest = a.mul_add(a, -square);
+    Tail::new(z, -lost, 0.5 * square, 0.5 * square_rest)
 }
 
 /// x / √2 and what rounding took from it.
 #[inline(always)]
 fn over_root_two(x: f64) -> (f64, f64) {
-    const UPPER: f64 = 0.707_106_769_084_930_4;
     let z = x * FRAC_1_SQRT_2;
-    let upper = upper_half(x);
-    let lost =
-        ((upper * UPPER - z) + upper * (FRAC_1_SQRT_2 - UPPER)) + (x - upper) * FRAC_1_SQRT_2;
-    (z, lost + x * FRAC_1_SQRT_2_REST)
+    let lost = x.mul_add(FRAC_1_SQRT_2, -z);
+    (z, x.mul_add(FRAC_1_SQRT_2_REST, lost))
 }
 
 /// e^(x²) erfc x and e^(-x²) for x >= 3/4, of which the product is erfc x.
@@ -309,22 +307,21 @@ impl Tail {
         // u, and the part of itself that it is too small by.
         let d = x + 3.0;
         let u = 1.0 / d;
-        let (d_upper, u_upper) = (upper_half(d), upper_half(u));
-        let d_lower = (x - (d_upper - 3.0)) - over;
-        let short = ((1.0 - u_upper * d_upper) - u_upper * d_lower) - (u - u_upper) * d;
+        let d_rest = (x - (d - 3.0)) - over;
+        let short = u.mul_add(-d_rest, u.mul_add(-d, 1.0));
         // Exact up to x = 11, where its rounding would matter most.
-        let t = 8.0 * u - 1.125;
+        let t = u.mul_add(8.0, -1.125);
         // What that part makes of u R, as an exponent: its factor is 1 + 8 u R' / R, about.
-        let more = short * (1.68 + 0.78 * t);
+        let more = short * t.mul_add(0.78, 1.68);
         let (sum, rest, n) = exp_in_parts(-square, more - square_rest);
-        let q = t * slow(t);
-        let value = R[0] + q;
+        let slow = slow(t);
+        let value = t.mul_add(slow, R[0]);
         Self {
             sum,
             rest,
             n,
             value,
-            value_rest: q - (value - R[0]),
+            value_rest: t.mul_add(slow, R[0] - value),
             u,
         }
     }
@@ -332,16 +329,13 @@ impl Tail {
     /// erfc x as a number times a power of two.
     #[inline(always)]
     fn product(&self) -> (f64, f64) {
-        let sum = upper_half(self.sum);
-        let rest = (self.sum - sum) + self.rest;
-        let value = upper_half(self.value);
-        let value_rest = (self.value - value) + self.value_rest;
-        let product = sum * value;
-        let product_rest = sum * value_rest + rest * self.value;
-        let upper = upper_half(product + product_rest);
-        let lower = product_rest - (upper - product);
-        let u = upper_half(self.u);
-        (upper * u + (upper * (self.u - u) + lower * self.u), self.n)
+        let product = self.sum * self.value;
+        let lost = self.sum.mul_add(self.value, -product);
+        let lost = self.sum.mul_add(self.value_rest, lost);
+        let rest = self.rest.mul_add(self.value, lost);
+        let sum = product + rest;
+        let sum_rest = rest - (sum - product);
+        (sum.mul_add(self.u, sum_rest * self.u), self.n)
     }
 }
 
@@ -350,10 +344,10 @@ impl Tail {
 fn series(z: f64) -> f64 {
     let w = z * z;
     let v = w * w;
-    let a = (S[3] + z * S[4]) + w * (S[5] + z * S[6]);
-    let b = (S[7] + z * S[8]) + w * (S[9] + z * S[10]);
-    let rest = a + v * (b + v * S[11]);
-    S[0] + z * (S[1] + z * (S[2] + z * rest))
+    let a = w.mul_add(z.mul_add(S[6], S[5]), z.mul_add(S[4], S[3]));
+    let b = w.mul_add(z.mul_add(S[10], S[9]), z.mul_add(S[8], S[7]));
+    let rest = v.mul_add(v.mul_add(S[11], b), a);
+    z.mul_add(z.mul_add(z.mul_add(rest, S[2]), S[1]), S[0])
 }
 
 /// [`P`].
@@ -361,11 +355,12 @@ fn series(z: f64) -> f64 {
 fn slope(t: f64) -> f64 {
     let w = t * t;
     let v = w * w;
-    let a = (P[2] + t * P[3]) + w * (P[4] + t * P[5]);
-    let b = (P[6] + t * P[7]) + w * (P[8] + t * P[9]);
-    let c = (P[10] + t * P[11]) + w * (P[12] + t * P[13]);
-    let d = (P[14] + t * P[15]) + w * (P[16] + t * P[17]);
-    P[0] + t * (P[1] + t * (a + v * (b + v * (c + v * d))))
+    let a = w.mul_add(t.mul_add(P[5], P[4]), t.mul_add(P[3], P[2]));
+    let b = w.mul_add(t.mul_add(P[9], P[8]), t.mul_add(P[7], P[6]));
+    let c = w.mul_add(t.mul_add(P[13], P[12]), t.mul_add(P[11], P[10]));
+    let d = w.mul_add(t.mul_add(P[17], P[16]), t.mul_add(P[15], P[14]));
+    let rest = v.mul_add(v.mul_add(v.mul_add(d, c), b), a);
+    t.mul_add(t.mul_add(rest, P[1]), P[0])
 }
 
 /// (R - R(0)) / t.
@@ -373,10 +368,11 @@ fn slope(t: f64) -> f64 {
 fn slow(t: f64) -> f64 {
     let w = t * t;
     let v = w * w;
-    let a = (R[2] + t * R[3]) + w * (R[4] + t * R[5]);
-    let b = (R[6] + t * R[7]) + w * (R[8] + t * R[9]);
-    let c = (R[10] + t * R[11]) + w * (R[12] + t * R[13]);
-    let d = (R[14] + t * R[15]) + w * (R[16] + t * R[17]);
-    let e = (R[18] + t * R[19]) + w * R[20];
-    R[1] + t * (a + v * (b + v * (c + v * (d + v * e))))
+    let a = w.mul_add(t.mul_add(R[5], R[4]), t.mul_add(R[3], R[2]));
+    let b = w.mul_add(t.mul_add(R[9], R[8]), t.mul_add(R[7], R[6]));
+    let c = w.mul_add(t.mul_add(R[13], R[12]), t.mul_add(R[11], R[10]));
+    let d = w.mul_add(t.mul_add(R[17], R[16]), t.mul_add(R[15], R[14]));
+    let e = w.mul_add(R[20], t.mul_add(R[19], R[18]));
+    let rest = v.mul_add(v.mul_add(v.mul_add(v.mul_add(e, d), c), b), a);
+    t.mul_add(rest, R[1])
 }

@@ -55,11 +55,12 @@ fn logarithm(x: f64, more: f64) -> f64 {
     let s = f / (2.0 + f);
     let z = s * s;
     let w = z * z;
-    let even = w * (L[1] + w * (L[3] + w * L[5]));
-    let odd = z * (L[0] + w * (L[2] + w * (L[4] + w * L[6])));
+    let even = w.mul_add(w.mul_add(L[5], L[3]), L[1]);
+    let odd = w.mul_add(w.mul_add(w.mul_add(L[6], L[4]), L[2]), L[0]);
     let half = 0.5 * f * f;
-    let small = s * (half + (even + odd)) + (k * LN_2_LOW + more);
-    let value = k * LN_2_HIGH - ((half - small) - f);
+    let series = z.mul_add(z.mul_add(even, odd), half);
+    let small = s.mul_add(series, k.mul_add(LN_2_LOW, more));
+    let value = k.mul_add(LN_2_HIGH, f - (half - small));
     let outside = if x == 0.0 {
         f64::NEG_INFINITY
     } else {

@@ -1,6 +1,10 @@
 //! exp, log, sin, cos, powers, the error function and what is made of them, written for loops: straight lines of additions,
 //! multiplications and choices, which a compiler turns into instructions for many numbers at once. A number alone and a
-//! number in a loop go through the same steps, so their bits are equal; nothing is fused, so they are on every machine.
+//! number in a loop go through the same steps, so their bits are equal; where multiplication and addition are fused, it is
+//! written so and rounded once, by an instruction or by a function, so they are on every machine.
+//!
+//! All of them are inlined, to become the instructions of the function around them. Where those are not chosen yet, the
+//! functions of [`alone`] choose them.
 //!
 //! Bounds, in units in the last place (ulp), over the whole range, subnormal numbers included; `elementary` of the
 //! integration tests measures them against 50 digits:
@@ -20,6 +24,7 @@
 //!
 //! After the reductions and polynomials of fdlibm (Sun Microsystems, 1993) where not said otherwise.
 
+pub mod alone;
 mod error_function;
 mod exponential;
 mod logarithm;
@@ -47,9 +52,3 @@ const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
 
 /// The bits of 1.
 const ONE: u64 = 0x3ff0_0000_0000_0000;
-
-/// The number without the lower half of its significand: 26 bits, so that products of two such are exact.
-#[inline(always)]
-fn upper_half(x: f64) -> f64 {
-    f64::from_bits(x.to_bits() & !0x07ff_ffff)
-}

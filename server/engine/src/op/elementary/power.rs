@@ -2,7 +2,7 @@
 //! logarithm goes the way of fdlibm's `pow` (Sun Microsystems, 2004), to the base e and with a longer series.
 
 use super::exponential::{exp_in_parts, power_of_two, scaled};
-use super::{LN_2_HIGH, LN_2_LOW, ONE, SHIFT, upper_half};
+use super::{LN_2_HIGH, LN_2_LOW, ONE, SHIFT};
 
 const SIGN: u64 = 1 << 63;
 /// 2⁵²: from here on numbers are whole, and twice as far even.
@@ -17,10 +17,9 @@ const ROOT_OF_THREE_HALVES: f64 = 1.224_744_871_391_589;
 const LOG_HIGH: f64 = 0.405_465_107_993_222_8;
 const LOG_LOW: f64 = 1.149_416_089_029_093_5e-10;
 
-/// 2/3 in two parts, the first of 26 bits.
+/// 2/3 in two parts.
 const TWO_THIRDS: f64 = 2.0 / 3.0;
-const TWO_THIRDS_HIGH: f64 = 0.666_666_656_732_559_2;
-const TWO_THIRDS_LOW: f64 = 9.934_107_462_565_104e-9;
+const TWO_THIRDS_REST: f64 = 3.700_743_415_417_188e-17;
 
 /// log((1 + s) / (1 - s)) = 2/3 s (3 + z + z² L(z)) with z = s², for |s| <= 0.1011, to 2^-71
 /// (tests/reference/minimax.py).
@@ -35,6 +34,7 @@ const L: [f64; 6] = [
 
 /// xʸ with the special values of C's `pow` and IEEE 754-2019: 1 for the exponent 0 and for the base 1, whatever the
 /// other operand; NaN for a negative base and an exponent that is not whole.
+#[inline(always)]
 pub fn power(x: f64, y: f64) -> f64 {
     let exponent = power_exponent(x, y);
     match x > 0.0 && x < f64::INFINITY && y.is_finite() {
@@ -63,6 +63,7 @@ fn power_of_positive(exponent: (f64, f64)) -> f64 {
 }
 
 /// c xʸ, without overflow or underflow on the way; 0 where c or xʸ is 0.
+#[inline(always)]
 pub fn scaled_power(x: f64, y: f64, c: f64) -> f64 {
     scaled_power_of_exponent(scaled_power_exponent(x, y, c), x, y, c)
 }
@@ -132,9 +133,8 @@ fn exponent(a: f64, y: f64, limit: f64) -> (f64, f64) {
     let y = if y < FAR { y } else { FAR };
     let y = if y > -FAR { y } else { -FAR };
     let (log, log_rest) = logarithm(a);
-    let y_upper = upper_half(y);
-    let product = y_upper * log;
-    let rest = (y - y_upper) * log + y * log_rest;
+    let product = y * log;
+    let rest = y.mul_add(log_rest, y.mul_add(log, -product));
     let high = product + rest;
     let low = rest - (high - product);
     let is_far = high.abs() >= limit;
@@ -144,7 +144,7 @@ fn exponent(a: f64, y: f64, limit: f64) -> (f64, f64) {
     )
 }
 
-/// log a for a positive finite a: 26 bits of it, and the rest.
+/// log a for a positive finite a, rounded, and the rest.
 #[inline(always)]
 fn logarithm(a: f64) -> (f64, f64) {
     let is_small = a < f64::MIN_POSITIVE;
@@ -161,34 +161,32 @@ fn logarithm(a: f64) -> (f64, f64) {
         true => (1.5, LOG_HIGH, LOG_LOW),
         false => (1.0, 0.0, 0.0),
     };
-    let base = k * LN_2_HIGH + log_high;
-    let base_rest = k * LN_2_LOW + log_low;
+    let base = k.mul_add(LN_2_HIGH, log_high);
+    let base_rest = k.mul_add(LN_2_LOW, log_low);
 
-    // s = (m - c) / (m + c) = upper + lower.
+    // (m - c) / (m + c) = s + s_rest.
     let (f, d) = (m - c, m + c);
+    let d_rest = m - (d - c);
     let inverse = 1.0 / d;
     let s = f * inverse;
-    let upper = upper_half(s);
-    let d_upper = upper_half(d);
-    let d_lower = m - (d_upper - c);
-    let lower = inverse * ((f - upper * d_upper) - upper * d_lower);
+    let s_rest = inverse * s.mul_add(-d_rest, s.mul_add(-d, f));
 
     // 3 + z + z² L(z) = t + t_rest.
     let z = s * s;
     let w = z * z;
-    let series = (L[0] + z * L[1]) + w * ((L[2] + z * L[3]) + w * (L[4] + z * L[5]));
-    let square = upper * upper;
-    let rest = lower * (upper + s) + w * series;
-    let t = upper_half(3.0 + square + rest);
-    let t_rest = rest - ((t - 3.0) - square);
+    let begin = z.mul_add(L[1], L[0]);
+    let end = w.mul_add(z.mul_add(L[5], L[4]), z.mul_add(L[3], L[2]));
+    let z_rest = (2.0 * s).mul_add(s_rest, s.mul_add(s, -z));
+    let rest = w.mul_add(w.mul_add(end, begin), z_rest);
+    let t = 3.0 + z + rest;
+    let t_rest = rest - ((t - 3.0) - z);
 
     // Times s, times 2/3, plus the logarithm of 2ᵏ c.
-    let product = upper * t;
-    let rest = lower * t + t_rest * s;
-    let p = upper_half(product + rest);
-    let p_rest = rest - (p - product);
-    let value = TWO_THIRDS_HIGH * p;
-    let rest = (TWO_THIRDS_LOW * p + p_rest * TWO_THIRDS) + base_rest;
-    let log = upper_half(base + (value + rest));
+    let p = s * t;
+    let p_rest = s.mul_add(t_rest, s_rest.mul_add(t, s.mul_add(t, -p)));
+    let value = TWO_THIRDS * p;
+    let value_rest = p.mul_add(TWO_THIRDS_REST, p.mul_add(TWO_THIRDS, -value));
+    let rest = p_rest.mul_add(TWO_THIRDS, value_rest) + base_rest;
+    let log = base + (value + rest);
     (log, rest - ((log - base) - value))
 }

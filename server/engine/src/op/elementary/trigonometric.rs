@@ -1,12 +1,11 @@
 use super::SHIFT;
-use std::f64::consts::FRAC_2_PI;
+use std::f64::consts::{FRAC_2_PI, FRAC_PI_2};
 
-/// π/2 in parts of 33 bits; a whole number below 2²⁰ times each of the first three is exact.
-const HALF_PI: [f64; 4] = [
-    1.570_796_326_734_125_6,
-    6.077_100_506_303_966e-11,
-    2.022_266_248_711_166_5e-21,
-    8.478_427_660_368_9e-32,
+/// π/2 in parts.
+const HALF_PI: [f64; 3] = [
+    FRAC_PI_2,
+    6.123_233_995_736_766e-17,
+    -1.497_384_904_859_169_8e-33,
 ];
 
 /// sin x = x + x³ S(x²) for |x| <= π/4.
@@ -36,6 +35,7 @@ pub fn is_near(x: f64) -> bool {
 }
 
 /// Sine, of any number.
+#[inline(always)]
 pub fn sin(x: f64) -> f64 {
     if is_near(x) {
         sin_near(x)
@@ -45,6 +45,7 @@ pub fn sin(x: f64) -> f64 {
 }
 
 /// Cosine, of any number.
+#[inline(always)]
 pub fn cos(x: f64) -> f64 {
     if is_near(x) {
         cos_near(x)
@@ -79,11 +80,14 @@ fn quarter(n: u64, sine: f64, cosine: f64) -> f64 {
 /// n and x - n π/2 in two parts, n in the lowest bits.
 #[inline(always)]
 fn reduce(x: f64) -> (u64, f64, f64) {
-    let shifted = x * FRAC_2_PI + SHIFT;
+    let shifted = x.mul_add(FRAC_2_PI, SHIFT);
     let n = shifted - SHIFT;
-    let (first, lost) = difference(x - n * HALF_PI[0], n * HALF_PI[1]);
-    let (second, lost_too) = difference(first, n * HALF_PI[2]);
-    let rest = (lost + lost_too) - n * HALF_PI[3];
+    // Exact: what is left of x and of n FRAC_PI_2 are whole multiples of 2^-53 below 1, or n is 0.
+    let first = n.mul_add(-HALF_PI[0], x);
+    let product = n * HALF_PI[1];
+    let product_rest = n.mul_add(HALF_PI[1], -product);
+    let (second, lost) = difference(first, product);
+    let rest = n.mul_add(-HALF_PI[2], lost - product_rest);
     let high = second + rest;
     (shifted.to_bits(), high, (second - high) + rest)
 }
@@ -101,17 +105,23 @@ fn difference(a: f64, b: f64) -> (f64, f64) {
 fn sine(x: f64, low: f64) -> f64 {
     let z = x * x;
     let w = z * z;
-    let r = S[1] + z * (S[2] + z * S[3]) + z * w * (S[4] + z * S[5]);
+    let end = w.mul_add(z.mul_add(S[5], S[4]), z.mul_add(S[3], S[2]));
+    let r = z.mul_add(end, S[1]);
     let v = z * x;
-    x - ((z * (0.5 * low - v * r) - low) - v * S[0])
+    // low (1 - z/2) + v (S[0] + z r), the last rounding the only one of weight.
+    let rest = z.mul_add(-0.5 * low, low);
+    x + v.mul_add(z.mul_add(r, S[0]), rest)
 }
 
 #[inline(always)]
 fn cosine(x: f64, low: f64) -> f64 {
     let z = x * x;
     let w = z * z;
-    let r = z * (C[0] + z * (C[1] + z * C[2])) + w * w * (C[3] + z * (C[4] + z * C[5]));
-    let half = 0.5 * z;
-    let one = 1.0 - half;
-    one + (((1.0 - one) - half) + (z * r - x * low))
+    let begin = z.mul_add(z.mul_add(C[2], C[1]), C[0]);
+    let end = z.mul_add(z.mul_add(C[5], C[4]), C[3]);
+    let r = z * (w * z).mul_add(end, begin);
+    let one = z.mul_add(-0.5, 1.0);
+    // 1 - z/2 in two parts.
+    let lost = z.mul_add(-0.5, 1.0 - one);
+    one + z.mul_add(r, x.mul_add(-low, lost))
 }

@@ -1,6 +1,9 @@
 //! Loops of long formulas, a block of numbers at a time.
 
-use super::{FEW, Float, Loop, Source, each, each1, load, store, wide::widest_of_long};
+use super::{
+    FEW, Float, Loop, Source, each, load, store,
+    wide::{alone, widest_of_long},
+};
 use std::cell::Cell;
 use std::marker::PhantomData;
 
@@ -47,15 +50,14 @@ struct Long<'a, T, F, const N: usize> {
 /// Loops of a long formula, with an array for each operand.
 macro_rules! blocks {
     ($blocks:ident, $n:literal, [$first:ident $($x:ident)*]) => {
-        /// `out[i] = f(a[i], ...)` of a long formula that is a straight line; a few by `f`.
+        /// `out[i] = f(a[i], ...)` of a long formula that is a straight line; a few by `A`.
         #[inline(always)]
-        pub(in crate::op) fn $blocks<T: Float, F: Formula<$n>>(
+        pub(in crate::op) fn $blocks<T: Float, F: Formula<$n>, A: Formula<$n>>(
             out: &[Cell<T>],
             from: [Source<'_, T>; $n],
-            f: impl Fn([f64; $n]) -> f64,
         ) {
             if out.len() < FEW {
-                return each(out, from, f);
+                return each(out, from, alone::<$n, A>);
             }
             let formula = PhantomData::<Straight<F>>;
             widest_of_long(out.len(), |lanes| Long { out, from, lanes, formula });
@@ -84,15 +86,14 @@ macro_rules! blocks {
 /// The same of one in two steps.
 macro_rules! in_steps {
     ($in_steps:ident, $n:literal, [$($x:ident)+]) => {
-        /// `out[i] = f(a[i], ...)` of a very long formula; a few by `f`.
+        /// `out[i] = f(a[i], ...)` of a very long formula; a few by `A`.
         #[inline(always)]
-        pub(in crate::op) fn $in_steps<T: Float, F: Steps<$n>>(
+        pub(in crate::op) fn $in_steps<T: Float, F: Steps<$n>, A: Formula<$n>>(
             out: &[Cell<T>],
             from: [Source<'_, T>; $n],
-            f: impl Fn([f64; $n]) -> f64,
         ) {
             if out.len() < FEW {
-                return each(out, from, f);
+                return each(out, from, alone::<$n, A>);
             }
             let formula = PhantomData::<InSteps<F>>;
             widest_of_long(out.len(), |lanes| Long { out, from, lanes, formula });
@@ -142,43 +143,40 @@ in_steps!(in_steps1, 1, [a]);
 in_steps!(in_steps2, 2, [a b]);
 in_steps!(in_steps3, 3, [a b c]);
 
-/// The same where the formula holds only near 0; `f` holds anywhere.
+/// The same where the formula holds only near 0; `A` holds anywhere.
 #[inline(always)]
-pub(in crate::op) fn near1<T: Float, N: Formula<1>>(
+pub(in crate::op) fn near1<T: Float, N: Formula<1>, A: Formula<1>>(
     out: &[Cell<T>],
     a: &[Cell<T>],
     is_near: impl Fn(f64) -> bool + Copy,
-    f: impl Fn(f64) -> f64 + Copy,
 ) {
     if out.len() < FEW {
-        return each1(out, a, f);
+        return each(out, [Source::Row(a)], alone::<1, A>);
     }
     widest_of_long(out.len(), |lanes| NearLoop {
         out,
         a,
         lanes,
         is_near,
-        f,
-        formula: PhantomData::<N>,
+        formulas: PhantomData::<(N, A)>,
     });
 }
 
 /// Of [`near1`].
-struct NearLoop<'a, T, N, I, F> {
+struct NearLoop<'a, T, N, I, A> {
     out: &'a [Cell<T>],
     a: &'a [Cell<T>],
     lanes: usize,
     is_near: I,
-    f: F,
-    formula: PhantomData<N>,
+    formulas: PhantomData<(N, A)>,
 }
 
-impl<T, N, I, F> Loop for NearLoop<'_, T, N, I, F>
+impl<T, N, I, A> Loop for NearLoop<'_, T, N, I, A>
 where
     T: Float,
     N: Formula<1>,
     I: Fn(f64) -> bool,
-    F: Fn(f64) -> f64,
+    A: Formula<1>,
 {
     type Output = ();
 
@@ -194,7 +192,7 @@ where
             }
             if !x.iter().fold(true, |all, &x| all & (self.is_near)(x)) {
                 let far = y.iter_mut().zip(x).filter(|(_, x)| !(self.is_near)(**x));
-                far.for_each(|(y, x)| *y = (self.f)(*x));
+                far.for_each(|(y, x)| *y = alone::<1, A>([*x]));
             }
             store(out, y);
         }

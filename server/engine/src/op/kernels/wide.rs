@@ -1,6 +1,7 @@
 //! Which instructions a loop becomes: what it computes is the same with any.
 
-use super::FEW;
+use super::{FEW, Formula};
+use std::marker::PhantomData;
 
 /// For fewer numbers AVX-512 gains nothing: a few wide reads wait for narrower writes.
 const MANY: usize = 32;
@@ -44,12 +45,46 @@ pub(super) fn widest_of_long<L: Loop>(len: usize, of: impl FnOnce(usize) -> L) -
 #[inline(always)]
 pub fn widest_long<L: Loop>(len: usize, of: L) -> L::Output {
     #[cfg(target_arch = "x86_64")]
-    if len >= MANY
-        && let Some(v4) = *x86::V4
     {
-        return pulp::Simd::vectorize(v4, x86::Wide(of));
+        if len >= MANY
+            && let Some(v4) = *x86::V4
+        {
+            return pulp::Simd::vectorize(v4, x86::Wide(of));
+        }
+        // Also a few: without these instructions a fused multiply-add is a call.
+        if let Some(v3) = *x86::V3 {
+            return pulp::Simd::vectorize(v3, x86::Wide(of));
+        }
     }
-    widest(len, of)
+    let _ = len;
+    of.run()
+}
+
+/// A long formula of a number that is in no loop: with the processor's fused multiply-add, which is a call without.
+#[inline(always)]
+pub(in crate::op) fn alone<const N: usize, F: Formula<N>>(x: [f64; N]) -> f64 {
+    let formula = PhantomData::<F>;
+    widest_long(1, Alone { x, formula })
+}
+
+struct Alone<F, const N: usize> {
+    x: [f64; N],
+    formula: PhantomData<F>,
+}
+
+impl<F: Formula<N>, const N: usize> Loop for Alone<F, N> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        F::at(self.x)
+    }
+}
+
+/// Whether functions may be called that are compiled for AVX2 and fused multiply-add.
+#[cfg(target_arch = "x86_64")]
+pub(in crate::op) fn has_fused() -> bool {
+    x86::V3.is_some()
 }
 
 #[cfg(target_arch = "x86_64")]

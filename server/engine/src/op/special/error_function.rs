@@ -1,7 +1,7 @@
 //! The error function's relatives and those of the normal distribution.
 
 use super::gamma::order;
-use crate::op::elementary::{erfc, norm_cdf};
+use crate::op::elementary::alone::{erfc, norm_cdf};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};
 
 /// e^(x²) for any x, without the rounding error of x² (which e^ would multiply by x²).
