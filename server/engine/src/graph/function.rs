@@ -102,7 +102,7 @@ fn body(
     builder.know(signatures);
     for (i, ty) in source.parameters.iter().enumerate() {
         builder
-            .input(&i.to_string(), ty.clone())
+            .input(i.to_string(), ty.clone())
             .map_err(|v| v.of_parameter(i))?;
     }
     for node in &source.nodes {
