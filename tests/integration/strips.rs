@@ -303,3 +303,96 @@ fn strips_give_the_same_bits() {
         "only {in_strips} of 96 programs have strips"
     );
 }
+
+/// Σ 100 (b - a²)² + (1 - a)² of the two numbers of pairs, the first of which begins at `offset`: taken apart, and the
+/// gradient put together again.
+fn pairs(n: u64, offset: u64, swapped: bool) -> Graph {
+    let mut draft = Draft::new("pairs");
+    let x = draft.input("x", &[n]);
+    let every_second = |draft: &mut Draft, start: u64, limit: u64| {
+        let slice = Attributes::Slice {
+            starts: vec![start],
+            limits: vec![limit],
+            strides: vec![2],
+        };
+        draft.push(Op::Slice, &[x], slice)
+    };
+    let count = (n - offset) / 2;
+    let end = offset + 2 * count;
+    let a = every_second(&mut draft, offset, end - 1);
+    let b = every_second(&mut draft, offset + 1, end);
+    let (a, b) = if swapped { (b, a) } else { (a, b) };
+    let hundred = draft.constant(Tensor::scalar(DType::F64, 100.0));
+    let one = draft.constant(Tensor::scalar(DType::F64, 1.0));
+    let square = draft.op(Op::Square, &[a]);
+    let rest = draft.op(Op::Subtract, &[b, square]);
+    let rest = draft.op(Op::Square, &[rest]);
+    let rest = draft.op(Op::Multiply, &[rest, hundred]);
+    let own = draft.op(Op::Subtract, &[one, a]);
+    let own = draft.op(Op::Square, &[own]);
+    let all = draft.op(Op::Add, &[rest, own]);
+    let axes = Attributes::Reduce {
+        axes: vec![],
+        keep_dims: false,
+    };
+    let y = draft.push(Op::ReduceSum, &[all], axes);
+    draft.finish(y)
+}
+
+#[test]
+fn pairs_are_taken_apart_and_put_together_in_order() {
+    let _alone = SWITCH.lock().unwrap_or_else(|e| e.into_inner());
+    let mut random = Random(23);
+    let mut scratch = Scratch::default();
+    let gradient = Product::Gradient {
+        output: 0,
+        wrt: vec![0],
+    };
+    let along = Product::Hvp {
+        output: 0,
+        wrt: vec![0],
+        directions: 0,
+    };
+    for n in [256, 261, 1000, 1537, 4098] {
+        for (offset, swapped) in [(0, false), (0, true), (1, false), (1, true)] {
+            let graph = pairs(n, offset, swapped);
+            let x = [random.tensor(&gradient_engine::TensorType::f64([n]), (0.5, 1.5))];
+            let v = [random.tensor(&gradient_engine::TensorType::f64([n]), (-1.0, 1.0))];
+            // The formula itself, number by number.
+            let numbers = x[0].to_f64();
+            let mut want = vec![0.0; n as usize];
+            let pairs = numbers[offset as usize..].chunks_exact(2).enumerate();
+            for (k, pair) in pairs {
+                let at = offset as usize + 2 * k;
+                let (ia, ib) = if swapped { (at + 1, at) } else { (at, at + 1) };
+                let (a, b) = if swapped {
+                    (pair[1], pair[0])
+                } else {
+                    (pair[0], pair[1])
+                };
+                want[ia] = -400.0 * a * (b - a * a) - 2.0 * (1.0 - a);
+                want[ib] = 200.0 * (b - a * a);
+            }
+            for (product, seeds) in [(&gradient, &[][..]), (&along, &v[..])] {
+                let plain = compiled(&graph, product, false);
+                let strips = compiled(&graph, product, true);
+                let reference = bits(&plain, &x, seeds, &mut scratch);
+                for run in 0..RUNS {
+                    let found = bits(&strips, &x, seeds, &mut scratch);
+                    assert_eq!(
+                        found, reference,
+                        "{n} numbers, offset {offset}, {swapped}, run {run}"
+                    );
+                }
+                if seeds.is_empty() {
+                    for (got, want) in reference.iter().map(|&b| f64::from_bits(b)).zip(&want) {
+                        assert!(
+                            (got - want).abs() <= 1e-12 * want.abs().max(1.0),
+                            "{n} numbers, offset {offset}: {got} and {want}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
