@@ -131,7 +131,7 @@ fn alone(graph: &Graph, node: NodeRef<'_>, operands: &[&Tensor]) -> Result<Vec<T
     }
     let mut values = Vec::new();
     for (i, operand) in operands.iter().enumerate() {
-        values.push(builder.input(&i.to_string(), operand.ty().clone())?);
+        values.push(builder.input(i.to_string(), operand.ty().clone())?);
     }
     let first = builder.push(node.op, &values, node.attributes.clone(), "")?;
     for k in 0..u32::from(node.result_count) {

@@ -123,7 +123,7 @@ impl Case {
             let operands: Vec<_> = operands
                 .map(|(k, Operand(dtype, shape, _))| {
                     let ty = TensorType::new(*dtype, shape.clone());
-                    g.0.input(&format!("x{k}"), ty).expect("input")
+                    g.0.input(format!("x{k}"), ty).expect("input")
                 })
                 .collect();
             let pushed = g.0.push(self.op, &operands, self.attributes.clone(), "");

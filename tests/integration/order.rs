@@ -14,7 +14,7 @@ const INF: f64 = f64::INFINITY;
 fn node(op: Op, types: &[TensorType], attributes: Attributes) -> Result<Graph, String> {
     let mut g = GraphBuilder::new("node", Limits::default());
     let inputs: Vec<ValueId> = (0..types.len())
-        .map(|i| g.input(&format!("x{i}"), types[i].clone()).expect("input"))
+        .map(|i| g.input(format!("x{i}"), types[i].clone()).expect("input"))
         .collect();
     let first = g.push(op, &inputs, attributes, "").map_err(|wrong| {
         let place = wrong.path();

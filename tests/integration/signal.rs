@@ -22,7 +22,7 @@ fn graph(op: Op, attributes: Attributes, types: &[TensorType]) -> Graph {
     let operands: Vec<_> = types
         .iter()
         .enumerate()
-        .map(|(i, ty)| g.0.input(&format!("x{i}"), ty.clone()).expect("input"))
+        .map(|(i, ty)| g.0.input(format!("x{i}"), ty.clone()).expect("input"))
         .collect();
     let y = g.push(op, &operands, attributes);
     g.finish(y)

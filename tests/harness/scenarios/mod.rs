@@ -106,7 +106,7 @@ pub fn refusal(op: Op, attributes: Attributes, types: &[(DType, &[u64])]) -> Str
         .enumerate()
         .map(|(i, (dtype, shape))| {
             let ty = TensorType::new(*dtype, *shape);
-            builder.input(&format!("x{i}"), ty).expect("input")
+            builder.input(format!("x{i}"), ty).expect("input")
         })
         .collect();
     let refused = builder.push(op, &operands, attributes, "");

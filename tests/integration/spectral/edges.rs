@@ -343,7 +343,7 @@ fn single_precision() {
                 .iter()
                 .enumerate()
                 .map(|(i, shape)| {
-                    g.input(&format!("x{i}"), TensorType::new(dtype, shape.clone()))
+                    g.input(format!("x{i}"), TensorType::new(dtype, shape.clone()))
                         .expect("input")
                 })
                 .collect();
@@ -405,7 +405,7 @@ fn wrong_inputs_are_told_what_to_do() {
             .iter()
             .enumerate()
             .map(|(i, (dtype, shape))| {
-                g.input(&format!("x{i}"), TensorType::new(*dtype, shape.to_vec()))
+                g.input(format!("x{i}"), TensorType::new(*dtype, shape.to_vec()))
                     .expect("input")
             })
             .collect();

@@ -48,7 +48,7 @@ fn graph(functions: Vec<FunctionSource>, inputs: usize, nodes: Vec<NodeSource>) 
     let mut builder = GraphBuilder::new("f", Limits::default());
     builder.functions(functions).unwrap();
     for i in 0..inputs {
-        builder.input(&format!("x{i}"), scalar()).unwrap();
+        builder.input(format!("x{i}"), scalar()).unwrap();
     }
     let mut last = ValueId(0);
     for node in nodes {
@@ -474,7 +474,7 @@ fn unrolled_repetition_is_rolled() {
     let steps = 10_000;
     let mut builder = GraphBuilder::new("f", Limits::default());
     let x: Vec<ValueId> = (0..10)
-        .map(|i| builder.input(&format!("x{i}"), scalar()).unwrap())
+        .map(|i| builder.input(format!("x{i}"), scalar()).unwrap())
         .collect();
     let mut y = x[0];
     for i in 0..steps {
@@ -622,11 +622,7 @@ fn an_unrolled_sum_is_summed_in_its_order() {
     let n = 500;
     let mut builder = GraphBuilder::new("sum", Limits::default());
     let x: Vec<ValueId> = (0..n)
-        .map(|i| {
-            builder
-                .input(&format!("x{i}"), TensorType::f64([]))
-                .unwrap()
-        })
+        .map(|i| builder.input(format!("x{i}"), TensorType::f64([])).unwrap())
         .collect();
     let mut push =
         |op, operands: &[ValueId]| builder.push(op, operands, Attributes::None, "").unwrap();

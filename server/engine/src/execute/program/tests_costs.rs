@@ -9,11 +9,7 @@ const N: usize = 16;
 fn arrow() -> Graph {
     let mut builder = GraphBuilder::new("arrow", Limits::default());
     let xs: Vec<ValueId> = (0..N)
-        .map(|i| {
-            builder
-                .input(&format!("x{i}"), TensorType::f64([]))
-                .unwrap()
-        })
+        .map(|i| builder.input(format!("x{i}"), TensorType::f64([])).unwrap())
         .collect();
     let mut push = |op, operands: &[ValueId]| {
         let node = builder.push(op, operands, Attributes::None, "");
