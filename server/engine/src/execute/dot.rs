@@ -16,8 +16,8 @@ const SMALL: usize = 1 << 10;
 /// Multiply-adds of one call: about a millisecond between two looks at the stop.
 const CALL: usize = 1 << 24;
 
-/// Multiply-adds that are worth waking a thread for: some fifty microseconds.
-const SHARE: usize = 1 << 20;
+/// Multiply-adds that are worth waking a thread for: some two hundred microseconds, of which waking may take fifty.
+const SHARE: usize = 1 << 22;
 
 /// Offsets of elements: most products are not of many matrices, nor of large ones.
 type Offsets = SmallVec<[usize; 16]>;
