@@ -260,6 +260,7 @@ impl<'t> Open<'t> {
 
     /// The first member whose result goes to memory that a member reads elsewhere than at the same element, or later.
     fn clash(&self) -> Option<usize> {
+        let mut read: Vec<Key> = Vec::new();
         let mut elsewhere: Vec<Key> = Vec::new();
         for &at in &self.members {
             let form = self.form(at);
@@ -267,15 +268,21 @@ impl<'t> Open<'t> {
             let i = self.instruction(at);
             for (k, (key, definition)) in self.uses.reads[at].iter().enumerate() {
                 let by_element = matches!(form, Some(Form::ByElement)) && i.flags & 1 << k == 0;
-                if !by_element && !own(definition) {
+                if own(definition) {
+                    continue;
+                }
+                read.push(*key);
+                if !by_element {
                     elsewhere.push(*key);
                 }
             }
         }
         self.members.iter().position(|&at| {
+            // These write to other elements than those of the strip.
             let last = self.form(at).is_some_and(|form| form.is_last());
             let stored = last || self.outlives(at);
-            stored && self.uses.writes[at].iter().any(|k| elsewhere.contains(k))
+            let not_these = if last { &read } else { &elsewhere };
+            stored && self.uses.writes[at].iter().any(|k| not_these.contains(k))
         })
     }
 }
