@@ -3,7 +3,7 @@
 
 use gradient_engine::{
     Arguments, Attributes, Crew, DType, DotDimensions, Graph, NonFinite, Op, Options, Product,
-    Request, Scratch, Stop, Tensor, TensorType, ValueId, compile,
+    Request, Scratch, Stop, Tensor, TensorType, compile,
 };
 use gradient_tests::bits::words;
 use gradient_tests::engine::Random;
@@ -12,14 +12,6 @@ use gradient_tests::scenarios::Draft;
 
 /// Long enough, for each point, that a few hundred points are worth sharing.
 const LENGTH: usize = 400;
-
-fn sum(g: &mut Draft, x: ValueId) -> ValueId {
-    let all = Attributes::Reduce {
-        axes: vec![],
-        keep_dims: false,
-    };
-    g.push(Op::ReduceSum, &[x], all)
-}
 
 /// A chain of sines, so that points differ in all that follows.
 fn chain() -> Graph {
@@ -31,7 +23,7 @@ fn chain() -> Graph {
         value = g.mul(sine, x);
         value = g.add(value, x);
     }
-    let sum = sum(&mut g, value);
+    let sum = g.sum(value);
     g.finish(sum)
 }
 
@@ -49,7 +41,7 @@ fn product(dtype: DType, sizes: [u64; 3]) -> Graph {
     };
     let y = g.push(Op::DotGeneral, &[a, b], Attributes::DotGeneral(dimensions));
     let y = g.mul(y, y);
-    let y = sum(&mut g, y);
+    let y = g.sum(y);
     g.finish(y)
 }
 
