@@ -5,7 +5,7 @@ use crate::{
     error::{Error, ProductPath, Result},
     executor::{Executor, Price},
     store::Registered,
-    wire::pattern::Patterns,
+    wire::answer::Outline,
 };
 use gradient_engine::{self as engine, GraphId, Program, Request};
 use hashbrown::DefaultHashBuilder as HashBuilder;
@@ -31,8 +31,8 @@ pub struct Cache {
 pub struct Compiled {
     /// The program.
     pub program: Arc<Program>,
-    /// Where the entries of its sparse answers stand, as they are sent.
-    pub patterns: Arc<Patterns>,
+    /// What its answers have in common.
+    pub outline: Arc<Outline>,
     /// Who evaluates it at the moment.
     pub crowd: Arc<Crowd>,
     /// How long it took to make.
@@ -56,7 +56,7 @@ impl Cache {
         // The key, the plans, and the map's own bookkeeping.
         const OVERHEAD: u64 = 1024;
         let weigh = |_: &Key, compiled: &Compiled| {
-            let bytes = compiled.program.code_bytes() + compiled.patterns.bytes() + OVERHEAD;
+            let bytes = compiled.program.code_bytes() + compiled.outline.bytes() + OVERHEAD;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         let programs = Map::builder()
@@ -139,15 +139,15 @@ impl Cache {
         async move {
             let work = move |_: &mut _| {
                 let program = engine::compile(&graph, &request)?;
-                let patterns = Patterns::of(&program);
-                Ok((Arc::new(program), Arc::new(patterns)))
+                let outline = Outline::of(&program);
+                Ok((Arc::new(program), Arc::new(outline)))
             };
             let ran = executor.run(price, work).await?;
             let compiled = ran.value;
-            let (program, patterns) = compiled.map_err(|error| Error::of_engine(error, &paths))?;
+            let (program, outline) = compiled.map_err(|error| Error::of_engine(error, &paths))?;
             Ok(Compiled {
                 program,
-                patterns,
+                outline,
                 crowd: Arc::default(),
                 took: ran.took,
             })

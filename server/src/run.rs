@@ -1,7 +1,7 @@
 use crate::{
     Config,
     service::Gradient,
-    transport::{guard::GuardLayer, listen::incoming},
+    transport::{direct::DirectLayer, guard::GuardLayer, listen::incoming},
 };
 use anyhow::Context;
 use gradient_proto::{FILE_DESCRIPTOR_SET, v1::gradient_service_server::GradientServiceServer};
@@ -42,6 +42,15 @@ pub async fn run(
         .context("cannot start the threads that compute")?;
 
     let limit = config.max_message_bytes as usize;
+    let guard = GuardLayer {
+        path: PATH,
+        calls: calls.clone(),
+    };
+    let direct = DirectLayer {
+        guard: guard.clone(),
+        gradient: gradient.clone(),
+        limit,
+    };
     let gradient = GradientServiceServer::new(gradient)
         .max_decoding_message_size(limit)
         .max_encoding_message_size(limit);
@@ -58,11 +67,9 @@ pub async fn run(
         .max_concurrent_streams(config.max_concurrent_streams)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(4 * STREAM_WINDOW)
+        .layer(direct)
         .layer(tonic_web::GrpcWebLayer::new())
-        .layer(GuardLayer {
-            path: PATH,
-            calls: calls.clone(),
-        })
+        .layer(guard)
         .add_service(gradient)
         .add_service(health_service)
         .add_service(reflection().build_v1()?)

@@ -7,6 +7,7 @@ use crate::{
     executor::{Price, Ran, TRIFLE, here, release},
     telemetry::{Prediction, note},
     wire::{
+        answer::Answer,
         encode,
         request::{self, admit_memory, decode_evaluation, decode_plan, reply_limit},
     },
@@ -24,7 +25,7 @@ impl Core {
         &self,
         mut request: pb::EvaluateRequest,
         stop: StopOnDrop,
-    ) -> Result<pb::EvaluateResponse> {
+    ) -> Result<Answer> {
         let request_id = mem::take(&mut request.request_id);
         let source = request.graph.take().try_into()?;
         let mentions = || request::mentions_of_evaluation(&request);
@@ -46,7 +47,7 @@ impl Core {
         };
         note_plans(compiled.program.plans(), found);
 
-        let (program, patterns) = (&compiled.program, &compiled.patterns);
+        let program = &compiled.program;
         let estimate = program.estimate(batch);
         admit_memory(wanted.memory, estimate.bytes)?;
         let prediction = Prediction::new(&wanted.request, program.plans(), estimate.predicted);
@@ -101,10 +102,11 @@ impl Core {
             }
         };
 
-        let answer = pb::EvaluateResponse {
+        let results = encode::results(ran.value, &compiled.outline.patterns, &at.names);
+        let head = pb::EvaluateResponse {
             request_id,
             graph_id: at.graph.text.to_string(),
-            results: encode::results(ran.value, program.plans(), patterns, &at.names),
+            results: vec![],
             timing: Some(pb::Timing {
                 queue: Some(encode::duration(ran.queued)),
                 compile: Some(encode::duration(compile)),
@@ -113,10 +115,10 @@ impl Core {
                 tier: pb::Tier::Interpreter.into(),
             }),
         };
-        self.sendable(
-            answer,
-            "use a smaller batch, or fewer outputs, wrt or directions at a time",
-        )
+        let answer = Answer::new(head, results, compiled.outline);
+        let repair = "use a smaller batch, or fewer outputs, wrt or directions at a time";
+        self.admit_reply(answer.encoded_len(), repair)?;
+        Ok(answer)
     }
 
     pub async fn plan(

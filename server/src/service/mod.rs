@@ -15,7 +15,7 @@ use crate::{
     store::{GraphStore, TensorStore},
     telemetry::observe,
     transport::guard::Deadline,
-    wire::{encode, request::reply_limit},
+    wire::{answer::Answer, encode, request::reply_limit},
 };
 use futures::stream::BoxStream;
 use gradient_engine::{Limits, Stop};
@@ -70,6 +70,18 @@ impl Gradient {
     }
 }
 
+impl Gradient {
+    /// Answers a call of Evaluate.
+    pub async fn evaluate_until(
+        &self,
+        request: pb::EvaluateRequest,
+        deadline: Option<Instant>,
+    ) -> Result<Answer> {
+        let evaluating = self.0.evaluate(request, StopOnDrop::until(deadline));
+        observe("Evaluate", pin!(evaluating)).await
+    }
+}
+
 #[tonic::async_trait]
 impl GradientService for Gradient {
     async fn register_graph(
@@ -92,9 +104,9 @@ impl GradientService for Gradient {
         &self,
         request: Request<pb::EvaluateRequest>,
     ) -> Result<Response<pb::EvaluateResponse>, Status> {
-        let stop = StopOnDrop::until(deadline(&request));
-        let evaluating = self.0.evaluate(request.into_inner(), stop);
-        answer(observe("Evaluate", pin!(evaluating)).await)
+        let deadline = deadline(&request);
+        let evaluated = self.evaluate_until(request.into_inner(), deadline).await;
+        answer(evaluated.map(Answer::into_message))
     }
 
     type EvaluateStreamStream = BoxStream<'static, Result<pb::EvaluateStreamResponse, Status>>;
@@ -160,10 +172,15 @@ fn deadline<T>(request: &Request<T>) -> Option<Instant> {
 impl Core {
     /// Refuses an answer that is larger than a message.
     fn sendable<M: Message>(&self, message: M, repair: &str) -> Result<M> {
-        let (value, asked) = (self.config.max_message_bytes, message.encoded_len() as u64);
+        self.admit_reply(message.encoded_len(), repair)?;
+        Ok(message)
+    }
+
+    fn admit_reply(&self, bytes: usize, repair: &str) -> Result<()> {
+        let (value, asked) = (self.config.max_message_bytes, bytes as u64);
         match asked > value {
             true => Err(reply_limit(value, asked, repair)),
-            false => Ok(message),
+            false => Ok(()),
         }
     }
 }

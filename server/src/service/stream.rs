@@ -58,7 +58,8 @@ async fn answer(
     let evaluated = pin!(async {
         let missing = || Error::invalid("request", "no request: set request");
         let request = request.request.ok_or_else(missing)?;
-        core.evaluate(request, StopOnDrop::until(deadline)).await
+        let answer = core.evaluate(request, StopOnDrop::until(deadline)).await?;
+        Ok(answer.into_message())
     });
     let observed = AssertUnwindSafe(observe("EvaluateStream", evaluated));
     let result = observed.catch_unwind().await.unwrap_or_else(|panic| {

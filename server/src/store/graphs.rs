@@ -1,13 +1,10 @@
-use super::bounded;
+use super::{Cache, bounded};
 use crate::{
     error::{Error, Result},
     wire::names::{self, Mentions, Signature},
 };
 use gradient_engine::{Graph, GraphId, Statistics};
-use moka::{
-    ops::compute::{CompResult, Op},
-    sync::Cache,
-};
+use moka::ops::compute::{CompResult, Op};
 use std::{slice, sync::Arc};
 
 /// Registered graphs by id.

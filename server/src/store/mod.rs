@@ -7,8 +7,12 @@ mod tensors;
 pub use graphs::{GraphStore, Registered};
 pub use tensors::{Hasher, TensorStore};
 
-use moka::{policy::EvictionPolicy, sync::Cache};
+use hashbrown::DefaultHashBuilder as HashBuilder;
+use moka::{policy::EvictionPolicy, sync};
 use std::hash::Hash;
+
+/// By id. An id is long, and the standard hasher takes long over it.
+type Cache<K, V> = sync::Cache<K, V, HashBuilder>;
 
 /// A map of at most so many bytes.
 fn bounded<K, V>(bytes: u64, weigh: impl Fn(&V) -> u64 + Send + Sync + 'static) -> Cache<K, V>
@@ -18,10 +22,10 @@ where
 {
     // Keys, reference counts and the map's own bookkeeping.
     const OVERHEAD: u64 = 512;
-    Cache::builder()
+    sync::Cache::builder()
         .max_capacity(bytes)
         .weigher(move |_, value| u32::try_from(weigh(value) + OVERHEAD).unwrap_or(u32::MAX))
         // The default policy prefers what is popular, and would refuse a newcomer that is about to be used.
         .eviction_policy(EvictionPolicy::lru())
-        .build()
+        .build_with_hasher(HashBuilder::default())
 }

@@ -1,7 +1,6 @@
-use super::bounded;
+use super::{Cache, bounded};
 use crate::error::{Error, Result};
 use gradient_engine::{DType, Tensor, TensorType};
-use moka::sync::Cache;
 use std::sync::Arc;
 
 /// Tensors that clients have put, by id.

@@ -47,58 +47,81 @@ impl<S> Layer<S> for GuardLayer {
     }
 }
 
-impl<S> Service<Request<Body>> for Guard<S>
+/// An answer on its way.
+type Answering<B> = Pin<Box<dyn Future<Output = Result<Response<Counted<B>>, Infallible>> + Send>>;
+
+impl<S, B> Service<Request<Body>> for Guard<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
     S::Future: Send + 'static,
+    B: Default + Send + 'static,
 {
-    type Response = Response<Body>;
+    type Response = Response<Counted<B>>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Answering<B>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Answering<B> {
+        let watch = self.layer.watch(&mut request);
+        let answering = watch.over(self.inner.call(request));
+        Box::pin(async move { Ok(answering.await) })
+    }
+}
+
+/// Someone who watches over one call.
+pub struct Watch {
+    /// An error where the client's is none.
+    deadline: Result<Option<Instant>, Error>,
+    token: Option<TaskTrackerToken>,
+}
+
+impl GuardLayer {
+    /// Watches over a call that has just come.
+    pub fn watch(&self, request: &mut Request<Body>) -> Watch {
         let arrived = Instant::now();
-        let counted = request.uri().path().starts_with(self.layer.path);
-        let token = counted.then(|| self.layer.calls.token());
-        let deadline = match timeout(request.headers()) {
+        let counted = request.uri().path().starts_with(self.path);
+        let token = counted.then(|| self.calls.token());
+        let deadline = timeout(request.headers()).map(|timeout| {
             // Beyond the clock's range is no deadline.
-            Ok(timeout) => timeout.and_then(|t| arrived.checked_add(t.saturating_sub(margin(t)))),
-            Err(error) => {
-                let response = Status::from(error).into_http();
-                return Box::pin(async move { Ok(response) });
-            }
-        };
-        if let Some(deadline) = deadline {
+            timeout.and_then(|t| arrived.checked_add(t.saturating_sub(margin(t))))
+        });
+        if let Ok(Some(deadline)) = deadline {
             request.extensions_mut().insert(Deadline(deadline));
         }
-        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
-        Box::pin(async move {
-            let answer = match deadline {
-                None => answer.await,
-                Some(deadline) => match tokio::time::timeout_at(deadline.into(), answer).await {
-                    Ok(answer) => answer,
-                    Err(_) => Ok(Ok(Status::from(Error::DeadlineExceeded).into_http())),
-                },
-            };
-            let response = match answer {
-                Ok(Ok(response)) => reword(response),
-                Ok(Err(infallible)) => match infallible {},
-                Err(panic) => {
-                    tracing::error!(panic = panic_text(&*panic), "a handler panicked");
-                    let message = "a defect in the server stopped this call; others go on";
-                    Status::from(Error::Defect(message.to_owned())).into_http()
-                }
-            };
-            Ok(response.map(|body| {
-                Body::new(Counted {
-                    body,
-                    _token: token,
-                })
-            }))
+        Watch { deadline, token }
+    }
+}
+
+impl Watch {
+    /// The answer to the call, or what is said in its place.
+    pub async fn over<B: Default>(
+        self,
+        answer: impl Future<Output = Result<Response<B>, Infallible>>,
+    ) -> Response<Counted<B>> {
+        let answer = AssertUnwindSafe(answer).catch_unwind();
+        let answer = match self.deadline {
+            Ok(None) => answer.await,
+            Ok(Some(deadline)) => match tokio::time::timeout_at(deadline.into(), answer).await {
+                Ok(answer) => answer,
+                Err(_) => Ok(Ok(Status::from(Error::DeadlineExceeded).into_http())),
+            },
+            Err(error) => Ok(Ok(Status::from(error).into_http())),
+        };
+        let response = match answer {
+            Ok(Ok(response)) => reword(response),
+            Ok(Err(infallible)) => match infallible {},
+            Err(panic) => {
+                tracing::error!(panic = panic_text(&*panic), "a handler panicked");
+                let message = "a defect in the server stopped this call; others go on";
+                Status::from(Error::Defect(message.to_owned())).into_http()
+            }
+        };
+        response.map(|body| Counted {
+            body,
+            _token: self.token,
         })
     }
 }
@@ -111,7 +134,7 @@ fn margin(timeout: Duration) -> Duration {
 
 /// A response without messages has its status in the headers; that is where the library puts what went wrong
 /// while it read the request.
-fn reword(response: Response<Body>) -> Response<Body> {
+fn reword<B: Default>(response: Response<B>) -> Response<B> {
     match Status::from_header_map(response.headers()) {
         Some(status) if status.code() != tonic::Code::Ok => of_transport(status).into_http(),
         _ => response,
@@ -149,12 +172,19 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Error> {
 }
 
 /// A body whose call counts as running until it is sent or given up.
-struct Counted {
-    body: Body,
+pub struct Counted<B> {
+    body: B,
     _token: Option<TaskTrackerToken>,
 }
 
-impl HttpBody for Counted {
+impl<B> From<B> for Counted<B> {
+    /// Of a call that is not counted.
+    fn from(body: B) -> Self {
+        Self { body, _token: None }
+    }
+}
+
+impl<B: HttpBody<Data = Bytes, Error = Status> + Unpin> HttpBody for Counted<B> {
     type Data = Bytes;
     type Error = Status;
 

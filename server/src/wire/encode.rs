@@ -19,10 +19,9 @@ pub fn duration(duration: Duration) -> WireDuration {
     })
 }
 
-/// Results of an evaluation, blocks named by a signature.
+/// Results of an evaluation, blocks named by a signature, without plans.
 pub fn results(
     blocks: Vec<Vec<engine::Block>>,
-    plans: &[engine::Plan],
     patterns: &Patterns,
     names: &Signature,
 ) -> Vec<pb::Result> {
@@ -35,13 +34,13 @@ pub fn results(
             Some(at) => pb::block::Data::Sparse(patterns.place(product, b, at, block.tensor)),
         }),
     };
-    let results = blocks.into_iter().zip(plans).enumerate();
+    let results = blocks.into_iter().enumerate();
     results
-        .map(|(product, (blocks, plan))| pb::Result {
+        .map(|(product, blocks)| pb::Result {
             blocks: (blocks.into_iter().enumerate())
                 .map(|(b, of)| block(product, b, of))
                 .collect(),
-            plan: Some(self::plan(plan)),
+            plan: None,
         })
         .collect()
 }

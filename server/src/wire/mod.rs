@@ -1,5 +1,6 @@
 //! Between the wire and the engine: the only place where proto meets engine.
 
+pub mod answer;
 mod attributes;
 pub mod check;
 pub mod encode;

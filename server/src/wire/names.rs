@@ -3,7 +3,8 @@
 
 use crate::error::{Error, Result, quote};
 use gradient_engine::Graph;
-use std::{collections::HashMap, fmt};
+use hashbrown::HashMap;
+use std::fmt;
 
 /// The names one client gave to a graph's inputs and outputs.
 #[derive(Debug)]

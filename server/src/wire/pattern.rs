@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::tensor::encode_tensor;
 
 /// Rows and columns of a program's sparse blocks, as they are sent.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Patterns(Vec<Vec<Option<Pattern>>>);
 
 #[derive(Debug)]
