@@ -22,12 +22,11 @@ struct Key {
 /// Compiled programs.
 #[derive(Clone)]
 pub struct Cache {
-    programs: Map<Key, Compiled, HashBuilder>,
+    programs: Map<Key, Arc<Compiled>, HashBuilder>,
     executor: Executor,
 }
 
 /// A program, ready to run on any thread.
-#[derive(Clone)]
 pub struct Compiled {
     /// The program.
     pub program: Arc<Program>,
@@ -55,7 +54,7 @@ impl Cache {
     pub fn new(bytes: u64, executor: Executor) -> Self {
         // The key, the plans, and the map's own bookkeeping.
         const OVERHEAD: u64 = 1024;
-        let weigh = |_: &Key, compiled: &Compiled| {
+        let weigh = |_: &Key, compiled: &Arc<Compiled>| {
             let bytes = compiled.program.code_bytes() + compiled.outline.bytes() + OVERHEAD;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
@@ -77,7 +76,7 @@ impl Cache {
         graph: &Registered,
         request: Arc<Request>,
         paths: &[ProductPath],
-    ) -> Result<(Compiled, Found)> {
+    ) -> Result<(Arc<Compiled>, Found)> {
         let key = Key {
             graph: graph.id,
             request,
@@ -95,7 +94,7 @@ impl Cache {
         graph: &Registered,
         key: Key,
         paths: &[ProductPath],
-    ) -> Result<(Compiled, Found)> {
+    ) -> Result<(Arc<Compiled>, Found)> {
         let making = tokio::spawn({
             let (programs, make) = (self.programs.clone(), self.make(graph, &key, paths));
             async move { programs.entry(key).or_try_insert_with(make).await }
@@ -113,7 +112,7 @@ impl Cache {
     }
 
     /// The program for a request about a graph, if it is there.
-    pub async fn ready(&self, graph: GraphId, request: Arc<Request>) -> Option<Compiled> {
+    pub async fn ready(&self, graph: GraphId, request: Arc<Request>) -> Option<Arc<Compiled>> {
         self.programs.get(&Key { graph, request }).await
     }
 
@@ -122,7 +121,7 @@ impl Cache {
         graph: &Registered,
         key: &Key,
         paths: &[ProductPath],
-    ) -> impl Future<Output = Result<Compiled>> + Send + 'static {
+    ) -> impl Future<Output = Result<Arc<Compiled>>> + Send + 'static {
         // Differentiating, simplifying and lowering a node, about.
         const NANOSECONDS_PER_NODE: u64 = 1000;
         let (executor, request, paths) =
@@ -145,12 +144,12 @@ impl Cache {
             let ran = executor.run(price, work).await?;
             let compiled = ran.value;
             let (program, outline) = compiled.map_err(|error| Error::of_engine(error, &paths))?;
-            Ok(Compiled {
+            Ok(Arc::new(Compiled {
                 program,
                 outline,
                 crowd: Arc::default(),
                 took: ran.took,
-            })
+            }))
         }
     }
 }

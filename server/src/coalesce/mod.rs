@@ -176,7 +176,7 @@ impl Visit {
                     number,
                     crowd: self.crowd.clone(),
                     places: Arc::new(self.program.coordinates()),
-                    joint: joint.program,
+                    joint: joint.program.clone(),
                     request: terms.request,
                     residents,
                     lanes: Vec::with_capacity(enough),

@@ -1,40 +1,77 @@
 //! Evaluate and PlanEvaluation.
 
-use super::{Core, StopOnDrop};
+use super::{Core, StopOnDrop, familiar::Call, graphs::note_graph};
 use crate::{
-    cache::Found,
+    cache::{Compiled, Found},
     error::{Error, Result},
     executor::{Price, Ran, TRIFLE, here, release},
+    store::Registered,
     telemetry::{Prediction, note},
     wire::{
         answer::Answer,
         encode,
-        request::{self, admit_memory, decode_evaluation, decode_plan, reply_limit},
+        names::Signature,
+        request::{self, Evaluation, admit_memory, decode_evaluation, decode_plan, reply_limit},
     },
 };
 use gradient_engine::{Plan, Scratch};
-use gradient_proto::v1 as pb;
+use gradient_proto::v1::{self as pb, evaluate_request::Graph};
 use std::{
     mem,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+/// A call of Evaluate that is ready to run.
+pub struct Prepared {
+    pub request_id: String,
+    pub graph: Arc<Registered>,
+    pub names: Arc<Signature>,
+    pub evaluation: Arc<Evaluation>,
+    pub compiled: Arc<Compiled>,
+    pub found: Found,
+    /// How long the program was waited for.
+    pub compile: Duration,
+}
+
 impl Core {
-    pub async fn evaluate(
-        &self,
-        mut request: pb::EvaluateRequest,
-        stop: StopOnDrop,
-    ) -> Result<Answer> {
+    pub async fn evaluate(&self, request: pb::EvaluateRequest, stop: StopOnDrop) -> Result<Answer> {
+        let call = self.prepare(request).await?;
+        self.perform(call, stop).await
+    }
+
+    /// Answers a call whose like may come again.
+    pub async fn answer(&self, call: Call, stop: StopOnDrop) -> Result<Answer> {
+        let call = match call {
+            Call::Familiar(call) => {
+                note_graph(&call.graph);
+                call
+            }
+            Call::Other {
+                request,
+                message,
+                stranger,
+            } => {
+                let is_registered = matches!(request.graph, Some(Graph::GraphId(_)));
+                let call = Box::pin(self.prepare(*request)).await?;
+                if is_registered {
+                    self.familiars.meet(stranger, &message, &call);
+                }
+                call
+            }
+        };
+        self.perform(call, stop).await
+    }
+
+    /// Reads a call, and finds the program that it needs.
+    pub async fn prepare(&self, mut request: pb::EvaluateRequest) -> Result<Prepared> {
         let request_id = mem::take(&mut request.request_id);
         let source = request.graph.take().try_into()?;
         let mentions = || request::mentions_of_evaluation(&request);
         let at = self.resolve(source, mentions).await?;
         let evaluation = decode_evaluation(request, at.named(), &self.config, &self.tensors)?;
-        let evaluation = Arc::new(evaluation);
 
         let wanted = &evaluation.compilation;
-        let batch = wanted.batch;
         let asked = Instant::now();
         let compiling = self
             .cache
@@ -45,14 +82,37 @@ impl Core {
             Found::Miss => compiled.took,
             Found::Joined => asked.elapsed(),
         };
+        Ok(Prepared {
+            request_id,
+            graph: at.graph,
+            names: at.names,
+            evaluation: Arc::new(evaluation),
+            compiled,
+            found,
+            compile,
+        })
+    }
+
+    /// Runs a call.
+    pub async fn perform(&self, call: Prepared, stop: StopOnDrop) -> Result<Answer> {
+        let Prepared {
+            request_id,
+            graph,
+            names,
+            evaluation,
+            compiled,
+            found,
+            compile,
+        } = call;
+        let wanted = &evaluation.compilation;
         note_plans(compiled.program.plans(), found);
 
         let program = &compiled.program;
-        let estimate = program.estimate(batch);
+        let estimate = program.estimate(wanted.batch);
         admit_memory(wanted.memory, estimate.bytes)?;
         let prediction = Prediction::new(&wanted.request, program.plans(), estimate.predicted);
         let limit = self.config.max_message_bytes;
-        if let Some(reply) = program.result_bytes(batch).filter(|&bytes| bytes > limit) {
+        if let Some(reply) = (program.result_bytes(wanted.batch)).filter(|&bytes| bytes > limit) {
             let repair = "use a smaller batch, or fewer outputs or wrt at a time";
             return Err(reply_limit(limit, reply, repair));
         }
@@ -65,7 +125,7 @@ impl Core {
         let together = match &visit {
             Some(visit) => {
                 // What waits is large, and for most there is nothing to wait for: boxed, it is not moved with them.
-                Box::pin(visit.together(&at.graph, &evaluation, stop.deadline)).await
+                Box::pin(visit.together(&graph, &evaluation, stop.deadline)).await
             }
             None => None,
         };
@@ -82,7 +142,7 @@ impl Core {
                     }
                 };
                 // How often bodies run, and how deep, nobody knows before.
-                let bounded = at.graph.graph.functions().is_empty();
+                let bounded = graph.graph.functions().is_empty();
                 let ran = match bounded && estimate.predicted <= TRIFLE {
                     true => here(work)?,
                     false => Box::pin(self.executor.run(price, work)).await?,
@@ -102,10 +162,10 @@ impl Core {
             }
         };
 
-        let results = encode::results(ran.value, &compiled.outline.patterns, &at.names);
+        let results = encode::results(ran.value, &compiled.outline.patterns, &names);
         let head = pb::EvaluateResponse {
             request_id,
-            graph_id: at.graph.text.to_string(),
+            graph_id: graph.text.to_string(),
             results: vec![],
             timing: Some(pb::Timing {
                 queue: Some(encode::duration(ran.queued)),
@@ -115,7 +175,7 @@ impl Core {
                 tier: pb::Tier::Interpreter.into(),
             }),
         };
-        let answer = Answer::new(head, results, compiled.outline);
+        let answer = Answer::new(head, results, compiled.outline.clone());
         let repair = "use a smaller batch, or fewer outputs, wrt or directions at a time";
         self.admit_reply(answer.encoded_len(), repair)?;
         Ok(answer)
@@ -131,7 +191,7 @@ impl Core {
         let wanted = decode_plan(request, at.named(), &self.config)?;
         let compiling = self.cache.compile(&at.graph, wanted.request, &wanted.paths);
         let (compiled, found) = compiling.await?;
-        let program = compiled.program;
+        let program = &compiled.program;
         note_plans(program.plans(), found);
 
         let estimate = program.estimate(wanted.batch);

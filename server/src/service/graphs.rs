@@ -20,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 
 /// A graph, and the names that a request knows it by.
 pub struct Resolved {
-    pub graph: Registered,
+    pub graph: Arc<Registered>,
     pub names: Arc<Signature>,
 }
 
@@ -31,6 +31,13 @@ impl Resolved {
             names: &self.names,
         }
     }
+}
+
+/// Fills in what a graph has to say of the call's span.
+pub fn note_graph(graph: &Registered) {
+    note("graph_id", &*graph.text);
+    note("n", graph.statistics.live_inputs);
+    note("m", graph.statistics.outputs);
 }
 
 /// Checking, hashing, encoding and differentiating a node, about.
@@ -149,9 +156,7 @@ impl Core {
                 Resolved { graph, names }
             }
         };
-        note("graph_id", &*resolved.graph.text);
-        note("n", resolved.graph.statistics.live_inputs);
-        note("m", resolved.graph.statistics.outputs);
+        note_graph(&resolved.graph);
         Ok(resolved)
     }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod evaluate;
+mod familiar;
 mod graphs;
 mod stream;
 mod tensors;
@@ -17,6 +18,9 @@ use crate::{
     transport::guard::Deadline,
     wire::{answer::Answer, encode, request::reply_limit},
 };
+use bytes::Bytes;
+pub use familiar::Call;
+use familiar::Familiars;
 use futures::stream::BoxStream;
 use gradient_engine::{Limits, Stop};
 use gradient_proto::v1::{self as pb, gradient_service_server::GradientService};
@@ -37,6 +41,7 @@ struct Core {
     cache: Cache,
     executor: Executor,
     coalescer: Coalescer,
+    familiars: Familiars,
     /// The server is shutting down: streams end after what they have begun.
     draining: CancellationToken,
 }
@@ -64,6 +69,7 @@ impl Gradient {
             cache,
             executor,
             coalescer,
+            familiars: Familiars::new(),
             config,
             draining,
         })))
@@ -71,13 +77,14 @@ impl Gradient {
 }
 
 impl Gradient {
+    /// Reads the message of a call of Evaluate; `None` if it is none.
+    pub fn read(&self, message: Bytes) -> Option<Call> {
+        self.0.familiars.read(message)
+    }
+
     /// Answers a call of Evaluate.
-    pub async fn evaluate_until(
-        &self,
-        request: pb::EvaluateRequest,
-        deadline: Option<Instant>,
-    ) -> Result<Answer> {
-        let evaluating = self.0.evaluate(request, StopOnDrop::until(deadline));
+    pub async fn evaluate_until(&self, call: Call, deadline: Option<Instant>) -> Result<Answer> {
+        let evaluating = self.0.answer(call, StopOnDrop::until(deadline));
         observe("Evaluate", pin!(evaluating)).await
     }
 }
@@ -104,8 +111,9 @@ impl GradientService for Gradient {
         &self,
         request: Request<pb::EvaluateRequest>,
     ) -> Result<Response<pb::EvaluateResponse>, Status> {
-        let deadline = deadline(&request);
-        let evaluated = self.evaluate_until(request.into_inner(), deadline).await;
+        let stop = StopOnDrop::until(deadline(&request));
+        let evaluating = self.0.evaluate(request.into_inner(), stop);
+        let evaluated = observe("Evaluate", pin!(evaluating)).await;
         answer(evaluated.map(Answer::into_message))
     }
 

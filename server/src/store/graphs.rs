@@ -9,7 +9,7 @@ use std::{slice, sync::Arc};
 
 /// Registered graphs by id.
 pub struct GraphStore {
-    graphs: Cache<Arc<str>, Registered>,
+    graphs: Cache<Arc<str>, Arc<Registered>>,
     capacity: u64,
 }
 
@@ -77,7 +77,7 @@ impl GraphStore {
 
     /// An empty store of that many bytes.
     pub fn new(bytes: u64) -> Self {
-        let graphs = bounded(bytes, Registered::bytes);
+        let graphs = bounded(bytes, |graph: &Arc<Registered>| graph.bytes());
         Self {
             graphs,
             capacity: bytes,
@@ -85,14 +85,15 @@ impl GraphStore {
     }
 
     /// The graph of an id.
-    pub fn get(&self, id: &str) -> Result<Registered> {
+    pub fn get(&self, id: &str) -> Result<Arc<Registered>> {
         let known = self.graphs.get(id);
         known.ok_or_else(|| Error::GraphNotRegistered { id: id.to_owned() })
     }
 
     /// Keeps a graph. Tells what is kept (a graph of the same identity that was there before, with the names of
     /// this one added) and whether it is new here.
-    pub fn register(&self, graph: Registered) -> Result<(Registered, bool)> {
+    pub fn register(&self, graph: Registered) -> Result<(Arc<Registered>, bool)> {
+        let graph = Arc::new(graph);
         let asked = graph.bytes();
         if asked > self.capacity {
             return Err(Error::Limit {
@@ -113,7 +114,7 @@ impl GraphStore {
                 match known {
                     None => Op::Put(graph.clone()),
                     Some(known) if known.signatures.contains(graph.signature()) => Op::Nop,
-                    Some(known) => Op::Put(known.with(graph.signature())),
+                    Some(known) => Op::Put(Arc::new(known.with(graph.signature()))),
                 }
             });
         self.graphs.run_pending_tasks();

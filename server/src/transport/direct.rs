@@ -3,18 +3,16 @@
 //! library as it came, so what it refuses is refused in its words.
 
 use crate::{
-    service::Gradient,
+    service::{Call, Gradient},
     transport::guard::{Counted, Deadline, GuardLayer},
     wire::answer::Answer as Evaluated,
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use gradient_proto::v1 as pb;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, Version,
     header::{CONTENT_TYPE, HeaderName},
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use prost::Message;
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
@@ -109,8 +107,8 @@ where
 {
     let deadline = (request.extensions().get::<Deadline>()).map(|deadline| deadline.0);
     let (head, mut body) = request.into_parts();
-    let evaluation = match receive(&mut body, limit).await {
-        Ok(evaluation) => evaluation,
+    let call = match receive(&mut body, limit, &gradient).await {
+        Ok(call) => call,
         Err(taken) => {
             let body = Body::new(Resumed { taken, rest: body });
             // What waits there is large, and few come here.
@@ -118,7 +116,7 @@ where
             return Ok(answering.await?.map(Answer::Library));
         }
     };
-    Ok(match gradient.evaluate_until(evaluation, deadline).await {
+    Ok(match gradient.evaluate_until(call, deadline).await {
         Ok(answer) => respond(&answer),
         Err(error) => Status::from(error).into_http(),
     })
@@ -139,7 +137,7 @@ fn is_plain(request: &Request<Body>) -> bool {
 }
 
 /// The message, if it came in one piece that ends the call; otherwise what has been taken from the body.
-async fn receive(body: &mut Body, limit: usize) -> Result<pb::EvaluateRequest, Taken> {
+async fn receive(body: &mut Body, limit: usize, gradient: &Gradient) -> Result<Call, Taken> {
     let mut piece = None;
     loop {
         match poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
@@ -162,7 +160,7 @@ async fn receive(body: &mut Body, limit: usize) -> Result<pb::EvaluateRequest, T
         }
     }
     let message = piece.as_ref().and_then(|piece| whole(piece, limit));
-    let message = message.and_then(|message| pb::EvaluateRequest::decode(message).ok());
+    let message = message.and_then(|message| gradient.read(message));
     message.ok_or(Taken { piece, next: None })
 }
 

@@ -4,6 +4,7 @@ pub mod answer;
 mod attributes;
 pub mod check;
 pub mod encode;
+pub mod familiar;
 mod functions;
 pub mod graph;
 pub mod names;

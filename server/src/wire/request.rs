@@ -50,6 +50,7 @@ source!(
 );
 
 /// What is to be compiled.
+#[derive(Debug)]
 pub struct Compilation {
     /// As the engine takes it.
     pub request: Arc<Request>,
@@ -62,9 +63,10 @@ pub struct Compilation {
 }
 
 /// What is to be evaluated.
+#[derive(Debug)]
 pub struct Evaluation {
     /// The program it needs.
-    pub compilation: Compilation,
+    pub compilation: Arc<Compilation>,
     /// The point or points, in the order of the graph's inputs.
     pub(super) inputs: Vec<Payload>,
     /// Seeds of each product.
@@ -72,6 +74,19 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// One of tensors that have been read.
+    pub fn new(
+        compilation: Arc<Compilation>,
+        inputs: Vec<Payload>,
+        seeds: Vec<Vec<Payload>>,
+    ) -> Self {
+        Self {
+            compilation,
+            inputs,
+            seeds,
+        }
+    }
+
     /// As the engine takes it.
     pub fn arguments(&self) -> Arguments<'_> {
         let seeds = self.seeds.iter();
@@ -84,10 +99,31 @@ impl Evaluation {
         }
     }
 
+    /// Its tensors: the point or points, then the seeds.
+    pub fn payloads(&self) -> impl Iterator<Item = &Payload> {
+        self.inputs.iter().chain(self.seeds.iter().flatten())
+    }
+
+    /// The same with other tensors, each made of its number and the one there is.
+    pub fn with(&self, mut other: impl FnMut(usize, &Payload) -> Option<Payload>) -> Option<Self> {
+        let mut number = 0;
+        let mut all = |payloads: &Vec<Payload>| -> Option<Vec<Payload>> {
+            let others = payloads.iter().map(|payload| {
+                number += 1;
+                other(number - 1, payload)
+            });
+            others.collect()
+        };
+        Some(Self {
+            compilation: self.compilation.clone(),
+            inputs: all(&self.inputs)?,
+            seeds: self.seeds.iter().map(all).collect::<Option<_>>()?,
+        })
+    }
+
     /// Bytes of the request that wait with it.
     pub fn payload_bytes(&self) -> u64 {
-        let seeds = self.seeds.iter().flatten();
-        self.inputs.iter().chain(seeds).map(Payload::bytes).sum()
+        self.payloads().map(Payload::bytes).sum()
     }
 }
 
@@ -147,11 +183,7 @@ pub fn decode_evaluation(
         batch: batch.unwrap_or(1),
         memory,
     };
-    Ok(Evaluation {
-        compilation,
-        inputs,
-        seeds,
-    })
+    Ok(Evaluation::new(Arc::new(compilation), inputs, seeds))
 }
 
 /// Reads a dry run: tangents, cotangents and vectors may be left out.

@@ -7,16 +7,16 @@ use crate::{
 use bytes::Bytes;
 use gradient_engine::{DType, Shape, Tensor, TensorError, TensorRef, TensorType};
 use gradient_proto::v1 as pb;
-use std::{fmt::Display, sync::Arc};
+use std::{fmt::Display, ops::Range, sync::Arc};
 
 /// A tensor that a request brings or names: valid by construction, and cheap to move to a thread.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Payload {
     ty: TensorType,
     data: Data,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Data {
     Received(Bytes),
     Resident(Arc<Tensor>),
@@ -72,6 +72,36 @@ impl Payload {
             Data::Received(bytes) => bytes.len() as u64,
             Data::Resident(_) => 0,
         }
+    }
+
+    /// Where its bytes lie in a message, if they do.
+    pub fn place_in(&self, message: &Bytes) -> Option<Range<usize>> {
+        let Data::Received(raw) = &self.data else {
+            return None;
+        };
+        if raw.is_empty() {
+            return Some(0..0);
+        }
+        let start = (raw.as_ptr() as usize).checked_sub(message.as_ptr() as usize)?;
+        let end = start.checked_add(raw.len())?;
+        (end <= message.len()).then_some(start..end)
+    }
+
+    /// Its type, of a tensor whose bytes are still to come.
+    pub fn bare(&self) -> Self {
+        Self {
+            ty: self.ty.clone(),
+            data: Data::Received(Bytes::new()),
+        }
+    }
+
+    /// With other bytes, if they fit its type.
+    pub fn with(&self, raw: Bytes) -> Option<Self> {
+        TensorRef::new(&self.ty, &raw).ok()?;
+        Some(Self {
+            ty: self.ty.clone(),
+            data: Data::Received(raw),
+        })
     }
 
     /// As the engine takes it.

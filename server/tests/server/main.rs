@@ -2,6 +2,7 @@
 
 mod admission;
 mod coalesce;
+mod direct;
 mod errors;
 mod evaluate;
 mod harness;
