@@ -369,6 +369,7 @@ impl Workspace {
                 let slice = self.emit(Op::Slice, &[part.of], part.slice());
                 Some(self.emit(Op::Reshape, &[slice], Attributes::Reshape { shape }))
             }
+            Op::Cumsum => self.sum_of_one(v[0], attributes),
             Op::Transpose => {
                 let Attributes::Transpose { permutation } = attributes else {
                     return None;

@@ -123,6 +123,34 @@ impl Workspace {
         Some(cx.reshape(both, &[total]))
     }
 
+    /// Running sums of a vector that begins with a number and goes on with zeros, in their direction: the derivative of
+    /// the last of all running sums. Each is the number and a zero, for that makes -0 another; only the first would be -0.
+    pub(super) fn sum_of_one(&mut self, v: ValueId, attributes: &Attributes) -> Option<ValueId> {
+        let Attributes::Cumulative { axis: 0, reverse } = *attributes else {
+            return None;
+        };
+        let shape = self.arena.ty(v).shape.clone();
+        let node = self.arena.producer(v)?;
+        let Attributes::Pad { low, high, .. } = node.attributes else {
+            return None;
+        };
+        let [of, fill] = *node.operands else {
+            return None;
+        };
+        let (&[low], &[high], 1) = (&low[..], &high[..], self.arena.ty(of).elements()) else {
+            return None;
+        };
+        let begins = if reverse { high == 0 } else { low == 0 };
+        let zero = self.number(fill)?;
+        if !begins || zero != 0.0 || zero.is_sign_negative() {
+            return None;
+        }
+        let cx = self.emitter();
+        let one = cx.reshape(of, &[]);
+        let sum = cx.binary(Op::Add, one, fill);
+        Some(cx.spread(sum, &shape))
+    }
+
     fn spaced(&self, value: ValueId) -> Option<Spaced> {
         let node = self.arena.producer(value)?;
         let Attributes::Pad {

@@ -263,17 +263,92 @@ impl Finder<'_> {
         for values in &mut sequences {
             values.truncate(blocks - 1);
         }
+        let first = self.first(begin, &operands, &sequences);
         // What the sequences take must not eat what the loop saves. Parts of inputs are mostly one part together.
         let distinct: usize = sequences.iter().map(|values| self.distinct(values)).sum();
         let saved = (blocks - 1) * period;
-        (saved >= MIN_NODES / 2 && 4 * distinct <= saved).then(|| Run {
-            nodes: std::mem::take(&mut self.nodes),
-            begin,
-            period,
-            blocks,
-            operands,
-            sequences,
+        if saved < MIN_NODES / 2 || 4 * distinct > saved {
+            return None;
+        }
+        let nodes = std::mem::take(&mut self.nodes);
+        Some(match first {
+            Some((firsts, before)) => {
+                for (values, first) in sequences.iter_mut().zip(firsts) {
+                    values.insert(0, first);
+                }
+                Run {
+                    nodes,
+                    begin,
+                    period,
+                    blocks,
+                    operands,
+                    sequences,
+                    before,
+                }
+            }
+            // It stays as it is.
+            None => {
+                let own = nodes[begin..begin + period].iter();
+                let before = own.map(|&n| Some(arena.node(n).result)).collect();
+                Run {
+                    nodes,
+                    begin: begin + period,
+                    period,
+                    blocks: blocks - 1,
+                    operands,
+                    sequences,
+                    before,
+                }
+            }
         })
+    }
+
+    /// What the first block takes from before the run, if it is like the others: the first value of each sequence, and
+    /// what stands for the results of a block before it.
+    fn first(
+        &self,
+        begin: usize,
+        operands: &[Vec<Source>],
+        sequences: &[Vec<ValueId>],
+    ) -> Option<(Vec<ValueId>, Vec<Option<ValueId>>)> {
+        let arena = self.arena;
+        let place = |v: ValueId| match self.position[v.index()] {
+            NOWHERE => None,
+            at => (at as usize).checked_sub(begin),
+        };
+        // What is read from within the first block by others than itself and the second cannot be in the loop.
+        let is_before = |v: ValueId| place(v).is_none();
+        if !sequences.iter().flatten().all(|&v| is_before(v)) {
+            return None;
+        }
+        let mut firsts = vec![None; sequences.len()];
+        let mut before = vec![None; operands.len()];
+        for (q, sources) in operands.iter().enumerate() {
+            let own = arena.operands(self.nodes[begin + q]);
+            if own.len() != sources.len() {
+                return None;
+            }
+            for (&v, source) in own.iter().zip(sources) {
+                let known = match *source {
+                    Source::Own(p) if place(v) == Some(p) => continue,
+                    Source::Same(same) if v == same && is_before(v) => continue,
+                    Source::Each(s) if is_before(v) => {
+                        let like = sequences[s][0];
+                        (arena.type_id(v) == arena.type_id(like)).then_some(&mut firsts[s])
+                    }
+                    Source::Before(p) if is_before(v) => {
+                        let like = arena.node(self.nodes[begin + p]).result;
+                        (arena.type_id(v) == arena.type_id(like)).then_some(&mut before[p])
+                    }
+                    _ => None,
+                }?;
+                if *known.get_or_insert(v) != v {
+                    return None;
+                }
+            }
+        }
+        let firsts = firsts.into_iter().collect::<Option<_>>()?;
+        Some((firsts, before))
     }
 
     /// How many values there are that are no parts of inputs, each counted once.

@@ -28,7 +28,7 @@ impl Run {
         }
         let mut homes: Vec<Home> = Vec::with_capacity(self.period);
         for (q, sources) in self.operands.iter().enumerate() {
-            let node = from.node(self.node(1, q));
+            let node = from.node(self.node(0, q));
             let (mut moves, mut each) = (stays[q] || node.op == Op::Constant, false);
             for source in sources {
                 match *source {
@@ -36,7 +36,7 @@ impl Run {
                     Source::Each(_) => each = true,
                     Source::Before(_) => moves = true,
                     Source::Own(p) => match homes[p] {
-                        Home::Body => moves |= !is_number(from, self.value(from, 1, p)),
+                        Home::Body => moves |= !is_number(from, self.value(from, 0, p)),
                         Home::Once => {}
                         Home::Each => each = true,
                     },

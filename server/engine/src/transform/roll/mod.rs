@@ -9,6 +9,7 @@
 mod find;
 mod home;
 mod sequence;
+mod sums;
 mod write;
 
 use super::Workspace;
@@ -72,25 +73,23 @@ enum Source {
 struct Run {
     /// Needed nodes, in order.
     nodes: Vec<NodeId>,
-    /// Where the first block begins. It stays as it is; the loop begins with the second.
+    /// Where the first block begins.
     begin: usize,
     period: usize,
-    /// Blocks, the first included.
+    /// Blocks, each of which is a step of the loop.
     blocks: usize,
     /// For each node of a block its operands.
     operands: Vec<Vec<Source>>,
-    /// For each sequence its values, from the second block on.
+    /// For each sequence its values.
     sequences: Vec<Vec<ValueId>>,
+    /// For each node of a block what stands for its result before the first, where something does.
+    before: Vec<Option<ValueId>>,
 }
 
 impl Run {
-    fn steps(&self) -> usize {
-        self.blocks - 1
-    }
-
     /// Nodes that are written, about: those outside of the loop, and one for each value of a sequence.
     fn left(&self) -> usize {
         let sequences = self.sequences.iter().map(Vec::len);
-        self.nodes.len() - self.steps() * self.period + sequences.max().unwrap_or(0)
+        self.nodes.len() - self.blocks * self.period + sequences.max().unwrap_or(0)
     }
 }

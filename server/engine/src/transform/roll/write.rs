@@ -4,16 +4,16 @@ use super::home::Home;
 use super::sequence::{is_number, sequence};
 use super::{Run, Source};
 use crate::graph::{Arena, NodeId};
-use crate::op::{Attributes, Control, Emit, FunctionId, Op, ValueId};
-use crate::tensor::{DType, TensorType};
+use crate::op::{Attributes, Control, Emit, FunctionId, ValueId};
+use crate::tensor::TensorType;
 use crate::transform::Workspace;
 use std::collections::BTreeMap;
 
-const NOT_YET: ValueId = ValueId(u32::MAX);
+pub(super) const NOT_YET: ValueId = ValueId(u32::MAX);
 
 /// A parameter of the loop's body beside its carries.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Given {
+pub(super) enum Given {
     /// A sequence, by number.
     Sequence(usize),
     /// A value for all blocks.
@@ -23,7 +23,7 @@ enum Given {
 }
 
 impl Run {
-    /// Writes everything into an empty workspace, the blocks after the first as a scan.
+    /// Writes everything into an empty workspace, the blocks as a scan.
     pub(super) fn written(
         &self,
         mut cx: Workspace,
@@ -36,8 +36,7 @@ impl Run {
             to[input.index()] = cx.parameter(from.ty(input).clone());
         }
         let end = self.begin + self.blocks * self.period;
-        let second = self.begin + self.period;
-        for &n in &self.nodes[..second] {
+        for &n in &self.nodes[..self.begin] {
             copy(&mut cx, from, n, &mut to);
         }
         self.scan(&mut cx, from, outputs, &mut to, end);
@@ -67,7 +66,7 @@ impl Run {
         to: &mut [ValueId],
         end: usize,
     ) {
-        let steps = self.steps() as u64;
+        let steps = self.blocks as u64;
         let last = self.blocks - 1;
         let (at_end, stacked) = self.read_after(from, outputs, end);
         let mut kept = at_end.clone();
@@ -81,45 +80,35 @@ impl Run {
             .collect();
         let stacks: Vec<usize> = stacked.keys().copied().collect();
         let (each, same) = self.givens(from, &homes);
-        let before = self.before(cx, from, &homes, to);
-        let given = |cx: &mut Workspace, given: Given| match given {
-            Given::Sequence(s) => sequence(cx, from, &self.sequences[s], to),
-            Given::Value(v) => to[v.index()],
-            Given::Outside(q) => before[q],
-        };
-        if let Some((chain, terms)) = self.sums(from, &homes) {
-            let count = chain.len();
-            let first = to[self.value(from, 0, chain[count - 1]).index()];
-            let terms: Vec<ValueId> = terms.into_iter().map(|t| given(cx, t)).collect();
-            let sums = running_sums(cx, first, &terms, steps);
+        if let Some(sums) = self.sums(from, &homes) {
             let ends = (0..self.period).filter(|&q| at_end[q]);
             let ends = ends.map(|q| (q, last));
             let read = stacked
                 .iter()
                 .flat_map(|(&q, all)| all.iter().map(move |&b| (q, b)));
-            for (q, block) in read.chain(ends) {
-                let Some(place) = chain.iter().position(|&c| c == q) else {
-                    continue;
-                };
-                let value = self.value(from, block, q);
-                let at = ((block - 1) * count + place + 1) as u64;
-                let cx = cx.emitter();
-                let slice = cx.slice_along(sums, 0, at, at + 1);
-                to[value.index()] = cx.reshape(slice, &[]);
-            }
+            self.add_up(cx, from, &homes, &sums, read.chain(ends), to);
             return;
         }
+        let outside = self.outside(cx, from, &homes, to);
+        let given = |cx: &mut Workspace, given: Given| match given {
+            Given::Sequence(s) => sequence(cx, from, &self.sequences[s], to),
+            Given::Value(v) => to[v.index()],
+            Given::Outside(q) => outside[q],
+        };
         let body = self.body(cx, from, &homes, &carried, &stacks, (&each, &same));
         // The scan's operands.
-        let mut operands: Vec<ValueId> = carried
-            .iter()
-            .map(|&q| to[self.value(from, 0, q).index()])
+        let mut operands: Vec<ValueId> = (carried.iter())
+            .map(|&q| match self.before[q] {
+                Some(v) => to[v.index()],
+                // No step reads it.
+                None => cx.emitter().full(from.ty(self.value(from, 0, q)), 0.0),
+            })
             .collect();
         for &all in each.iter().chain(&same) {
             operands.push(given(cx, all));
         }
         let types: Vec<TensorType> = operands.iter().map(|&v| cx.arena().ty(v).clone()).collect();
-        let ty = |q: usize| from.ty(self.value(from, 1, q)).clone();
+        let ty = |q: usize| from.ty(self.value(from, 0, q)).clone();
         let mut results: Vec<TensorType> = carried.iter().map(|&q| ty(q)).collect();
         results.extend(stacks.iter().map(|&q| crate::graph::stacked(&ty(q), steps)));
         let inside = (0..self.period).filter(|&q| homes[q] == Home::Body);
@@ -138,44 +127,13 @@ impl Run {
         for (k, q) in stacks.iter().enumerate() {
             for &block in &stacked[q] {
                 let value = self.value(from, block, *q);
-                let at = block as u64 - 1;
+                let at = block as u64;
                 let shape = from.ty(value).shape.clone();
                 let cx = cx.emitter();
                 let slice = cx.slice_along(found[carried.len() + k], 0, at, at + 1);
                 to[value.index()] = cx.reshape(slice, &shape);
             }
         }
-    }
-
-    /// Whether all that is left for the loop is to add to a sum: the additions, and the term that each adds. One term
-    /// after the other is added, as the loop would.
-    fn sums(&self, from: &Arena, homes: &[Home]) -> Option<(Vec<usize>, Vec<Given>)> {
-        let is_constant = |q: usize| is_number(from, self.value(from, 1, q));
-        let inside = (0..self.period).filter(|&q| homes[q] == Home::Body && !is_constant(q));
-        let chain: Vec<usize> = inside.collect();
-        let mut so_far = Source::Before(*chain.last()?);
-        let mut all = Vec::with_capacity(chain.len());
-        for &q in &chain {
-            let node = from.node(self.node(1, q));
-            let ty = from.ty(node.result);
-            if node.op != Op::Add || ty.dtype != DType::F64 || !ty.shape.is_empty() {
-                return None;
-            }
-            let term = match self.operands[q][..] {
-                [a, term] if a == so_far => term,
-                [term, b] if b == so_far => term,
-                _ => return None,
-            };
-            all.push(match term {
-                Source::Each(s) if from.ty(self.sequences[s][0]).shape.is_empty() => {
-                    Given::Sequence(s)
-                }
-                Source::Own(p) if homes[p] == Home::Each => Given::Outside(p),
-                _ => return None,
-            });
-            so_far = Source::Own(q);
-        }
-        Some((chain, all))
     }
 
     /// Results of blocks that something after the run reads: which of the last block, and of which others.
@@ -199,11 +157,11 @@ impl Run {
             let Some(node) = from.producer(value) else {
                 continue;
             };
-            let run = &self.nodes[self.begin + self.period..end];
+            let run = &self.nodes[self.begin..end];
             let Ok(at) = run.binary_search(&node.id) else {
                 continue;
             };
-            let (block, q) = (1 + at / self.period, at % self.period);
+            let (block, q) = (at / self.period, at % self.period);
             match block == self.blocks - 1 {
                 true => at_end[q] = true,
                 false => stacked.entry(q).or_default().push(block),
@@ -232,7 +190,7 @@ impl Run {
     }
 
     /// What is computed before the loop, by place in the block.
-    fn before(
+    pub(super) fn outside(
         &self,
         cx: &mut Workspace,
         from: &Arena,
@@ -241,7 +199,7 @@ impl Run {
     ) -> Vec<ValueId> {
         let mut values = vec![NOT_YET; self.period];
         for q in (0..self.period).filter(|&q| homes[q] != Home::Body) {
-            let node = from.node(self.node(1, q));
+            let node = from.node(self.node(0, q));
             let mut operands = Vec::with_capacity(node.operands.len());
             for source in &self.operands[q] {
                 operands.push(match *source {
@@ -249,7 +207,7 @@ impl Run {
                     Source::Own(p) if homes[p] != Home::Body => values[p],
                     // Only scalar constants are left.
                     Source::Own(p) | Source::Before(p) => {
-                        constant(cx, from, self.value(from, 1, p))
+                        constant(cx, from, self.value(from, 0, p))
                     }
                     Source::Same(v) => to[v.index()],
                 });
@@ -268,7 +226,7 @@ impl Run {
         stacks: &[usize],
         (each, same): (&[Given], &[Given]),
     ) -> FunctionId {
-        let ty = |q: usize| from.ty(self.value(from, 1, q)).clone();
+        let ty = |q: usize| from.ty(self.value(from, 0, q)).clone();
         cx.table.add(|cx| {
             let carries: Vec<ValueId> = carried.iter().map(|&q| cx.parameter(ty(q))).collect();
             let givens: Vec<Given> = each.iter().chain(same).copied().collect();
@@ -288,7 +246,7 @@ impl Run {
             };
             let mut own = vec![NOT_YET; self.period];
             for q in (0..self.period).filter(|&q| homes[q] == Home::Body) {
-                let node = from.node(self.node(1, q));
+                let node = from.node(self.node(0, q));
                 let mut operands = Vec::with_capacity(node.operands.len());
                 for source in &self.operands[q] {
                     operands.push(match *source {
@@ -310,33 +268,6 @@ impl Run {
             (parameters, results)
         })
     }
-}
-
-/// `first`, then the sums of it and one, two, … terms, of which each step adds one of each sequence.
-fn running_sums(cx: &mut Workspace, first: ValueId, terms: &[ValueId], steps: u64) -> ValueId {
-    let count = terms.len() as u64;
-    let concatenate = |cx: &mut Workspace, parts: &[ValueId], dimension: u32| {
-        cx.emit(
-            Op::Concatenate,
-            parts,
-            Attributes::Concatenate { dimension },
-        )
-    };
-    let mut side_by_side = Vec::with_capacity(terms.len());
-    let terms = match *terms {
-        [one] => one,
-        _ => {
-            for &term in terms {
-                side_by_side.push(cx.emitter().reshape(term, &[steps, 1]));
-            }
-            let rows = concatenate(cx, &side_by_side, 1);
-            cx.emitter().reshape(rows, &[steps * count])
-        }
-    };
-    let first = cx.emitter().reshape(first, &[1]);
-    let all = concatenate(cx, &[first, terms], 0);
-    let (axis, reverse) = (0, false);
-    cx.emit(Op::Cumsum, &[all], Attributes::Cumulative { axis, reverse })
 }
 
 /// A scalar constant again.
