@@ -221,7 +221,8 @@ impl Program {
         outside.extend(writable.filter_map(|own| Outside::result(own.place, &mut own.bytes)));
         let crew = scratch.crew.clone();
         let frames = std::mem::take(&mut scratch.frames);
-        let memory = scratch.lend(&self.tape.sizes, width as usize, &outside);
+        let helping = self.helping(crew.as_deref());
+        let memory = scratch.lend_to(helping, &self.tape.sizes, width as usize, &outside);
         let states = self.budget.saturating_sub(bytes);
         let machine = Machine::new(&self.library, states, MAX_ITERATIONS).with_frames(frames);
         let mut run = Run {
