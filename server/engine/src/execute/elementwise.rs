@@ -287,14 +287,9 @@ fn classify<T: Element + Float>(
 fn convert(memory: Memory<'_>, i: &Instruction, ticker: &mut Ticker<'_>) -> Result<(), Error> {
     /// Every pair of types: through f64 where that is exact or the rounding asked for, else directly.
     macro_rules! to {
-        ($from:ty, $to:ty, $f:expr) => {{
-            let f: fn($from) -> $to = $f;
-            for_rows::<$to, $from, $from>(memory, i, 1, ticker, |out, a, _, _| {
-                out.iter()
-                    .zip(cells(a))
-                    .for_each(|(o, a)| o.set(f(a.get())));
-            })
-        }};
+        ($from:ty, $to:ty, $f:expr) => {
+            each::<$to, $from>(memory, i, ticker, $f)
+        };
     }
     use DType::{Bool, F32, F64, I64};
     match (i.dtype, DType::ALL[i.detail as usize]) {
@@ -315,4 +310,18 @@ fn convert(memory: Memory<'_>, i: &Instruction, ticker: &mut Ticker<'_>) -> Resu
         (I64, Bool) => to!(i64, bool, |x| x != 0),
         (I64, I64) => to!(i64, i64, |x| x),
     }
+}
+
+/// `f` of each element.
+fn each<O: Element, A: Element>(
+    memory: Memory<'_>,
+    i: &Instruction,
+    ticker: &mut Ticker<'_>,
+    f: impl Fn(A) -> O + Sync,
+) -> Result<(), Error> {
+    for_rows::<O, A, A>(memory, i, 1, ticker, |out, a, _, _| {
+        for (o, a) in out.iter().zip(cells(a)) {
+            o.set(f(a.get()));
+        }
+    })
 }

@@ -176,8 +176,9 @@ impl Program {
         self.tape.to_string()
     }
 
-    /// Values and derivatives. Arguments must have the types that the request was compiled for. Points of a batch are
-    /// shared with the crew of the working memory, if it has one and they are enough; no bit depends on it.
+    /// Values and derivatives. Arguments must have the types that the request was compiled for. Points of a batch, or
+    /// pieces of large steps, are shared with the crew of the working memory, if it has one and they are enough; no bit
+    /// depends on it.
     pub fn evaluate(
         &self,
         arguments: &Arguments<'_>,

@@ -169,19 +169,15 @@ impl<T: Element> Reduce<'_, T> {
     fn alone<F: Fold<T>>(&self, fold: &F, base: usize) -> T {
         let mut partial = [fold.begin(); PARTIAL];
         let mut whole = fold.begin();
+        let is_long = self.reduced.len() > LONG;
         self.reduced.for_each_run(|i, start, length, stride| {
+            let first = base.wrapping_add(start);
+            if !is_long {
+                return self.add(fold, &mut partial, i, first, length, stride);
+            }
             for own in parts(i, length) {
-                let first = base.wrapping_add(start.wrapping_add(own.start.wrapping_mul(stride)));
-                if stride != 1 {
-                    for k in 0..own.len() {
-                        let x = self.from[first.wrapping_add(k.wrapping_mul(stride))].get();
-                        let p = &mut partial[(i + own.start + k) % PARTIAL];
-                        *p = fold.add(*p, x);
-                    }
-                } else {
-                    let terms = &self.from[first..first + own.len()];
-                    extend(fold, &mut partial, i + own.start, terms);
-                }
+                let first = first.wrapping_add(own.start.wrapping_mul(stride));
+                self.add(fold, &mut partial, i + own.start, first, own.len(), stride);
                 if (i + own.end).is_multiple_of(LONG) {
                     whole = fold.more(whole, partial);
                     partial = [fold.begin(); PARTIAL];
@@ -189,6 +185,27 @@ impl<T: Element> Reduce<'_, T> {
             }
         });
         fold.end(fold.more(whole, partial))
+    }
+
+    /// Adds terms from number `i` on.
+    #[inline(always)]
+    fn add<F: Fold<T>>(
+        &self,
+        fold: &F,
+        partial: &mut [F::Partial; PARTIAL],
+        i: usize,
+        first: usize,
+        length: usize,
+        stride: usize,
+    ) {
+        if stride == 1 {
+            return extend(fold, partial, i, &self.from[first..first + length]);
+        }
+        for k in 0..length {
+            let x = self.from[first.wrapping_add(k.wrapping_mul(stride))].get();
+            let p = &mut partial[(i + k) % PARTIAL];
+            *p = fold.add(*p, x);
+        }
     }
 
     /// Results next to each other, from terms that are.

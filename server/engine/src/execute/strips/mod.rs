@@ -4,7 +4,7 @@ mod reduce;
 
 use super::elementwise;
 use super::memory::{Memory, Shared};
-use super::moves::{self, copy, take};
+use super::moves::{self, copy, spread, take};
 use super::reduce::PARTIAL;
 use super::stop::Ticker;
 use crate::error::Error;
@@ -93,7 +93,8 @@ impl Work<'_> {
         let shared = unsafe { Shared::new(memory) };
         match pieces {
             Pieces::Ranges(unit) => {
-                let each = (PIECE / self.strips.steps.len()).next_multiple_of(unit);
+                let some = (PIECE / self.strips.steps.len()).max(1);
+                let each = some.next_multiple_of(unit);
                 ticker.share(elements.div_ceil(each), most, &|ticker, hand, piece| {
                     let own = Own::new(self.strips, hand);
                     let range = piece * each..elements.min((piece + 1) * each);
@@ -322,6 +323,9 @@ fn tile(to: &[Cell<f64>], row: &[Cell<f64>], along: usize) {
 fn fill(memory: Memory<'_>, from: Place, view: &Strided, to: &[Cell<f64>], own: Range<usize>) {
     let from = memory.at::<f64>(from);
     let begin = own.start;
+    if let Some(times) = view.spread() {
+        return spread(to, &from[view.offset()..], begin, times);
+    }
     view.for_each_run_within(own, |position, start, length, stride| {
         take(&to[position - begin..][..length], from, start, stride);
     });
