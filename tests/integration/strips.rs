@@ -2,8 +2,8 @@
 
 use gradient_engine::tape::set_strips;
 use gradient_engine::{
-    Arguments, Attributes, DType, Direction, Graph, Op, Options, Product, Program, Scratch, Stop,
-    Tensor, ValueId, compile,
+    Arguments, Attributes, Crew, DType, Direction, Graph, Op, Options, Product, Program, Scratch,
+    Stop, Tensor, ValueId, compile,
 };
 use gradient_tests::bits::words;
 use gradient_tests::engine::{Random, request, tensor};
@@ -234,6 +234,58 @@ fn graph(shape: [u64; 2], steps: usize, random: &mut Random) -> Graph {
         },
     );
     w.draft.finish(whole)
+}
+
+/// Worth sharing: many short rows, rows of a strip and of several, few long columns, one line either way.
+const LARGE: [[u64; 2]; 6] = [
+    [4000, 160],
+    [700, 1000],
+    [150_000, 4],
+    [40, 15_000],
+    [600_000, 1],
+    [1, 600_000],
+];
+
+#[test]
+fn strips_that_threads_share_give_the_same_bits() {
+    let _own = SWITCH.lock();
+    let mut random = Random(0x7ead);
+    let mut helped = 0;
+    for round in 0..12 {
+        let shape = LARGE[round % LARGE.len()];
+        let graph = graph(shape, 4 + round, &mut random);
+        let inputs = graph.inputs().iter();
+        let inputs: Vec<Tensor> = inputs.map(|i| random.tensor(&i.ty, (-1.0, 1.0))).collect();
+        for product in [
+            Product::Value { outputs: vec![0] },
+            Product::Gradient {
+                output: 0,
+                wrt: vec![0, 1, 2],
+            },
+        ] {
+            let plain = compiled(&graph, &product, false);
+            let want = bits(&plain, &inputs, &[], &mut Scratch::default());
+            for threads in [2, 3] {
+                let crew = Crew::new(threads);
+                let _own = crew.join();
+                let mut scratch = Scratch::with_crew(crew.clone());
+                // Step by step as well; strips interpreted, and as machine code.
+                let strips = compiled(&graph, &product, true);
+                for (run, program) in [&plain, &strips, &strips, &strips].into_iter().enumerate() {
+                    let got = bits(program, &inputs, &[], &mut scratch);
+                    let wrong = got.iter().zip(&want).position(|(a, b)| a != b);
+                    assert_eq!(
+                        (wrong, got.len()),
+                        (None, want.len()),
+                        "round {round}, {shape:?}, {product:?}, {threads} threads, run {run}\n{}",
+                        program.listing()
+                    );
+                    helped += usize::from(run > 0 && scratch.counts.helped > 0);
+                }
+            }
+        }
+    }
+    assert!(helped > 120, "only {helped} of 144 were shared");
 }
 
 #[test]

@@ -2,13 +2,14 @@
 //! them.
 
 use gradient_engine::{
-    Arguments, Attributes, Crew, DType, DotDimensions, Graph, NonFinite, Op, Options, Product,
-    Request, Scratch, Stop, Tensor, TensorType, compile,
+    Arguments, Attributes, Crew, DType, DotDimensions, Error, Graph, NonFinite, Op, Options,
+    Product, Request, Scratch, Stop, Tensor, TensorType, compile,
 };
 use gradient_tests::bits::words;
 use gradient_tests::engine::Random;
 use gradient_tests::functions::Write;
 use gradient_tests::scenarios::Draft;
+use std::time::{Duration, Instant};
 
 /// Long enough, for each point, that a few hundred points are worth sharing.
 const LENGTH: usize = 400;
@@ -141,6 +142,120 @@ fn a_product_that_threads_share_has_the_bits_of_one_that_they_do_not() {
             }
         }
     }
+}
+
+/// Many small products, cut between matrices.
+#[test]
+fn many_small_products_that_threads_share_have_the_bits_of_one() {
+    let mut g = Draft::new("products");
+    let types = [[40, 700, 24], [40, 24, 31]].map(TensorType::f64);
+    let a = g.0.input("a", types[0].clone()).unwrap();
+    let b = g.0.input("b", types[1].clone()).unwrap();
+    let dimensions = DotDimensions {
+        lhs_contracting: vec![2],
+        rhs_contracting: vec![1],
+        lhs_batch: vec![0],
+        rhs_batch: vec![0],
+    };
+    let y = g.push(Op::DotGeneral, &[a, b], Attributes::DotGeneral(dimensions));
+    let y = g.op(Op::Sin, &[y]);
+    let y = g.sum(y);
+    let graph = g.finish(y);
+    let inputs = types.map(|ty| Random(9).tensor(&ty, (-1.0, 1.0)));
+    shared_as_alone(&graph, &inputs, 4);
+}
+
+/// Lines that are put together from parts: softmax, its logarithm, and the logarithm of sums of exponentials.
+#[test]
+fn long_lines_that_threads_share_have_the_bits_of_one() {
+    let n = 700_001;
+    let ty = TensorType::f64([n]);
+    let usual = Random(4).tensor(&ty, (-1.0, 1.0));
+    let with = |places: &[(usize, f64)]| {
+        let mut numbers = usual.to_f64();
+        places.iter().for_each(|&(at, x)| numbers[at] = x);
+        Tensor::f64([n], &numbers).unwrap()
+    };
+    let all = [
+        usual.clone(),
+        with(&[(650_000, 3.0), (20, 2.9)]),
+        with(&[(123_456, f64::INFINITY)]),
+        with(&[(123_456, f64::NAN), (3, f64::INFINITY)]),
+        Tensor::f64([n], &vec![f64::NEG_INFINITY; n as usize]).unwrap(),
+    ];
+    for op in [Op::Softmax, Op::LogSoftmax, Op::ReduceLogsumexp] {
+        let mut g = Draft::new("line");
+        let x = g.input("x", &[n]);
+        let attributes = match op {
+            Op::ReduceLogsumexp => Attributes::Reduce {
+                axes: vec![],
+                keep_dims: false,
+            },
+            _ => Attributes::Softmax { axis: 0 },
+        };
+        let y = g.push(op, &[x], attributes);
+        let y = g.mul(y, y);
+        let y = g.sum(y);
+        let graph = g.finish(y);
+        for x in &all {
+            shared_as_alone(&graph, std::slice::from_ref(x), 3);
+        }
+    }
+}
+
+/// Value and gradient by several threads have the bits of those by one.
+fn shared_as_alone(graph: &Graph, inputs: &[Tensor], most: usize) {
+    let wrt = (0..inputs.len() as u32).collect();
+    for product in [
+        Product::Value { outputs: vec![0] },
+        Product::Gradient { output: 0, wrt },
+    ] {
+        let request = Request {
+            products: vec![product],
+            options: Options::default(),
+            batched: None,
+        };
+        let alone = run(graph, &request, inputs, 1, 1);
+        assert_eq!(alone.helped, 0);
+        for threads in 2..=most {
+            let shared = run(graph, &request, inputs, 1, threads);
+            assert!(shared.helped > 0, "{threads} threads");
+            assert_eq!(alone.bits, shared.bits, "{threads} threads");
+        }
+    }
+}
+
+/// A thread that is stopped stops those that help it.
+#[test]
+fn all_who_help_end_in_time() {
+    let mut g = Draft::new("long");
+    let x = g.input("x", &[2_000_000]);
+    let mut y = x;
+    for _ in 0..200 {
+        y = g.op(Op::Sin, &[y]);
+    }
+    let y = g.sum(y);
+    let graph = g.finish(y);
+    let request = Request {
+        products: vec![Product::Value { outputs: vec![0] }],
+        options: Options::default(),
+        batched: None,
+    };
+    let program = compile(&graph, &request).unwrap();
+    let x = Random(2).tensor(&TensorType::f64([2_000_000]), (-1.0, 1.0));
+    let arguments = Arguments {
+        inputs: vec![x.as_ref()],
+        seeds: vec![vec![]],
+        batch: 1,
+    };
+    let crew = Crew::new(3);
+    let _own = crew.join();
+    let mut scratch = Scratch::with_crew(crew.clone());
+    let begin = Instant::now();
+    let stop = Stop::new(Some(begin + Duration::from_millis(20)));
+    let stopped = program.evaluate(&arguments, &mut scratch, &stop);
+    assert!(matches!(stopped, Err(Error::Stopped(_))), "{stopped:?}");
+    assert_eq!(crew.idle(), 2, "what is lent is given back");
 }
 
 #[test]

@@ -182,7 +182,7 @@ fn product(
             Cell::from_mut(numbers).as_slice_of_cells()
         }
         let [a, b] = [(a, k), (b, n)].map(|(numbers, row)| matrix(cells(numbers), row));
-        multiply(&matrix(cells(&mut numbers), n), &a, &b, [m, n, k], 1);
+        multiply(&matrix(cells(&mut numbers), n), &a, &b, [m, n, k]);
     } else {
         // What does not depend on something takes nothing from it, however steep that is: no sweep would meet it.
         for i in 0..m {

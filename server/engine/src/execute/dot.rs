@@ -1,7 +1,6 @@
 //! Tensor contraction: `gemm` where the operands step evenly and there is enough to do, plain loops elsewhere.
 
-use super::crew::Hands;
-use super::memory::{Element, Memory};
+use super::memory::{Element, Memory, Shared};
 use super::stop::Ticker;
 use crate::error::Error;
 use crate::op::{DotPlan, Strided};
@@ -9,6 +8,7 @@ use crate::tape::Structural;
 use smallvec::SmallVec;
 use std::any::TypeId;
 use std::cell::Cell;
+use std::ops::Range;
 
 /// Multiply-adds below which a call of `gemm` costs more than it saves.
 const SMALL: usize = 1 << 10;
@@ -16,8 +16,14 @@ const SMALL: usize = 1 << 10;
 /// Multiply-adds of one call: about a millisecond between two looks at the stop.
 const CALL: usize = 1 << 24;
 
-/// Multiply-adds that are worth waking a thread for: some two hundred microseconds, of which waking may take fifty.
-const SHARE: usize = 1 << 22;
+/// Multiply-adds that are worth waking a thread for: some fifty microseconds, about what waking takes.
+const PIECE: usize = 1 << 21;
+
+/// A matrix is cut into so many parts, about.
+const PARTS: usize = 16;
+
+/// Rows or columns of a part are a multiple of those that `gemm` works out at a time.
+const ALIGNED: usize = 32;
 
 /// Offsets of elements: most products are not of many matrices, nor of large ones.
 type Offsets = SmallVec<[usize; 16]>;
@@ -54,37 +60,39 @@ pub(super) fn run<T: Element>(
     if let Some(even) = even
         && let Some(calls) = calls(even, [m, n, k], [a_lanes, b_lanes], lanes)
     {
-        for (i, (&a_base, &b_base)) in batches[0].iter().zip(&batches[1]).enumerate() {
-            let sizes = [m * n * lanes, a_lanes, b_lanes];
-            for call in calls.iter(i, [a_base, b_base], sizes) {
-                let matrix = |cells, at: Steps| Matrix {
+        let cut = Cut::of(calls.sizes, batches[0].len() * calls.count);
+        let sizes = [m * n * lanes, a_lanes, b_lanes];
+        // SAFETY: each piece writes to elements of the result that no other one does, and none lies where an operand does.
+        let shared = unsafe { Shared::new(memory) };
+        return ticker.share(cut.pieces(), cut.hands(), &|ticker, _, piece| {
+            let memory = shared.get();
+            let out = memory.at::<T>(step.result());
+            let [a, b] = [0, 1].map(|k| memory.at::<T>(step.operands[k]));
+            let (left, right) = if calls.swapped { (b, a) } else { (a, b) };
+            for part in cut.parts(piece) {
+                let (matrix, [rows, columns]) = cut.part(part);
+                let i = matrix / calls.count;
+                let call = calls.call(
+                    i,
+                    matrix % calls.count,
+                    [0, 1].map(|k| batches[k][i]),
+                    sizes,
+                );
+                let sizes = [rows.len(), columns.len(), cut.sizes[2]];
+                ticker.tick(sizes.iter().product::<usize>() / 4)?;
+                let at = |cells, steps: Steps, row: usize, column: usize| Matrix {
                     cells,
-                    start: at.start,
-                    row: at.row,
-                    column: at.column,
+                    start: steps.start + row * steps.row + column * steps.column,
+                    row: steps.row,
+                    column: steps.column,
                 };
-                let (left, right) = if calls.swapped { (b, a) } else { (a, b) };
-                let mut out = matrix(out, call.out);
-                let mut left = matrix(left, call.left);
-                let right = matrix(right, call.right);
-                let [rows, columns, inner] = calls.sizes;
-                let rows_a_call = (CALL / (columns * inner).max(1)).clamp(1, rows);
-                for first in (0..rows).step_by(rows_a_call) {
-                    let some = rows_a_call.min(rows - first);
-                    let work = some * columns * inner;
-                    ticker.tick(work / 4)?;
-                    let hands = match work / SHARE {
-                        0 | 1 => Hands::default(),
-                        shares => ticker.hands(shares - 1),
-                    };
-                    let sizes = [some, columns, inner];
-                    multiply(&out, &left, &right, sizes, 1 + hands.count());
-                    out.start += some * out.row;
-                    left.start += some * left.row;
-                }
+                let out = at(out, call.out, rows.start, columns.start);
+                let left = at(left, call.left, rows.start, 0);
+                let right = at(right, call.right, 0, columns.start);
+                multiply(&out, &left, &right, sizes);
             }
-        }
-        return Ok(());
+            Ok(())
+        });
     }
     let (rows, columns) = (offsets(&plan.rows), offsets(&plan.columns));
     let inner: SmallVec<[(usize, usize); 16]> = offsets(&plan.inner[0])
@@ -205,19 +213,89 @@ struct Call {
 }
 
 impl Calls {
-    /// The products of element `i` of the batch dimensions. `sizes`: elements of its result, lanes of the operands.
-    fn iter(&self, i: usize, bases: [usize; 2], sizes: [usize; 3]) -> impl Iterator<Item = Call> {
+    /// Product `c` of element `i` of the batch dimensions. `sizes`: elements of its result, lanes of the operands.
+    fn call(&self, i: usize, c: usize, bases: [usize; 2], sizes: [usize; 3]) -> Call {
         let [a, b] = [bases[0] * sizes[1], bases[1] * sizes[2]];
         let (left, right) = if self.swapped { (b, a) } else { (a, b) };
         let moved = |at: Steps, by: usize| Steps {
             start: at.start + by,
             ..at
         };
-        (0..self.count).map(move |c| Call {
+        Call {
             out: moved(self.out, i * sizes[0] + c * self.by[0]),
             left: moved(self.left, left + c * self.by[1]),
             right: moved(self.right, right + c * self.by[2]),
-        })
+        }
+    }
+}
+
+/// How products are cut into pieces that threads share: it depends on their sizes alone, and so does every bit.
+struct Cut {
+    /// Rows, columns, and what is summed over.
+    sizes: [usize; 3],
+    matrices: usize,
+    /// Whether rows of a matrix are cut, not columns.
+    rows: bool,
+    /// Rows or columns of a part, parts of a matrix, parts of a piece.
+    length: usize,
+    parts: usize,
+    together: usize,
+}
+
+impl Cut {
+    fn of(sizes: [usize; 3], matrices: usize) -> Self {
+        let [m, n, k] = sizes;
+        let rows = m >= n;
+        let (cut, across) = if rows { (m, n) } else { (n, m) };
+        let own = m * n * k;
+        // A part packs the other operand for itself, so parts are few; and where there are many matrices, whole ones.
+        let least = match matrices < PARTS {
+            true => PIECE.max(own / PARTS),
+            false => CALL,
+        };
+        let length = least.div_ceil((across * k).max(1)).min(cut).max(1);
+        let parts = cut.div_ceil(length).max(1);
+        let length = cut
+            .div_ceil(parts)
+            .next_multiple_of(ALIGNED)
+            .min(cut)
+            .max(1);
+        Self {
+            sizes,
+            matrices,
+            rows,
+            length,
+            parts: cut.div_ceil(length).max(1),
+            together: (PIECE / own.max(1)).max(1),
+        }
+    }
+
+    fn pieces(&self) -> usize {
+        (self.matrices * self.parts).div_ceil(self.together)
+    }
+
+    /// How many threads are worth waking.
+    fn hands(&self) -> usize {
+        let work = self.sizes.iter().product::<usize>() * self.matrices;
+        (work / PIECE).saturating_sub(1)
+    }
+
+    fn parts(&self, piece: usize) -> Range<usize> {
+        let begin = piece * self.together;
+        begin..(begin + self.together).min(self.matrices * self.parts)
+    }
+
+    /// The matrix that a part is of, its rows and columns.
+    fn part(&self, part: usize) -> (usize, [Range<usize>; 2]) {
+        let [m, n, _] = self.sizes;
+        let begin = part % self.parts * self.length;
+        let of = |all: usize| begin..all.min(begin + self.length);
+        let ranges = if self.rows {
+            [of(m), 0..n]
+        } else {
+            [0..m, of(n)]
+        };
+        (part / self.parts, ranges)
     }
 }
 
@@ -288,14 +366,12 @@ impl<T> Matrix<'_, T> {
     }
 }
 
-/// `out = left · right`, m × k times k × n, none of them 0, by so many threads. Each element is summed up by one of them,
-/// in the same order for any number.
+/// `out = left · right`, m × k times k × n, none of them 0.
 pub(super) fn multiply<T: Element>(
     out: &Matrix<'_, T>,
     left: &Matrix<'_, T>,
     right: &Matrix<'_, T>,
     [m, n, k]: [usize; 3],
-    threads: usize,
 ) {
     assert!(
         out.holds(m, n) && left.holds(m, k) && right.holds(k, n),
@@ -327,10 +403,7 @@ pub(super) fn multiply<T: Element>(
             false,
             false,
             false,
-            match threads {
-                1 => gemm::Parallelism::None,
-                _ => gemm::Parallelism::Rayon(threads),
-            },
+            gemm::Parallelism::None,
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Elementwise steps: one loop where operands lie as the result does, a loop a row where they do not.
 
-use super::memory::{Element, Memory};
+use super::memory::{Element, Memory, Shared};
 use super::stop::Ticker;
 use crate::error::Error;
 use crate::op::kernels::{Float, Source, zip2};
@@ -11,9 +11,17 @@ use crate::op::{
 use crate::tape::{Instruction, Slot};
 use crate::tensor::DType;
 use std::cell::Cell;
+use std::ops::Range;
 
 /// Elements between two looks at the stop.
 const STRIP: usize = 4096;
+
+/// Elements that are worth waking a thread for: an operation takes from a quarter of a nanosecond to several for each, and
+/// waking some fifty microseconds.
+const SHARE: usize = 1 << 17;
+
+/// Elements that a thread does before it looks what is next.
+const PIECE: usize = 4 * STRIP;
 
 /// How an operand lies.
 #[derive(Clone, Copy)]
@@ -62,13 +70,38 @@ impl<'a> Rows<'a> {
     }
 }
 
+impl<'a> Rows<'a> {
+    /// Calls `f(out, a, b, c)` over a range of the result, to which all operands lie flat.
+    #[inline(always)]
+    fn strips<O: Element, A: Element, B: Element>(
+        &self,
+        out: &[Cell<O>],
+        range: Range<usize>,
+        [a, b, c]: [Option<Operand>; 3],
+        ticker: &mut Ticker<'_>,
+        f: &impl Fn(&[Cell<O>], Source<'a, A>, Source<'a, B>, Source<'a, B>),
+    ) -> Result<(), Error> {
+        let mut begin = range.start;
+        while begin < range.end {
+            let end = range.end.min(begin + STRIP);
+            ticker.tick(4 * (end - begin))?;
+            let first = a.map_or(Source::Row(&[][..]), |o| self.piece(o, begin, end));
+            let second =
+                |o: Option<Operand>| o.map_or(Source::Row(&[][..]), |o| self.piece(o, begin, end));
+            f(&out[begin..end], first, second(b), second(c));
+            begin = end;
+        }
+        Ok(())
+    }
+}
+
 /// Calls `f(out, a, b, c)` over all of the result.
 fn for_rows<'a, O: Element, A: Element, B: Element>(
     memory: Memory<'a>,
     i: &Instruction,
     arity: usize,
     ticker: &mut Ticker<'_>,
-    f: impl Fn(&[Cell<O>], Source<'a, A>, Source<'a, B>, Source<'a, B>),
+    f: impl Fn(&[Cell<O>], Source<'a, A>, Source<'a, B>, Source<'a, B>) + Sync,
 ) -> Result<(), Error> {
     let rows = Rows {
         memory,
@@ -85,20 +118,23 @@ fn for_rows<'a, O: Element, A: Element, B: Element>(
     // A missing operand is not looked at.
     let nothing = Source::Row(&[][..]);
     if (0..arity).all(|k| rows.flat(operand(k))) {
-        let mut begin = 0;
-        while begin < out.len() {
-            let end = out.len().min(begin + STRIP);
-            ticker.tick(4 * (end - begin))?;
-            let second = |o: Option<Operand>| o.map_or(nothing, |o| rows.piece(o, begin, end));
-            f(
-                &out[begin..end],
-                rows.piece(a, begin, end),
-                second(b),
-                second(c),
-            );
-            begin = end;
+        let most = (out.len() / SHARE).saturating_sub(1);
+        if most == 0 {
+            return rows.strips(out, 0..out.len(), [Some(a), b, c], ticker, &f);
         }
-        return Ok(());
+        // SAFETY: each piece writes to elements of its own; an operand lies elsewhere, or as the result does.
+        let shared = unsafe { Shared::new(memory) };
+        let (pieces, lanes) = (out.len().div_ceil(PIECE), rows.lanes);
+        return ticker.share(pieces, most, &|ticker, _, piece| {
+            let rows = Rows {
+                memory: shared.get(),
+                elements: i.elements as usize,
+                lanes,
+            };
+            let out = rows.memory.cells::<O>(i.result, rows.elements);
+            let own = piece * PIECE..out.len().min((piece + 1) * PIECE);
+            rows.strips(out, own, [Some(a), b, c], ticker, &f)
+        });
     }
     for e in 0..rows.elements {
         ticker.tick(4 * rows.lanes)?;
@@ -251,14 +287,9 @@ fn classify<T: Element + Float>(
 fn convert(memory: Memory<'_>, i: &Instruction, ticker: &mut Ticker<'_>) -> Result<(), Error> {
     /// Every pair of types: through f64 where that is exact or the rounding asked for, else directly.
     macro_rules! to {
-        ($from:ty, $to:ty, $f:expr) => {{
-            let f: fn($from) -> $to = $f;
-            for_rows::<$to, $from, $from>(memory, i, 1, ticker, |out, a, _, _| {
-                out.iter()
-                    .zip(cells(a))
-                    .for_each(|(o, a)| o.set(f(a.get())));
-            })
-        }};
+        ($from:ty, $to:ty, $f:expr) => {
+            each::<$to, $from>(memory, i, ticker, $f)
+        };
     }
     use DType::{Bool, F32, F64, I64};
     match (i.dtype, DType::ALL[i.detail as usize]) {
@@ -279,4 +310,18 @@ fn convert(memory: Memory<'_>, i: &Instruction, ticker: &mut Ticker<'_>) -> Resu
         (I64, Bool) => to!(i64, bool, |x| x != 0),
         (I64, I64) => to!(i64, i64, |x| x),
     }
+}
+
+/// `f` of each element.
+fn each<O: Element, A: Element>(
+    memory: Memory<'_>,
+    i: &Instruction,
+    ticker: &mut Ticker<'_>,
+    f: impl Fn(A) -> O + Sync,
+) -> Result<(), Error> {
+    for_rows::<O, A, A>(memory, i, 1, ticker, |out, a, _, _| {
+        for (o, a) in out.iter().zip(cells(a)) {
+            o.set(f(a.get()));
+        }
+    })
 }

@@ -50,16 +50,28 @@ impl Scratch {
         lanes: usize,
         outside: &'a [Outside<'a>],
     ) -> Memory<'a> {
+        self.lend_to(0, sizes, lanes, outside)
+    }
+
+    /// The same with room for so many threads that help.
+    pub(super) fn lend_to<'a>(
+        &'a mut self,
+        helping: usize,
+        sizes: &Sizes,
+        lanes: usize,
+        outside: &'a [Outside<'a>],
+    ) -> Memory<'a> {
         if self.records.len() < sizes.records {
             self.records.resize_with(sizes.records, RefCell::default);
         }
         Memory {
             records: &self.records,
             outside,
-            f64: cells(&mut self.f64, sizes, DType::F64, lanes),
-            f32: cells(&mut self.f32, sizes, DType::F32, lanes),
-            bool: cells(&mut self.bool, sizes, DType::Bool, lanes),
-            i64: cells(&mut self.i64, sizes, DType::I64, lanes),
+            f64: cells(&mut self.f64, helping, sizes, DType::F64, lanes),
+            f32: cells(&mut self.f32, helping, sizes, DType::F32, lanes),
+            bool: cells(&mut self.bool, helping, sizes, DType::Bool, lanes),
+            i64: cells(&mut self.i64, helping, sizes, DType::I64, lanes),
+            helping,
             lanes,
         }
     }
@@ -78,12 +90,13 @@ impl Scratch {
 
 fn cells<'a, T: Copy + Default>(
     memory: &'a mut [Vec<T>; 2],
+    helping: usize,
     sizes: &Sizes,
     dtype: DType,
     lanes: usize,
 ) -> [&'a [Cell<T>]; 2] {
     let needed = [
-        sizes.uniform[dtype as usize],
+        sizes.uniform[dtype as usize] + helping * sizes.rows[dtype as usize],
         sizes.lanes[dtype as usize] * lanes,
     ];
     for (memory, needed) in memory.iter_mut().zip(needed) {
@@ -111,8 +124,33 @@ pub(super) struct Memory<'a> {
     i64: [&'a [Cell<i64>]; 2],
     records: &'a [RefCell<Option<Record>>],
     outside: &'a [Outside<'a>],
+    /// So many threads that help have rows of their own.
+    pub helping: usize,
     /// Lanes of this run.
     pub lanes: usize,
+}
+
+/// Cells that several threads use at once.
+#[derive(Clone, Copy)]
+pub(super) struct Shared<T>(T);
+
+// SAFETY: who makes one sees to it that no thread writes to what another one uses; see `Shared::new`.
+unsafe impl<T: Copy> Sync for Shared<T> {}
+
+impl<T: Copy> Shared<T> {
+    /// Lets several threads use cells.
+    ///
+    /// # Safety
+    /// As long as several threads use them, no cell that one writes to is read or written by another, and records of
+    /// loops are left alone.
+    pub unsafe fn new(cells: T) -> Self {
+        Self(cells)
+    }
+
+    /// The cells.
+    pub fn get(&self) -> T {
+        self.0
+    }
 }
 
 /// Numbers that are read where the caller has them.

@@ -1,5 +1,6 @@
 //! Numbers from one place to another, with steps between them.
 
+use crate::op::kernels::{Loop, widest};
 use std::cell::Cell;
 
 /// As many as there is room for.
@@ -58,9 +59,85 @@ pub(super) fn put<T: Copy>(to: &[Cell<T>], start: usize, stride: usize, from: &[
     }
 }
 
+/// Elements in order, each so many times, from number `begin` of those on.
+pub(super) fn spread(to: &[Cell<f64>], from: &[Cell<f64>], begin: usize, times: usize) {
+    let from = &from[begin / times..];
+    let before = (times - begin % times) % times;
+    let (first, rest) = to.split_at(before.min(to.len()));
+    let from = match (first, from) {
+        ([], from) | (_, from @ []) => from,
+        (first, [x, from @ ..]) => {
+            first.iter().for_each(|to| to.set(x.get()));
+            from
+        }
+    };
+    let of = Spread {
+        to: rest,
+        from,
+        times,
+    };
+    widest(rest.len(), of);
+}
+
+struct Spread<'a> {
+    to: &'a [Cell<f64>],
+    from: &'a [Cell<f64>],
+    times: usize,
+}
+
+impl Spread<'_> {
+    /// A number of times that is known when this is compiled.
+    #[inline(always)]
+    fn known<const N: usize>(self) {
+        let (rows, rest) = self.to.as_chunks::<N>();
+        for (row, x) in rows.iter().zip(self.from) {
+            let x = x.get();
+            row.iter().for_each(|to| to.set(x));
+        }
+        if let Some(x) = self.from.get(rows.len()) {
+            rest.iter().for_each(|to| to.set(x.get()));
+        }
+    }
+}
+
+impl Loop for Spread<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        match self.times {
+            2 => self.known::<2>(),
+            4 => self.known::<4>(),
+            8 => self.known::<8>(),
+            16 => self.known::<16>(),
+            times => {
+                for (row, x) in self.to.chunks(times).zip(self.from) {
+                    let x = x.get();
+                    row.iter().for_each(|to| to.set(x));
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_so_many_times() {
+        let from: Vec<Cell<f64>> = (0..20).map(|k| Cell::new(f64::from(k))).collect();
+        for times in [1, 2, 3, 4, 7, 8, 16, 40] {
+            for begin in 0..2 * times {
+                for length in 0..(20 * times - begin).min(3 * times + 2) {
+                    let to = vec![Cell::new(-1.0); length];
+                    spread(&to, &from, begin, times);
+                    let want = |k: usize| from[(begin + k) / times].get();
+                    assert!((0..length).all(|k| to[k].get() == want(k)));
+                }
+            }
+        }
+    }
 
     #[test]
     fn elements_go_where_they_belong() {

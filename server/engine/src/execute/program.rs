@@ -176,8 +176,9 @@ impl Program {
         self.tape.to_string()
     }
 
-    /// Values and derivatives. Arguments must have the types that the request was compiled for. Points of a batch are
-    /// shared with the crew of the working memory, if it has one and they are enough; no bit depends on it.
+    /// Values and derivatives. Arguments must have the types that the request was compiled for. Points of a batch, or
+    /// pieces of large steps, are shared with the crew of the working memory, if it has one and they are enough; no bit
+    /// depends on it.
     pub fn evaluate(
         &self,
         arguments: &Arguments<'_>,
@@ -221,7 +222,8 @@ impl Program {
         outside.extend(writable.filter_map(|own| Outside::result(own.place, &mut own.bytes)));
         let crew = scratch.crew.clone();
         let frames = std::mem::take(&mut scratch.frames);
-        let memory = scratch.lend(&self.tape.sizes, width as usize, &outside);
+        let helping = self.helping(crew.as_deref());
+        let memory = scratch.lend_to(helping, &self.tape.sizes, width as usize, &outside);
         let states = self.budget.saturating_sub(bytes);
         let machine = Machine::new(&self.library, states, MAX_ITERATIONS).with_frames(frames);
         let mut run = Run {

@@ -1,10 +1,11 @@
 //! Dense routines: on tensors where they lie, or every lane's operands are put together, widened, and the results taken
 //! apart again.
 
+use super::crew::Hands;
 use super::memory::Memory;
 use super::stop::Ticker;
 use crate::error::Error;
-use crate::op::{Buffer, BufferMut, Routine};
+use crate::op::{Alone, Buffer, BufferMut, Routine, Team};
 use crate::tape::{Place, Structural};
 use crate::tensor::DType;
 use smallvec::SmallVec;
@@ -13,6 +14,9 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 /// Operands or results: most routines have one or two.
 type Few<T> = SmallVec<[T; 4]>;
+
+/// Operations that are worth waking a thread for: some hundred microseconds.
+const SHARE: usize = 1 << 20;
 
 /// Operations that are counted for each element that goes through a routine, at least.
 const WORK: usize = 8;
@@ -186,7 +190,8 @@ fn in_place(
     step: &Structural,
     routine: &dyn Routine,
     batch: usize,
-    tick: &mut dyn FnMut() -> Result<(), Error>,
+    work: usize,
+    ticker: &mut Ticker<'_>,
 ) -> Result<bool, Error> {
     let all = |places: &[Place]| -> Option<Few<Lying>> {
         places.iter().map(|&p| Lying::of(memory, p)).collect()
@@ -224,14 +229,19 @@ fn in_place(
         })
         .collect();
     for i in 0..batch {
-        tick()?;
-        items(routine, &operands, &mut results, i, batch);
+        ticker.begin(work)?;
+        let hands = match routine.is_shared() {
+            true => ticker.hands((work / SHARE).saturating_sub(1)),
+            false => Hands::default(),
+        };
+        items(routine, &hands, &operands, &mut results, i, batch);
     }
     Ok(true)
 }
 
 fn items(
     routine: &dyn Routine,
+    team: &dyn Team,
     operands: &[Buffer<'_>],
     results: &mut [BufferMut<'_>],
     i: usize,
@@ -240,7 +250,7 @@ fn items(
     let own: Few<Buffer<'_>> = operands.iter().map(|o| item(o, i, batch)).collect();
     let results = results.iter_mut();
     let mut out: Few<BufferMut<'_>> = results.map(|r| item_mut(r, i, batch)).collect();
-    routine.run(&own, &mut out);
+    routine.run_by(team, &own, &mut out);
 }
 
 /// Runs a routine for every lane and every item of the batch.
@@ -256,7 +266,7 @@ pub(super) fn run(
     let elements: usize = elements.map(|p| p.elements as usize).sum();
     let work = step.work / batch.max(1) as u64;
     let work = (elements / batch.max(1) * WORK).max(usize::try_from(work).unwrap_or(usize::MAX));
-    if lanes == 1 && in_place(memory, step, routine, batch, &mut || ticker.begin(work))? {
+    if lanes == 1 && in_place(memory, step, routine, batch, work, ticker)? {
         return Ok(());
     }
     let mut operands: Few<Dense> = step.operands.iter().map(|&p| Dense::empty(p)).collect();
@@ -272,7 +282,7 @@ pub(super) fn run(
         let mut out: Few<BufferMut<'_>> = results.iter_mut().map(Dense::all_mut).collect();
         for i in 0..batch {
             ticker.begin(work)?;
-            items(routine, &own, &mut out, i, batch);
+            items(routine, &Alone, &own, &mut out, i, batch);
         }
         drop(out);
         for (dense, &place) in results.iter().zip(&step.results) {

@@ -1,8 +1,8 @@
 use super::control::Machine;
 use super::crew::{Crew, Hands};
 use crate::error::{Error, StopReason};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// Elementary operations between two looks at the clock: tens of microseconds.
@@ -75,6 +75,37 @@ impl<'a> Ticker<'a> {
         let hands = Hands::of(self.crew, most);
         self.machine.counts.helped += hands.count() as u64;
         hands
+    }
+
+    /// Does so many pieces of a step, by `work(ticker, hand, piece)`, with the help of so many threads at most, of which
+    /// each has a number of its own: this one 0. Who helps leaves between two pieces once somebody else wants the thread.
+    pub(super) fn share(
+        &mut self,
+        pieces: usize,
+        most: usize,
+        work: &(dyn Fn(&mut Ticker<'_>, usize, usize) -> Result<(), Error> + Sync),
+    ) -> Result<(), Error> {
+        let hands = self.hands(most.min(pieces.saturating_sub(1)));
+        if hands.count() == 0 {
+            return (0..pieces).try_for_each(|piece| work(self, 0, piece));
+        }
+        let (stop, next) = (self.stop, AtomicUsize::new(0));
+        let failed = Mutex::new(None);
+        hands.all(&|hand| {
+            let mut ticker = Ticker::new(stop, Machine::new(&[], 0, 0));
+            while hand == 0 || !hands.are_wanted() {
+                let piece = next.fetch_add(1, Ordering::Relaxed);
+                if piece >= pieces {
+                    break;
+                }
+                if let Err(error) = work(&mut ticker, hand, piece) {
+                    next.store(pieces, Ordering::Relaxed);
+                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                }
+            }
+        });
+        let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        failed.map_or(Ok(()), Err)
     }
 
     /// So much is about to be done, and nobody looks at the clock meanwhile: what cannot end in time is not begun.

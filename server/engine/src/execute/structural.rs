@@ -1,6 +1,6 @@
 //! Structural steps. Where lanes are there, every element is a row of them.
 
-use super::memory::{Element, Memory, for_dtype};
+use super::memory::{Element, Memory, Shared, for_dtype};
 use super::moves::{copy, put, take};
 use super::stop::Ticker;
 use super::{dot, reduce, routine, scan};
@@ -8,7 +8,15 @@ use crate::error::Error;
 use crate::op::{Kernel, OutOfBounds, Strided, WindowPlan};
 use crate::tape::{Place, Structural};
 use crate::tensor::{DType, Tensor};
+use smallvec::SmallVec;
 use std::cell::Cell;
+
+/// Elements that are worth waking a thread for: moving one takes about half a nanosecond, and waking some fifty
+/// microseconds.
+const SHARE: usize = 1 << 17;
+
+/// Elements that a thread moves at a time.
+const PIECE: usize = 1 << 14;
 
 /// Runs a structural step.
 pub(super) fn run(
@@ -40,6 +48,20 @@ fn typed<T: Element>(
         }
         Kernel::View(view) if memory.lanes_of(step.operands[0].slot) < lanes => {
             widen(out, operand(0), view, lanes);
+        }
+        Kernel::View(view) if lanes == 1 && out.len() >= 2 * SHARE && view.is_shallow() => {
+            // SAFETY: each piece writes to elements of its own, and the operand lies elsewhere.
+            let shared = unsafe { Shared::new((out, operand(0))) };
+            let (pieces, most) = (out.len().div_ceil(PIECE), out.len() / SHARE - 1);
+            return ticker.share(pieces, most, &|ticker, _, piece| {
+                let (out, from) = shared.get();
+                let own = piece * PIECE..out.len().min((piece + 1) * PIECE);
+                ticker.tick(own.len())?;
+                view.for_each_run_within(own, |position, start, length, stride| {
+                    take(&out[position..][..length], from, start, stride);
+                });
+                Ok(())
+            });
         }
         Kernel::View(view) => gather_rows(out, operand(0), view, lanes),
         Kernel::Place { fill, parts } => {
@@ -100,6 +122,21 @@ fn typed<T: Element>(
             copy(out, operand(0));
             let updates = operand(2);
             elements(memory, step.operands[1], plan, |at, i| {
+                if let Some(at) = at {
+                    out[at].set(out[at].get().plus(updates[i].get()));
+                }
+            });
+        }
+        Kernel::Gather(plan) if lanes == 1 && plan.is_of_columns() => {
+            let from = operand(0);
+            columns(memory, step.operands[1], plan, |at, i| {
+                out[i].set(at.map_or(T::default(), |at| from[at].get()));
+            });
+        }
+        Kernel::ScatterAdd(plan) if lanes == 1 && plan.is_of_columns() => {
+            copy(out, operand(0));
+            let updates = operand(2);
+            columns(memory, step.operands[1], plan, |at, i| {
                 if let Some(at) = at {
                     out[at].set(out[at].get().plus(updates[i].get()));
                 }
@@ -217,6 +254,32 @@ fn elements(
         let clamped = start.clamp(0, last);
         let there = !drops || clamped == start;
         visit(there.then(|| clamped as usize * stride), v);
+    }
+}
+
+/// [`windows`] of one element of each row, found by one index each, where there is one lane: row by row.
+fn columns(
+    memory: Memory<'_>,
+    indices: Place,
+    plan: &WindowPlan,
+    mut visit: impl FnMut(Option<usize>, usize),
+) {
+    let cells = memory.at::<i64>(indices);
+    let (stride, last) = plan.components[0];
+    let drops = plan.out_of_bounds == OutOfBounds::Drop;
+    let (mut rows, mut windows) = (
+        SmallVec::<[usize; 64]>::new(),
+        SmallVec::<[usize; 64]>::new(),
+    );
+    plan.inside_operand.for_each(|_, at| rows.push(at));
+    plan.inside_windows.for_each(|_, at| windows.push(at));
+    for (row, window) in rows.iter().zip(&windows) {
+        for (v, start) in cells.iter().enumerate() {
+            let start = start.get();
+            let clamped = start.clamp(0, last);
+            let there = !drops || clamped == start;
+            visit(there.then(|| row + clamped as usize * stride), window + v);
+        }
     }
 }
 

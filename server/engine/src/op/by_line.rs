@@ -1,7 +1,10 @@
 //! Routines that work line by line: all elements that are reduced together, gathered.
 
 use super::short_lines::{self, Becomes};
-use super::{Buffer, BufferMut, Kernel, Routine, Strided, Types, reduce::ways};
+use super::{Alone, Buffer, BufferMut, Kernel, Routine, Strided, Team, Types, reduce::ways};
+
+/// Elements of a line that are worth waking a thread for: a hundred microseconds or more.
+const LONG: usize = 1 << 17;
 
 /// The lines of a tensor along some dimensions.
 #[derive(Debug)]
@@ -24,6 +27,11 @@ impl Lines {
             Some((length, 1)) => Some(length),
             _ => None,
         }
+    }
+
+    /// Whether several threads gain anything on one.
+    fn are_long(&self) -> bool {
+        self.along.len() >= LONG
     }
 
     /// The same where they are many and short, and there is a way for these.
@@ -54,23 +62,32 @@ impl Lines {
 #[derive(Debug)]
 struct Fold {
     lines: Lines,
-    of: fn(&[f64]) -> f64,
+    of: fn(&[f64], &dyn Team) -> f64,
     becomes: Option<Becomes>,
 }
 
 impl Routine for Fold {
     fn run(&self, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]) {
+        self.run_by(&Alone, operands, results);
+    }
+
+    fn is_shared(&self) -> bool {
+        // Norms are not.
+        self.becomes.is_some() && self.lines.are_long()
+    }
+
+    fn run_by(&self, team: &dyn Team, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]) {
         let (out, from) = (results[0].floats(), operands[0].floats());
         if let Some((becomes, length)) = self.lines.are_short(self.becomes) {
             return short_lines::run(becomes, length, from, out);
         }
         if let Some(length) = self.lines.in_order() {
             return self.lines.kept.for_each(|position, base| {
-                out[position] = (self.of)(&from[base..][..length]);
+                out[position] = (self.of)(&from[base..][..length], team);
             });
         }
         self.lines.for_each(from, |position, _, line| {
-            out[position] = (self.of)(line);
+            out[position] = (self.of)(line, team);
         });
     }
 }
@@ -80,7 +97,7 @@ impl Routine for Fold {
 pub(super) fn fold(
     types: &Types<'_>,
     axes: &[usize],
-    of: fn(&[f64]) -> f64,
+    of: fn(&[f64], &dyn Team) -> f64,
     becomes: Option<Becomes>,
 ) -> Kernel {
     let lines = Lines::new(types, axes);
@@ -91,24 +108,32 @@ pub(super) fn fold(
 #[derive(Debug)]
 struct Map {
     lines: Lines,
-    of: fn(&[f64], &mut [f64]),
+    of: fn(&[f64], &mut [f64], &dyn Team),
     becomes: Option<Becomes>,
 }
 
 impl Routine for Map {
     fn run(&self, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]) {
+        self.run_by(&Alone, operands, results);
+    }
+
+    fn is_shared(&self) -> bool {
+        self.lines.are_long()
+    }
+
+    fn run_by(&self, team: &dyn Team, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]) {
         let (out, from) = (results[0].floats(), operands[0].floats());
         if let Some((becomes, length)) = self.lines.are_short(self.becomes) {
             return short_lines::run(becomes, length, from, out);
         }
         if let Some(length) = self.lines.in_order() {
             return self.lines.kept.for_each(|_, base| {
-                (self.of)(&from[base..][..length], &mut out[base..][..length]);
+                (self.of)(&from[base..][..length], &mut out[base..][..length], team);
             });
         }
         let mut to = vec![0.0; self.lines.along.len()];
         self.lines.for_each(from, |_, base, line| {
-            (self.of)(line, &mut to);
+            (self.of)(line, &mut to, team);
             self.lines.along.for_each(|i, at| out[base + at] = to[i]);
         });
     }
@@ -118,7 +143,7 @@ impl Routine for Map {
 pub(super) fn map(
     types: &Types<'_>,
     axes: &[usize],
-    of: fn(&[f64], &mut [f64]),
+    of: fn(&[f64], &mut [f64], &dyn Team),
     becomes: Option<Becomes>,
 ) -> Kernel {
     let lines = Lines::new(types, axes);

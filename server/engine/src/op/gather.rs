@@ -128,6 +128,20 @@ impl WindowPlan {
             && self.origins == all
     }
 
+    /// Whether each window is an element of each of some rows, in the same place of all, and windows follow each other in
+    /// the order of the indices: then no element of the operand is in two rows.
+    pub fn is_of_columns(&self) -> bool {
+        let all = Strided::dense(self.vectors.len());
+        let &[(stride, last)] = &self.components[..] else {
+            return false;
+        };
+        let reach = (last as usize).saturating_mul(stride);
+        let apart = self.inside_operand.single();
+        apart.is_some_and(|(_, step)| step > reach && step <= usize::MAX / 2)
+            && self.vectors == all
+            && self.origins == all
+    }
+
     pub(super) fn new(
         g: &GatherDimensions,
         operand: &TensorType,

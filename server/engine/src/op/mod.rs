@@ -54,6 +54,7 @@ mod sort;
 pub mod special;
 mod strided;
 mod table;
+mod team;
 mod tile;
 mod top_k;
 mod values;
@@ -79,6 +80,7 @@ pub use table::{
     Elementwise, Op, binary_floats, binary_integers, is_by_element, is_commutative, ternary_floats,
     ternary_integers, unary_floats, unary_integers,
 };
+pub use team::{Alone, Team};
 
 use crate::tensor::{DType, Tensor, TensorType};
 use std::sync::Arc;
@@ -301,6 +303,16 @@ pub enum Kernel {
 pub trait Routine: std::fmt::Debug + Send + Sync {
     /// Computes one item of a batch. Every element of the results is written.
     fn run(&self, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]);
+
+    /// Whether one item is large enough that [`Routine::run_by`] gains by several threads.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// The same by several threads; no bit depends on how many.
+    fn run_by(&self, _: &dyn Team, operands: &[Buffer<'_>], results: &mut [BufferMut<'_>]) {
+        self.run(operands, results);
+    }
 
     /// Bytes that it holds.
     fn bytes(&self) -> u64 {

@@ -2,7 +2,7 @@
 
 use super::{
     Application, Attributes, Direction, Emit, Form, Infer, Jvp, NonSmooth, NormKind, Op, Problem,
-    Rule, ValueId, by_line, check_dimensions, reduce,
+    Rule, Team, ValueId, by_line, check_dimensions, reduce,
 };
 use crate::tensor::TensorType;
 
@@ -20,10 +20,10 @@ pub const NORM: Rule = Rule {
     transpose: None,
     kernel: |_, attributes, types| {
         let (kind, axes) = parts(attributes, types.operands[0].shape.rank());
-        let of: fn(&[f64]) -> f64 = match kind {
-            NormKind::One => |line| line.iter().fold(0.0, |sum, x| sum + x.abs()),
-            NormKind::Inf => |line| largest(line),
-            NormKind::Two | NormKind::Fro => |line| euclidean(line),
+        let of: fn(&[f64], &dyn Team) -> f64 = match kind {
+            NormKind::One => |line, _| line.iter().fold(0.0, |sum, x| sum + x.abs()),
+            NormKind::Inf => |line, _| largest(line),
+            NormKind::Two | NormKind::Fro => |line, _| euclidean(line),
         };
         by_line::fold(types, &axes, of, None)
     },

@@ -11,8 +11,11 @@ use super::{
     reduce,
     reduce::{spread_back, spread_sum},
     short_lines::Becomes,
+    team::{Team, share},
 };
 use crate::tensor::{DType, TensorType};
+use smallvec::SmallVec;
+use std::iter::repeat_with;
 
 /// e^a / sum(e^a). Of one +inf among others 1 there and 0 elsewhere; where several are +inf or all are -inf, NaN.
 pub const SOFTMAX: Rule = Rule {
@@ -87,6 +90,9 @@ fn infer(_: Op, attributes: &Attributes, operands: &[&TensorType]) -> Result<Ten
 
 /// Elements that are worked out together: they stay in the cache.
 const BLOCK: usize = 512;
+/// Elements of a line that a thread works out at a time: their sum is one term of the whole's, however many threads there
+/// are.
+const PIECE: usize = 1 << 14;
 /// The same where there is no place for them but one of their own.
 const FEW: usize = 64;
 
@@ -192,21 +198,60 @@ impl Loop for Logarithms<'_> {
     }
 }
 
-/// e^(a - largest) of each element, the largest one 0; gives the largest, where it stands, and the sum. Of several +inf,
-/// and of all -inf, the sum is NaN.
-fn exponentials(line: &[f64], to: Option<&mut [f64]>) -> (f64, usize, f64) {
-    let (largest, at) = widest(line.len(), Largest { line });
-    let of = Exponentials {
-        line,
-        to,
-        largest,
-        at,
-    };
-    (largest, at, widest_long(line.len(), of))
+/// The largest element of a line, NaN if any is; and where it stands first.
+fn largest_of(line: &[f64], team: &dyn Team) -> (f64, usize) {
+    let of = |line: &[f64]| widest(line.len(), Largest { line });
+    if line.len() <= PIECE {
+        return of(line);
+    }
+    let mut own: SmallVec<[(f64, usize); 64]> = SmallVec::from_elem((0.0, 0), pieces(line));
+    let all = line.chunks(PIECE).zip(&mut own);
+    share(team, all, |(line, own)| *own = of(line));
+    let (mut largest, mut at) = (f64::NEG_INFINITY, 0);
+    for (k, (own, within)) in own.into_iter().enumerate() {
+        if own > largest || own.is_nan() {
+            (largest, at) = (own, k * PIECE + within);
+        }
+        if own.is_nan() {
+            break;
+        }
+    }
+    (largest, at)
 }
 
-fn logsumexp(line: &[f64]) -> f64 {
-    let (largest, _, rest) = exponentials(line, None);
+fn pieces(line: &[f64]) -> usize {
+    line.len().div_ceil(PIECE)
+}
+
+/// e^(a - largest) of each element, the largest one 0; gives the largest, where it stands, and the sum. Of several +inf,
+/// and of all -inf, the sum is NaN.
+fn exponentials(line: &[f64], to: Option<&mut [f64]>, team: &dyn Team) -> (f64, usize, f64) {
+    let (largest, at) = largest_of(line, team);
+    let sum = |line: &[f64], to: Option<&mut [f64]>, at: usize| {
+        let of = Exponentials {
+            line,
+            to,
+            largest,
+            at,
+        };
+        widest_long(line.len(), of)
+    };
+    if line.len() <= PIECE {
+        return (largest, at, sum(line, to, at));
+    }
+    let mut sums: SmallVec<[f64; 64]> = SmallVec::from_elem(0.0, pieces(line));
+    let mut places = to.map(|to| to.chunks_mut(PIECE));
+    let places = repeat_with(|| places.as_mut().and_then(Iterator::next));
+    let all = line.chunks(PIECE).zip(places).zip(&mut sums).enumerate();
+    share(team, all, |(k, ((line, to), own))| {
+        // Beyond the end of pieces in which it is not.
+        *own = sum(line, to, at.wrapping_sub(k * PIECE));
+    });
+    (largest, at, sums.iter().sum())
+}
+
+fn logsumexp(line: &[f64], team: &dyn Team) -> f64 {
+    let (largest, _, rest) = exponentials(line, None, team);
     match largest.is_finite() {
         true => largest + elementary::alone::log1p(rest),
         false => largest,
@@ -222,26 +267,31 @@ fn below(x: f64, largest: f64) -> f64 {
     }
 }
 
-fn softmax(line: &[f64], to: &mut [f64]) {
-    let (largest, at, rest) = exponentials(line, Some(&mut *to));
+fn softmax(line: &[f64], to: &mut [f64], team: &dyn Team) {
+    let (largest, at, rest) = exponentials(line, Some(&mut *to), team);
     if let Some(x) = to.get_mut(at) {
         *x = elementary::alone::exp(below(largest, largest));
     }
     // Several infinities make the rest NaN; beside them all is 0 that is not infinite itself.
     let whole = 1.0 + rest;
-    widest_long(line.len(), Shares { line: to, whole });
+    share(team, to.chunks_mut(PIECE), |line| {
+        widest_long(line.len(), Shares { line, whole });
+    });
 }
 
-fn log_softmax(line: &[f64], to: &mut [f64]) {
-    let (largest, _, rest) = exponentials(line, None);
+fn log_softmax(line: &[f64], to: &mut [f64], team: &dyn Team) {
+    let (largest, _, rest) = exponentials(line, None, team);
     let log = elementary::alone::log1p(rest);
-    let of = Logarithms {
-        line,
-        to,
-        largest,
-        log,
-    };
-    widest(line.len(), of);
+    let all = line.chunks(PIECE).zip(to.chunks_mut(PIECE));
+    share(team, all, |(line, to)| {
+        let of = Logarithms {
+            line,
+            to,
+            largest,
+            log,
+        };
+        widest(line.len(), of);
+    });
 }
 
 /// 1 at the first largest element of each line, else 0.
@@ -338,7 +388,7 @@ fn jvp_logsumexp(
 
 #[cfg(test)]
 mod tests {
-    use super::super::short_lines;
+    use super::super::{Alone, short_lines};
     use super::*;
 
     /// Lines of every short length with any of these anywhere: as bits, NaN as one.
@@ -369,13 +419,14 @@ mod tests {
                         _ => (i % 11) as f64 - 5.0 + (next() % 1000) as f64 * 1e-3,
                     };
                     let from: Vec<f64> = (0..count * length).map(&mut number).collect();
-                    let alone = |of: fn(&[f64], &mut [f64])| {
+                    let alone = |of: fn(&[f64], &mut [f64], &dyn Team)| {
                         let mut to = vec![0.0; from.len()];
                         let lines = from.chunks(length).zip(to.chunks_mut(length));
-                        lines.for_each(|(from, to)| of(from, to));
+                        lines.for_each(|(from, to)| of(from, to, &Alone));
                         to
                     };
-                    let sums = from.chunks(length).map(logsumexp).collect();
+                    let sums = from.chunks(length).map(|line| logsumexp(line, &Alone));
+                    let sums = sums.collect();
                     for (becomes, want) in [
                         (Becomes::Softmax, alone(softmax)),
                         (Becomes::LogSoftmax, alone(log_softmax)),

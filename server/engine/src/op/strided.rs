@@ -75,6 +75,14 @@ impl Strided {
         }
     }
 
+    /// How often elements in order are visited each, if that is all.
+    pub fn spread(&self) -> Option<usize> {
+        match (&self.sizes[..], &self.strides[..]) {
+            ([_, times], [1, 0]) => Some(*times),
+            _ => None,
+        }
+    }
+
     /// If rows in order are visited several times each: the same with all visits of a row as one run, how many elements
     /// these have, and how many the row has.
     pub fn tiled(&self) -> Option<(Self, usize, usize)> {

@@ -15,7 +15,7 @@ mod strips;
 pub use control::{Argument, BodyId, ControlStep, Library, Loop, Pull, Run};
 pub use lower::{Class, lower};
 pub use outside::MOST_OUTSIDE;
-pub use strips::{Part, Row, Step, Strips, set_strips};
+pub use strips::{LONG, Part, Pieces, Row, Step, Strips, set_strips, types};
 
 use crate::op::{Kernel, Op};
 use crate::tensor::DType;
@@ -129,6 +129,8 @@ pub struct Sizes {
     pub uniform: [usize; 4],
     /// For one lane.
     pub lanes: [usize; 4],
+    /// Uniform, once more for each thread that helps.
+    pub rows: [usize; 4],
     /// Loops whose states are kept for their pull-back.
     pub records: usize,
 }

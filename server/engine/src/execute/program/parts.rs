@@ -2,7 +2,7 @@
 
 use super::{Arguments, Block, Program};
 use crate::error::Error;
-use crate::execute::crew::Hands;
+use crate::execute::crew::{Crew, Hands};
 use crate::execute::{Counts, Scratch, Stop};
 use crate::plan::LANES;
 use crate::tensor::{Shape, TensorRef, TensorType};
@@ -16,6 +16,9 @@ const SHARE: Duration = Duration::from_micros(200);
 
 /// Nanoseconds of work for a byte of results from which on it is worth putting them together from parts.
 const LEAST_PER_BYTE: u64 = 1;
+
+/// More threads gain little on a step: all of them wait for the same memory.
+const MOST_HELPING: usize = 15;
 
 /// Each thread has working memory of its own: no more than this in lanes that run together.
 const MOST_BYTES: u64 = 32 << 20;
@@ -50,6 +53,14 @@ impl Program {
         }
         let hands = Hands::of(Some(crew), most as usize - 1);
         (hands.count() > 0).then_some(hands)
+    }
+
+    /// Threads that may help with steps and want memory of their own for it: what a budget allows is for one.
+    pub(super) fn helping(&self, crew: Option<&Crew>) -> usize {
+        match crew {
+            Some(crew) if !self.has_budget => crew.threads().saturating_sub(1).min(MOST_HELPING),
+            _ => 0,
+        }
     }
 
     fn points_at_once(&self) -> u64 {

@@ -3,15 +3,23 @@
 mod reduce;
 
 use super::elementwise;
-use super::memory::Memory;
-use super::moves::{self, copy, take};
+use super::memory::{Memory, Shared};
+use super::moves::{self, copy, spread, take};
+use super::reduce::PARTIAL;
 use super::stop::Ticker;
 use crate::error::Error;
 use crate::op::Strided;
 use crate::tape::native::{Code, GIVEN, Segment};
-use crate::tape::{Place, Row, Slot, Step, Strips};
+use crate::tape::{Instruction, Pieces, Place, Row, Slot, Step, Strips, types};
+use crate::tensor::DType;
 use std::cell::Cell;
 use std::ops::Range;
+
+/// Elements × steps that are worth waking a thread for: some hundred microseconds, twice what waking may take.
+const SHARE: usize = 1 << 18;
+
+/// Elements × steps that a thread does before it looks what is next.
+const PIECE: usize = 1 << 16;
 
 /// Runs a group, where there is one lane; with the machine code of its steps, if there is some.
 pub(super) fn run(
@@ -20,9 +28,13 @@ pub(super) fn run(
     code: Option<(&Code, &[Segment])>,
     ticker: &mut Ticker<'_>,
 ) -> Result<(), Error> {
-    for each in &strips.once {
-        let own = Own::all(0..strips.strip.min(strips.elements));
-        step(memory, each, &own, ticker)?;
+    let most = helping(memory, strips);
+    for hand in 0..=most {
+        let own = Own::new(strips, hand);
+        for each in &strips.once {
+            let own = own.at(0..strips.strip.min(strips.elements));
+            step(memory, each, &own, ticker)?;
+        }
     }
     for each in &strips.steps {
         if let Step::Scatter {
@@ -36,20 +48,10 @@ pub(super) fn run(
         }
         reduce::begin(memory, each);
     }
-    for begin in (0..strips.elements).step_by(strips.strip) {
-        let own = Own::all(begin..strips.elements.min(begin + strips.strip));
-        match code {
-            Some((code, segments)) => {
-                for segment in segments {
-                    self::segment(memory, strips, code, segment, &own, ticker)?;
-                }
-            }
-            None => {
-                for each in &strips.steps {
-                    step(memory, each, &own, ticker)?;
-                }
-            }
-        }
+    let work = Work { strips, code };
+    match strips.pieces.filter(|_| most > 0) {
+        None => work.range(memory, &Own::new(strips, 0), 0..strips.elements, ticker)?,
+        Some(pieces) => work.shared(memory, pieces, most, ticker)?,
     }
     for each in &strips.steps {
         reduce::end(memory, each);
@@ -57,18 +59,112 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Elements of a strip, or the last of them.
+/// How many threads are worth waking, of those that have rows of their own.
+fn helping(memory: Memory<'_>, strips: &Strips) -> usize {
+    if memory.helping == 0 || strips.pieces.is_none() {
+        return 0;
+    }
+    let room =
+        |k: usize| (Slot::MOST as usize).saturating_sub(strips.own[k]) / strips.apart[k].max(1);
+    let shares = strips.elements * strips.steps.len() / SHARE;
+    let most = shares.min(room(0)).min(room(1)).saturating_sub(1);
+    most.min(memory.helping)
+}
+
+/// A group, and the machine code of its steps.
+struct Work<'a> {
+    strips: &'a Strips,
+    code: Option<(&'a Code, &'a [Segment])>,
+}
+
+impl Work<'_> {
+    /// Pieces, by whoever has nothing to do.
+    fn shared(
+        &self,
+        memory: Memory<'_>,
+        pieces: Pieces,
+        most: usize,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<(), Error> {
+        let elements = self.strips.elements;
+        // SAFETY: threads have rows of their own, and pieces have elements of their own: in what they write (rows that
+        // move, results of reductions of whole rows, and of columns the partial results of every eighth row), and in what
+        // they read there. What they read elsewhere no step of the group writes to.
+        let shared = unsafe { Shared::new(memory) };
+        match pieces {
+            Pieces::Ranges(unit) => {
+                let some = (PIECE / self.strips.steps.len()).max(1);
+                let each = some.next_multiple_of(unit);
+                ticker.share(elements.div_ceil(each), most, &|ticker, hand, piece| {
+                    let own = Own::new(self.strips, hand);
+                    let range = piece * each..elements.min((piece + 1) * each);
+                    self.range(shared.get(), &own, range, ticker)
+                })
+            }
+            Pieces::Rounds(row) => ticker.share(PARTIAL, most, &|ticker, hand, piece| {
+                let own = Own::new(self.strips, hand);
+                for begin in (piece * row..elements).step_by(PARTIAL * row) {
+                    self.range(shared.get(), &own, begin..begin + row, ticker)?;
+                }
+                Ok(())
+            }),
+        }
+    }
+
+    /// Strips from the first element on.
+    fn range(
+        &self,
+        memory: Memory<'_>,
+        own: &Own,
+        elements: Range<usize>,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<(), Error> {
+        let (strips, end) = (self.strips, elements.end);
+        for begin in elements.step_by(strips.strip) {
+            let own = own.at(begin..end.min(begin + strips.strip));
+            match self.code {
+                Some((code, segments)) => {
+                    for segment in segments {
+                        self::segment(memory, strips, code, segment, &own, ticker)?;
+                    }
+                }
+                None => {
+                    for each in &strips.steps {
+                        step(memory, each, &own, ticker)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Elements of a strip, or the last of them, and where their thread has its rows.
+#[derive(Clone)]
 struct Own {
     elements: Range<usize>,
     /// How many of the strip come before.
     before: usize,
+    /// Where rows begin that each thread has of its own: of numbers, of truth values.
+    rows: [usize; 2],
+    /// How far on those of this thread are.
+    on: [usize; 2],
 }
 
 impl Own {
-    fn all(elements: Range<usize>) -> Self {
+    fn new(strips: &Strips, hand: usize) -> Self {
+        Self {
+            elements: 0..0,
+            before: 0,
+            rows: strips.own,
+            on: strips.apart.map(|apart| hand * apart),
+        }
+    }
+
+    fn at(&self, elements: Range<usize>) -> Self {
         Self {
             elements,
-            before: 0,
+            ..self.clone()
         }
     }
 
@@ -76,11 +172,24 @@ impl Own {
         self.elements.len()
     }
 
-    /// Where they are in a row.
+    /// Where they are in a row of numbers.
     fn slot(&self, row: Row) -> Slot {
+        self.slot_of(row, 0)
+    }
+
+    /// Where they are in a row of numbers (0) or truth values (1).
+    fn slot_of(&self, row: Row, kind: usize) -> Slot {
         match row.moves {
             true => row.slot.plus(self.elements.start),
-            false => row.slot.plus(self.before),
+            false => self.mine(row.slot, kind).plus(self.before),
+        }
+    }
+
+    /// The place that a thread has for one of its own.
+    fn mine(&self, slot: Slot, kind: usize) -> Slot {
+        match !slot.varies() && slot.offset() >= self.rows[kind] {
+            true => slot.plus(self.on[kind]),
+            false => slot,
         }
     }
 }
@@ -103,8 +212,9 @@ fn segment(
         let [uniform, varying] = memory.bases().f64.map(<*mut f64>::cast_const);
         let moved = |base: *const f64| base.wrapping_add(begin);
         let mut given = [uniform; GIVEN];
-        given[..4].copy_from_slice(&[uniform, moved(uniform), varying, moved(varying)]);
-        for (address, other) in given[4..].iter_mut().zip(&segment.others) {
+        let mine = uniform.wrapping_add(own.on[0]);
+        given[..5].copy_from_slice(&[uniform, moved(uniform), varying, moved(varying), mine]);
+        for (address, other) in given[5..].iter_mut().zip(&segment.others) {
             let slot = other.slot.plus(begin * other.each);
             let cells = memory.cells::<f64>(slot, whole * other.each);
             *address = cells.as_ptr().cast();
@@ -114,8 +224,8 @@ fn segment(
         ticker.tick(whole * steps.len())?;
     }
     let rest = Own {
-        elements: begin + whole..own.elements.end,
         before: own.before + whole,
+        ..own.at(begin + whole..own.elements.end)
     };
     if rest.len() > 0 {
         for each in steps {
@@ -136,12 +246,17 @@ fn step(memory: Memory<'_>, step: &Step, own: &Own, ticker: &mut Ticker<'_>) -> 
                 slot,
                 moves: moves & 1 << k != 0,
             };
+            // The first thread's are where they are said to be.
+            let (operands, result) = match own.on {
+                [0, 0] => Default::default(),
+                _ => kinds(instruction),
+            };
             for (k, slot) in i.operands.iter_mut().enumerate() {
                 if i.flags & 1 << k == 0 {
-                    *slot = own.slot(row(*slot, k));
+                    *slot = own.slot_of(row(*slot, k), operands[k]);
                 }
             }
-            i.result = own.slot(row(i.result, 3));
+            i.result = own.slot_of(row(i.result, 3), result);
             return elementwise::run(memory, &i, ticker);
         }
         Step::Fill { from, view, to } => {
@@ -176,10 +291,18 @@ fn step(memory: Memory<'_>, step: &Step, own: &Own, ticker: &mut Ticker<'_>) -> 
             moves::put(memory.at::<f64>(*to), start, *stride, cells(*from));
         }
         Step::Rows { from, .. } | Step::Columns { from, .. } => {
-            reduce::add(memory, step, cells(*from), own.elements.start);
+            let mine = |slot: Slot| own.mine(slot, 0);
+            reduce::add(memory, step, cells(*from), own.elements.start, mine);
         }
     }
     ticker.tick(1)
+}
+
+/// For the operands and the result of an operation 0 if they are numbers, 1 if they are truth values.
+fn kinds(instruction: &Instruction) -> ([usize; 3], usize) {
+    let (operands, result) = types(instruction);
+    let kind = |dtype: DType| usize::from(dtype == DType::Bool);
+    (operands.map(|dtype| dtype.map_or(0, kind)), kind(result))
 }
 
 /// A row again and again, from one of its elements on.
@@ -200,6 +323,9 @@ fn tile(to: &[Cell<f64>], row: &[Cell<f64>], along: usize) {
 fn fill(memory: Memory<'_>, from: Place, view: &Strided, to: &[Cell<f64>], own: Range<usize>) {
     let from = memory.at::<f64>(from);
     let begin = own.start;
+    if let Some(times) = view.spread() {
+        return spread(to, &from[view.offset()..], begin, times);
+    }
     view.for_each_run_within(own, |position, start, length, stride| {
         take(&to[position - begin..][..length], from, start, stride);
     });

@@ -1,10 +1,10 @@
 //! Sums and extrema of strips: terms go to the partial results that a reduction of the whole would put them to.
 
 use crate::execute::memory::Memory;
-use crate::execute::reduce::{Extremum, Fold, PARTIAL, Sum, extend};
+use crate::execute::reduce::{Extremum, Fold, LONG, PARTIAL, Sum, extend};
 use crate::op::Reduction;
 use crate::op::kernels::{Loop, widest};
-use crate::tape::Step;
+use crate::tape::{Slot, Step};
 use std::cell::Cell;
 
 /// A fold of numbers, whose partial results are numbers.
@@ -30,41 +30,68 @@ pub(super) fn begin(memory: Memory<'_>, step: &Step) {
         ..
     } = step
     {
-        let partial = memory.cells::<f64>(*partial, PARTIAL * columns);
+        let partial = memory.cells::<f64>(*partial, (PARTIAL + 1) * columns);
         with!(*reduction, clear(partial));
     }
 }
 
 /// After the last strip.
 pub(super) fn end(memory: Memory<'_>, step: &Step) {
-    if let Step::Columns {
-        reduction,
-        columns,
-        to,
-        partial,
-        ..
-    } = step
-    {
-        let partial = memory.cells::<f64>(*partial, PARTIAL * columns);
-        with!(*reduction, close(partial, memory.at::<f64>(*to)));
+    match step {
+        Step::Columns {
+            reduction,
+            columns,
+            to,
+            partial,
+            ..
+        } => {
+            let partial = memory.cells::<f64>(*partial, (PARTIAL + 1) * columns);
+            with!(*reduction, close(partial, memory.at::<f64>(*to)));
+        }
+        Step::Rows {
+            reduction,
+            row,
+            to,
+            ends: Some(ends),
+            ..
+        } => {
+            let (to, each) = (memory.at::<f64>(*to), row.div_ceil(LONG));
+            let ends = memory.cells::<f64>(*ends, to.len() * each);
+            with!(*reduction, put_together(ends, to));
+        }
+        _ => {}
     }
 }
 
-/// A strip, the first of whose elements has that number.
-pub(super) fn add(memory: Memory<'_>, step: &Step, from: &[Cell<f64>], begin: usize) {
+/// A strip, the first of whose elements has that number. `mine` is where the thread has what each has of its own: rows are
+/// done by one of them.
+pub(super) fn add(
+    memory: Memory<'_>,
+    step: &Step,
+    from: &[Cell<f64>],
+    begin: usize,
+    mine: impl Fn(Slot) -> Slot,
+) {
     match step {
         Step::Rows {
             reduction,
             row,
             to,
             partial,
+            ends,
             ..
         } => {
             let (partial, to) = (
-                memory.cells::<f64>(*partial, PARTIAL),
+                memory.cells::<f64>(mine(*partial), PARTIAL),
                 memory.at::<f64>(*to),
             );
-            with!(*reduction, rows(from, begin, *row, partial, to));
+            match ends {
+                None => with!(*reduction, rows(from, begin, *row, partial, to)),
+                Some(ends) => {
+                    let ends = memory.cells::<f64>(*ends, to.len() * row.div_ceil(LONG));
+                    with!(*reduction, long_rows(from, begin, *row, partial, ends));
+                }
+            }
         }
         Step::Columns {
             reduction,
@@ -72,7 +99,7 @@ pub(super) fn add(memory: Memory<'_>, step: &Step, from: &[Cell<f64>], begin: us
             partial,
             ..
         } => {
-            let partial = memory.cells::<f64>(*partial, PARTIAL * columns);
+            let partial = memory.cells::<f64>(*partial, (PARTIAL + 1) * columns);
             with!(*reduction, columns_by(from, begin, *columns, partial));
         }
         _ => {}
@@ -84,10 +111,66 @@ fn clear(fold: &impl Numbers, partial: &[Cell<f64>]) {
 }
 
 fn close(fold: &impl Numbers, partial: &[Cell<f64>], to: &[Cell<f64>]) {
-    let columns = to.len();
-    for (k, to) in to.iter().enumerate() {
+    more(fold, partial);
+    let wholes = &partial[PARTIAL * to.len()..];
+    for (to, whole) in to.iter().zip(wholes) {
+        to.set(fold.end(whole.get()));
+    }
+}
+
+/// Adds the partial results of columns to what came before.
+fn more(fold: &impl Numbers, partial: &[Cell<f64>]) {
+    let columns = partial.len() / (PARTIAL + 1);
+    let (partial, wholes) = partial.split_at(PARTIAL * columns);
+    for (k, whole) in wholes.iter().enumerate() {
         let own = std::array::from_fn(|p| partial[p * columns + k].get());
-        to.set(fold.end(own));
+        whole.set(fold.more(whole.get(), own));
+    }
+    clear(fold, partial);
+}
+
+/// What came of so many terms each becomes what came of all.
+fn put_together(fold: &impl Numbers, ends: &[Cell<f64>], to: &[Cell<f64>]) {
+    let each = ends.len() / to.len().max(1);
+    for (to, ends) in to.iter().zip(ends.chunks_exact(each)) {
+        let whole = ends.iter().fold(fold.begin(), |whole, end| {
+            // As a partial result beside empty ones: no bit changes.
+            let mut own = [fold.begin(); PARTIAL];
+            own[0] = end.get();
+            fold.more(whole, own)
+        });
+        to.set(fold.end(whole));
+    }
+}
+
+/// Rows of more than [`LONG`] terms: those of so many go to a place of their own.
+fn long_rows(
+    fold: &impl Numbers,
+    from: &[Cell<f64>],
+    begin: usize,
+    row: usize,
+    partial: &[Cell<f64>],
+    ends: &[Cell<f64>],
+) {
+    let (mut at, mut number, mut along) = (0, begin / row, begin % row);
+    while at < from.len() {
+        let long = LONG - along % LONG;
+        let length = (row - along).min(from.len() - at).min(long);
+        let mut own = match along.is_multiple_of(LONG) {
+            true => [fold.begin(); PARTIAL],
+            false => std::array::from_fn(|p| partial[p].get()),
+        };
+        extend(fold, &mut own, along, &from[at..at + length]);
+        let end = &ends[number * row.div_ceil(LONG) + along / LONG];
+        (at, along) = (at + length, along + length);
+        if along == row || length == long {
+            end.set(fold.end(fold.more(fold.begin(), own)));
+        } else {
+            partial.iter().zip(own).for_each(|(p, x)| p.set(x));
+        }
+        if along == row {
+            (number, along) = (number + 1, 0);
+        }
     }
 }
 
@@ -123,7 +206,7 @@ fn rows(
         extend(fold, &mut own, along, &from[at..at + length]);
         (at, along) = (at + length, along + length);
         if along == row {
-            to[number].set(fold.end(own));
+            to[number].set(fold.end(fold.more(fold.begin(), own)));
             (number, along) = (number + 1, 0);
         } else {
             partial.iter().zip(own).for_each(|(p, x)| p.set(x));
@@ -138,7 +221,7 @@ fn short<const N: usize, F: Numbers>(fold: &F, from: &[Cell<f64>], to: &[Cell<f6
         for (p, x) in own.iter_mut().zip(row) {
             *p = fold.add(*p, x.get());
         }
-        to.set(fold.end(own));
+        to.set(fold.end(fold.more(fold.begin(), own)));
     }
 }
 
@@ -180,7 +263,11 @@ impl<F: Numbers> Loop for ColumnsOf<'_, F> {
             for (p, x) in sums.iter().zip(&from[at..at + length]) {
                 p.set(self.fold.add(p.get(), x.get()));
             }
+            let row_ends = along + length == columns;
             (at, number, along) = (at + length, number + 1, 0);
+            if row_ends && number.is_multiple_of(LONG) {
+                more(self.fold, self.partial);
+            }
         }
     }
 }

@@ -14,11 +14,12 @@ impl Base {
     pub const VARYING_BOOL: Self = Self(15);
 
     /// Addresses that a strip's code is given, in this order; the last one is where the code finds them.
-    pub const GIVEN: [Self; 7] = [
+    pub const GIVEN: [Self; 8] = [
         Self(2),
         Self(1),
         Self(8),
         Self(9),
+        Self(3),
         Self(10),
         Self(11),
         Self(7),
@@ -355,8 +356,10 @@ impl Assembler {
         self.put(&[0xc5, 0xf8, 0x77]);
     }
 
-    /// Takes the addresses of [`Base::GIVEN`] from where rdi points; keeps nothing that a caller wants kept.
+    /// Keeps what the caller wants kept, and takes the addresses of [`Base::GIVEN`] from where rdi points.
     pub fn begin_strip(&mut self) {
+        // push rbx
+        self.put(&[0x53]);
         for (k, base) in Base::GIVEN.into_iter().enumerate() {
             // mov base, [rdi + 8 k]
             let high = base.0 >> 3;
@@ -370,7 +373,8 @@ impl Assembler {
     }
 
     pub fn end_strip(&mut self) {
-        self.put(&[0xc3]);
+        // pop rbx; ret
+        self.put(&[0x5b, 0xc3]);
     }
 
     fn rex(wide: bool, at: At) -> u8 {

@@ -89,8 +89,9 @@ impl Piece {
 }
 
 /// Addresses that the code of a strip's steps is given: of uniform numbers, the same moved to where the strip begins, of
-/// the only lane's numbers, the same moved, and of [`Other`] numbers, moved.
-pub const GIVEN: usize = 7;
+/// the only lane's numbers, the same moved, of uniform numbers such that the group's own rows are the thread's, and of
+/// [`Other`] numbers, moved.
+pub const GIVEN: usize = 8;
 
 /// Numbers that the caller has, or of which there are several for each element.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,7 +107,7 @@ pub struct Other {
 pub struct Segment {
     /// Which.
     pub steps: Range<usize>,
-    /// What else they read or write, [`GIVEN`] less four at most.
+    /// What else they read or write, [`GIVEN`] less five at most.
     pub others: Vec<Other>,
     /// Where the code of a loop that does all of them begins; `None`: they are interpreted.
     entry: Option<usize>,

@@ -13,13 +13,16 @@ use crate::tensor::DType;
 const MAX_STEPS: usize = 64;
 
 /// Where the numbers of a strip are: the registers of [`Base::GIVEN`] point to the memories of uniform numbers and of
-/// the only lane, twice each (once moved to where the strip begins), and to what else is asked for.
+/// the only lane, twice each (once moved to where the strip begins), to the memory where the group's own rows are the
+/// thread's, and to what else is asked for.
 struct Given {
     others: Vec<Other>,
+    /// Where rows begin that are the group's own.
+    own: usize,
 }
 
 /// Addresses before those.
-const MEMORIES: usize = 4;
+const MEMORIES: usize = 5;
 
 impl Given {
     /// Whether a value can be addressed.
@@ -63,8 +66,13 @@ impl Addresses for Given {
                 bytes: 0,
             };
         }
+        let own = !moves && !slot.varies() && slot.offset() >= self.own;
+        let memory = match own {
+            true => 4,
+            false => 2 * usize::from(slot.varies()) + usize::from(moves),
+        };
         At {
-            base: Base::GIVEN[2 * usize::from(slot.varies()) + usize::from(moves)],
+            base: Base::GIVEN[memory],
             bytes: (slot.offset() * 8) as i32,
         }
     }
@@ -114,7 +122,10 @@ impl Translator<'_> {
 
     /// Where the loop that begins at a step ends, and what it is.
     fn strip_loop(&self, strips: &Strips, begin: usize) -> (usize, Vec<LoopStep>, Given) {
-        let mut given = Given { others: vec![] };
+        let mut given = Given {
+            others: vec![],
+            own: strips.own[0],
+        };
         let mut steps = Vec::new();
         let mut next = begin;
         while next < strips.steps.len()

@@ -12,6 +12,7 @@ pub use uses::types;
 
 use super::{Instruction, Place, Slot, Tape};
 use crate::op::{Reduction, Strided};
+use crate::tensor::DType;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,8 +22,12 @@ const MIN_ELEMENTS: u32 = 128;
 const STRIP: usize = 512;
 /// Rows that a strip may hold several of, or be one of.
 const MAX_ROW: usize = 2048;
+/// Terms of a reduction of which the result is one term of the whole: so many can be summed up apart.
+pub const LONG: usize = 1 << 15;
 /// Results side by side that a group may sum up.
 const MAX_COLUMNS: usize = 8192;
+/// Rows begin with a line of the cache.
+const ALIGNED: usize = 8;
 /// Sections of more instructions are scalar programs.
 const MAX_INSTRUCTIONS: usize = 1 << 16;
 
@@ -62,6 +67,21 @@ pub struct Strips {
     pub once: Vec<Step>,
     /// What is done for each strip.
     pub steps: Vec<Step>,
+    /// Where rows begin that are the group's own, of numbers and of truth values: from there on every thread has others.
+    pub own: [usize; 2],
+    /// From a thread's to the next one's.
+    pub apart: [usize; 2],
+    /// How threads may share it.
+    pub pieces: Option<Pieces>,
+}
+
+/// Where a group may be cut, so that no bit depends on who does what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pieces {
+    /// At multiples of so many elements.
+    Ranges(usize),
+    /// Rows of so many elements, every eighth together: those go to the same partial results.
+    Rounds(usize),
 }
 
 /// Numbers for a strip: those of its own elements, or the same for every strip.
@@ -144,8 +164,10 @@ pub enum Step {
         from: Row,
         /// All results.
         to: Place,
-        /// Eight partial results of each.
+        /// Eight partial results.
         partial: Slot,
+        /// Where rows are longer than [`LONG`]: what came of each so many terms.
+        ends: Option<Slot>,
     },
     /// Reduction to a row of that many elements.
     Columns {
@@ -157,7 +179,7 @@ pub enum Step {
         from: Row,
         /// All results.
         to: Place,
-        /// Eight partial results of each.
+        /// Eight partial results of each, and what came of [`LONG`] terms before and all before them.
         partial: Slot,
     },
 }
@@ -170,8 +192,28 @@ impl Tape {
         }
         let sections = 0..self.sections.len();
         self.parts = sections.map(|section| self.parts_of(section)).collect();
-        for (size, with_rows) in self.sizes.uniform.iter_mut().zip(self.strip_elements) {
-            *size = with_rows.max(*size);
+        self.room_for_rows();
+    }
+
+    fn room_for_rows(&mut self) {
+        let sizes = &mut self.sizes;
+        let before = sizes.uniform;
+        for (size, with_rows) in sizes.uniform.iter_mut().zip(self.strip_elements) {
+            *size = with_rows.next_multiple_of(ALIGNED).max(*size);
+        }
+        let groups = self.parts.iter_mut().flatten();
+        for part in groups {
+            let Part::Strips(_, strips) = part else {
+                continue;
+            };
+            let all = [DType::F64, DType::Bool].map(|d| d as usize);
+            strips.apart =
+                [0, 1].map(|k| sizes.uniform[all[k]] - strips.own[k].min(before[all[k]]));
+            if strips.pieces.is_some() {
+                all.iter().zip(strips.apart).for_each(|(&d, apart)| {
+                    sizes.rows[d] = sizes.rows[d].max(apart);
+                });
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::find::{Form, is_dense, outlives};
 use super::uses::{Definition, Key, Uses, types};
-use super::{MAX_ROW, Row, STRIP, Step, Strips};
+use super::{ALIGNED, LONG, MAX_ROW, Pieces, Row, STRIP, Step, Strips};
 use crate::op::{Kernel, Strided};
 use crate::tape::{Instruction, Place, Slot, Structural, Tape};
 use crate::tensor::DType;
@@ -17,30 +17,81 @@ pub fn strips(tape: &mut Tape, first: usize, uses: &Uses, members: &[usize]) -> 
     let elements = forms[0].elements(&tape.instructions[first + members[0]]) as usize;
     let strip = strip(&forms);
     let end = [DType::F64, DType::Bool].map(|dtype| tape.sizes.uniform[dtype as usize]);
+    let rows = end.map(Rows::after);
     let mut writing = Writing {
         tape,
         first,
         uses,
         members,
         strip,
-        rows: end.map(Rows::after),
         values: HashMap::new(),
+        repeats: false,
         strips: Strips {
             elements,
             strip,
             once: vec![],
             steps: vec![],
+            own: rows.each_ref().map(|rows| rows.end),
+            apart: [0; 2],
+            pieces: None,
         },
+        rows,
     };
     for &at in members {
         writing.member(at)?;
     }
     let ends = writing.rows.each_ref().map(|rows| rows.end);
-    let strips = writing.strips;
+    let repeats = writing.repeats;
+    let mut strips = writing.strips;
+    strips.pieces = pieces(&strips, repeats);
     for (dtype, end) in [DType::F64, DType::Bool].into_iter().zip(ends) {
         tape.strip_elements[dtype as usize] = tape.strip_elements[dtype as usize].max(end);
     }
     Some(strips)
+}
+
+/// Fewer elements of a row are not worth a strip of their own.
+const FEW: usize = 128;
+
+/// How a group may be cut; `None` if not. Whole strips may be done apart where no reduction goes on from one to the next.
+fn pieces(strips: &Strips, repeats: bool) -> Option<Pieces> {
+    let (elements, strip) = (strips.elements, strips.strip);
+    let (mut unit, mut width) = (strip, None);
+    for step in &strips.steps {
+        match step {
+            Step::Rows { row, .. } => {
+                // Of one long row, parts.
+                let row = if *row == elements { LONG } else { *row };
+                unit = (unit / gcd(unit, row)).saturating_mul(row);
+            }
+            Step::Columns { columns, .. } => {
+                // Together they end what is taken together.
+                let long = elements / columns >= LONG;
+                if long || width.is_some_and(|width| width != *columns) {
+                    return None;
+                }
+                width = Some(*columns);
+            }
+            _ => {}
+        }
+    }
+    match width {
+        None => (unit < elements).then_some(Pieces::Ranges(unit)),
+        // Rows in strips of their own: what repeats with the strips must repeat with them.
+        Some(width) => {
+            let even = !repeats || width.is_multiple_of(strip);
+            let rows = |step: &Step| match step {
+                Step::Rows { row, .. } => width.is_multiple_of(*row),
+                _ => true,
+            };
+            let fits = width >= FEW && even && strips.steps.iter().all(rows);
+            fits.then_some(Pieces::Rounds(width))
+        }
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// Elements of a strip: rows that are repeated, or summed up, begin with it where that can be.
@@ -75,13 +126,13 @@ impl Rows {
     fn after(end: usize) -> Self {
         Self {
             free: vec![],
-            end: end.next_multiple_of(8),
+            end: end.next_multiple_of(ALIGNED),
         }
     }
 
     fn take(&mut self, elements: usize) -> Option<Slot> {
         let begin = self.end;
-        self.end += elements.next_multiple_of(8);
+        self.end += elements.next_multiple_of(ALIGNED);
         (self.end < Slot::MOST as usize).then(|| Slot::new(begin as u32, false))
     }
 
@@ -116,6 +167,8 @@ struct Writing<'t> {
     /// Of numbers, of truth values.
     rows: [Rows; 2],
     values: HashMap<usize, Value>,
+    /// Whether a row is the same for every strip, and no number is.
+    repeats: bool,
     strips: Strips,
 }
 
@@ -130,6 +183,11 @@ impl Writing<'_> {
             Form::Scatter(step) => self.scatter(at, step)?,
             Form::Rows(step, row) => {
                 let (from, to, partial) = self.reduction(at, step, 8)?;
+                let of_rows = step.operands[0].elements as usize / row * row.div_ceil(LONG);
+                let ends = match row > LONG {
+                    true => Some(self.rows[0].take(of_rows)?),
+                    false => None,
+                };
                 let reduction = reduction(step)?;
                 self.strips.steps.push(Step::Rows {
                     reduction,
@@ -137,10 +195,11 @@ impl Writing<'_> {
                     from,
                     to,
                     partial,
+                    ends,
                 });
             }
             Form::Columns(step, columns) => {
-                let (from, to, partial) = self.reduction(at, step, 8 * columns)?;
+                let (from, to, partial) = self.reduction(at, step, 9 * columns)?;
                 let reduction = reduction(step)?;
                 self.strips.steps.push(Step::Columns {
                     reduction,
@@ -277,10 +336,13 @@ impl Writing<'_> {
                 moves: true,
             })),
             (_, Some((_, 0)), _) => Some(Value::Number(from.slot.plus(view.offset()))),
-            (.., Some(row)) if row == self.strip => Some(Value::Row(Row {
-                slot: from.slot.plus(view.offset()),
-                moves: false,
-            })),
+            (.., Some(row)) if row == self.strip => {
+                self.repeats = true;
+                Some(Value::Row(Row {
+                    slot: from.slot.plus(view.offset()),
+                    moves: false,
+                }))
+            }
             _ => None,
         };
         if let Some(value) = named {
@@ -334,6 +396,7 @@ impl Writing<'_> {
     }
 
     fn fill_once(&mut self, from: Place, view: &Strided, to: Row) {
+        self.repeats = true;
         let view = view.clone();
         self.strips.once.push(Step::Fill { from, view, to });
     }
