@@ -3,7 +3,7 @@
 use gradient_engine::tape::set_strips;
 use gradient_engine::{
     Arguments, Attributes, Crew, DType, Direction, Graph, Op, Options, Product, Program, Scratch,
-    Stop, Tensor, ValueId, compile,
+    Stop, Tensor, TensorType, ValueId, compile,
 };
 use gradient_tests::bits::words;
 use gradient_tests::engine::{Random, request, tensor};
@@ -446,5 +446,80 @@ fn pairs_are_taken_apart_and_put_together_in_order() {
                 }
             }
         }
+    }
+}
+
+/// Σᵢ minⱼ Σₖ (xᵢₖ - cⱼₖ)², whose derivative reads the differences again after all have been summed up.
+fn nearest(n: u64, k: u64, d: u64) -> Graph {
+    let mut draft = Draft::new("nearest");
+    let shape = vec![n, k, d];
+    let x = draft.input("x", &[n, d]);
+    let c = draft.input("c", &[k, d]);
+    let spread = |draft: &mut Draft, value, dimensions: [u32; 2]| {
+        let (shape, dimensions) = (shape.clone(), dimensions.to_vec());
+        let attributes = Attributes::BroadcastInDim { shape, dimensions };
+        draft.push(Op::BroadcastInDim, &[value], attributes)
+    };
+    let (x, c) = (spread(&mut draft, x, [0, 2]), spread(&mut draft, c, [1, 2]));
+    let difference = draft.push(Op::Subtract, &[x, c], Attributes::None);
+    let square = draft.push(Op::Square, &[difference], Attributes::None);
+    let reduce = |draft: &mut Draft, op, value, axis| {
+        let (axes, keep_dims) = (vec![axis], false);
+        draft.push(op, &[value], Attributes::Reduce { axes, keep_dims })
+    };
+    let distances = reduce(&mut draft, Op::ReduceSum, square, 2);
+    let least = reduce(&mut draft, Op::ReduceMin, distances, 1);
+    let sum = reduce(&mut draft, Op::ReduceSum, least, 0);
+    draft.finish(sum)
+}
+
+#[test]
+fn what_is_cheaper_to_work_out_again_is_not_kept() {
+    let _alone = SWITCH.lock();
+    let (n, k, d) = (500, 40, 8);
+    let graph = nearest(n, k, d);
+    let product = Product::Gradient {
+        output: 0,
+        wrt: vec![0, 1],
+    };
+    let program = compiled(&graph, &product, true);
+    let large = format!("× {}", n * k * d);
+    let listing = program.listing();
+    let lines = listing.lines().filter(|line| line.ends_with(&large));
+    let subtractions = lines.filter(|line| line.contains("subtract")).count();
+    assert_eq!(subtractions, 2, "{listing}");
+    let random = &mut Random(11);
+    let inputs = [[n, d], [k, d]].map(|shape| {
+        let ty = TensorType::f64(shape);
+        random.tensor(&ty, (-1.0, 1.0))
+    });
+    let scratch = &mut Scratch::default();
+    let got = bits(&program, &inputs, &[], scratch);
+    assert_eq!(
+        got,
+        bits(&compiled(&graph, &product, false), &inputs, &[], scratch)
+    );
+    // By hand: twice the difference from the nearest.
+    let [x, c] = [0, 1].map(|i| inputs[i].to_f64());
+    let (n, k, d) = (n as usize, k as usize, d as usize);
+    let mut want = vec![0.0; (n + k) * d];
+    for i in 0..n {
+        let row = &x[i * d..][..d];
+        let distance = |j: usize| -> f64 {
+            let pairs = row.iter().zip(&c[j * d..][..d]);
+            pairs.map(|(x, c)| (x - c) * (x - c)).sum()
+        };
+        let nearest = (0..k).min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
+        let nearest = nearest.unwrap();
+        for e in 0..d {
+            let slope = 2.0 * (row[e] - c[nearest * d + e]);
+            want[i * d + e] += slope;
+            want[n * d + nearest * d + e] -= slope;
+        }
+    }
+    for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+        let got = f64::from_bits(*got);
+        let close = (got - want).abs() <= 1e-12 * want.abs().max(1.0);
+        assert!(close, "{i}: {got} against {want}");
     }
 }

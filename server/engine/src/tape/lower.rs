@@ -1,4 +1,5 @@
 use super::control::{self, Argument, ControlStep, Library, Run};
+use super::repeats::{Repeat, Repeats};
 use super::slots::Slots;
 use super::{Check, Instruction, Place, Sizes, Slot, Structural, Tape};
 use crate::error::Error;
@@ -41,6 +42,11 @@ pub fn lower(
             }
         }
     }
+    let mut last_use = last_uses(arena, &needed, &class, roots);
+    let repeats = match watched.is_empty() {
+        true => Repeats::of(arena, &needed, &class, &mut last_use, FOREVER),
+        false => Repeats::default(),
+    };
     let mut lowering = Lowering {
         recorded: recorded(arena, &needed),
         table,
@@ -48,7 +54,8 @@ pub fn lower(
         arena,
         places: vec![Slot::new(0, false); arena.len()],
         owners: (0..arena.len() as u32).collect(),
-        last_use: last_uses(arena, &needed, &class, roots),
+        last_use,
+        repeats,
         class: &class,
         uniform: Default::default(),
         lanes: Default::default(),
@@ -171,6 +178,7 @@ struct Lowering<'a> {
     /// For each value whose place it has: another's where it is the same numbers in order.
     owners: Vec<u32>,
     last_use: Vec<u32>,
+    repeats: Repeats,
     uniform: [Slots; 4],
     lanes: [Slots; 4],
     tape: Tape,
@@ -245,6 +253,9 @@ impl Lowering<'_> {
             if !needed[i] || self.class[i] != section {
                 continue;
             }
+            for repeat in self.repeats.before(step.id) {
+                cost = cost.saturating_add(self.again(&repeat)?);
+            }
             let node = arena.node(step.id);
             self.node(node, varying)?;
             self.check(node);
@@ -267,6 +278,32 @@ impl Lowering<'_> {
         self.tape.sections.push(begin..end);
         self.tape.costs.push(cost);
         Ok(())
+    }
+
+    /// Works a value out again, for those who read it from now on; tells what that costs.
+    fn again(&mut self, repeat: &Repeat) -> Result<u64, Error> {
+        let arena = self.arena;
+        let give = |this: &mut Self, value: ValueId| {
+            let place = this.place(value);
+            this.slots(place.dtype, false)
+                .give(place.slot.offset() as u32, place.elements);
+        };
+        let node = arena.node(repeat.node);
+        let mut cost = arena.cost(node);
+        give(self, node.result);
+        let mut before = Vec::with_capacity(repeat.spread.len());
+        for &id in &repeat.spread {
+            let spread = arena.node(id);
+            before.push((spread.result, self.places[spread.result.index()]));
+            self.node(spread, false)?;
+            cost = cost.saturating_add(arena.cost(spread));
+        }
+        self.node(node, false)?;
+        for (spread, place) in before {
+            give(self, spread);
+            self.places[spread.index()] = place;
+        }
+        Ok(cost)
     }
 
     /// Looks at a node's results as soon as they are there.

@@ -9,6 +9,7 @@ mod listing;
 mod lower;
 pub mod native;
 mod outside;
+mod repeats;
 mod slots;
 mod strips;
 
