@@ -1,6 +1,81 @@
 //! Numbers from one place to another, with steps between them.
 
+use crate::op::Strided;
 use std::cell::Cell;
+use std::ops::Range;
+
+/// Some of the elements that a view visits, by their positions.
+pub(super) fn through<T: Copy>(
+    to: &[Cell<T>],
+    from: &[Cell<T>],
+    view: &Strided,
+    own: Range<usize>,
+) {
+    let begin = own.start;
+    if let Some((times, stride)) = view.several() {
+        return several(to, from, (view.offset(), stride), times, begin);
+    }
+    if let Some(row) = view.repeated_row() {
+        return tile(to, &from[view.offset()..][..row], begin % row);
+    }
+    view.for_each_run_within(own, |position, start, length, stride| {
+        take(&to[position - begin..][..length], from, start, stride);
+    });
+}
+
+/// Each of some elements several times, from a position on.
+fn several<T: Copy>(
+    to: &[Cell<T>],
+    from: &[Cell<T>],
+    (offset, stride): (usize, usize),
+    times: usize,
+    begin: usize,
+) {
+    let at = |element: usize| offset.wrapping_add(element.wrapping_mul(stride));
+    let (mut first, along) = (begin / times, begin % times);
+    let mut to = to;
+    if along > 0 {
+        let (rest, others) = to.split_at(to.len().min(times - along));
+        let x = from[at(first)].get();
+        rest.iter().for_each(|to| to.set(x));
+        (to, first) = (others, first + 1);
+    }
+    macro_rules! few {
+        ($($n:literal)*) => {
+            match times {
+                $($n => {
+                    let (all, rest) = to.as_chunks::<$n>();
+                    for (k, all) in all.iter().enumerate() {
+                        let x = from[at(first + k)].get();
+                        all.iter().for_each(|to| to.set(x));
+                    }
+                    (to, first) = (rest, first + all.len());
+                })*
+                _ => {}
+            }
+        };
+    }
+    few!(2 3 4 5 6 7 8);
+    for (k, all) in to.chunks(times).enumerate() {
+        let x = from[at(first + k)].get();
+        all.iter().for_each(|to| to.set(x));
+    }
+}
+
+/// A row again and again, from one of its elements on.
+pub(super) fn tile<T: Copy>(to: &[Cell<T>], row: &[Cell<T>], along: usize) {
+    let (before, after) = row.split_at(along);
+    let (first, rest) = to.split_at(after.len().min(to.len()));
+    copy(first, after);
+    copy(rest, before);
+    // A whole row is there: twice as many each time.
+    let mut done = row.len();
+    while done < to.len() {
+        let (there, next) = to.split_at(done);
+        copy(next, there);
+        done += there.len();
+    }
+}
 
 /// As many as there is room for.
 pub(super) fn copy<T: Copy>(to: &[Cell<T>], from: &[Cell<T>]) {
@@ -61,6 +136,31 @@ pub(super) fn put<T: Copy>(to: &[Cell<T>], start: usize, stride: usize, from: &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_view_is_visited_from_anywhere() {
+        let from: Vec<Cell<i64>> = (0..60).map(Cell::new).collect();
+        let (sizes, back) = ([6, 7], 2usize.wrapping_neg());
+        let few = (1..10).map(|times| Strided::new(3, &[5, times], &[2, 0]));
+        let others = [
+            Strided::new(1, &sizes, &[0, 1]),
+            Strided::new(20, &sizes, &[back, 0]),
+            Strided::new(2, &sizes, &[7, 1]),
+            Strided::new(2, &sizes, &[1, 6]),
+        ];
+        for view in few.chain(others) {
+            let mut all = vec![];
+            view.for_each(|_, at| all.push(at as i64));
+            for begin in 0..all.len() {
+                for end in begin + 1..=all.len() {
+                    let to = vec![Cell::new(-1); end - begin];
+                    through(&to, &from, &view, begin..end);
+                    let got: Vec<_> = to.iter().map(Cell::get).collect();
+                    assert_eq!(got, all[begin..end], "{view:?} {begin}..{end}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn elements_go_where_they_belong() {

@@ -75,6 +75,14 @@ impl Strided {
         }
     }
 
+    /// How often each element of an evenly stepped row is visited, one visit after the other, and the step, if that is all.
+    pub fn several(&self) -> Option<(usize, usize)> {
+        match (&self.sizes[..], &self.strides[..]) {
+            ([_, times], [stride, 0]) => Some((*times, *stride)),
+            _ => None,
+        }
+    }
+
     /// If rows in order are visited several times each: the same with all visits of a row as one run, how many elements
     /// these have, and how many the row has.
     pub fn tiled(&self) -> Option<(Self, usize, usize)> {

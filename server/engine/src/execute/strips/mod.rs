@@ -4,10 +4,9 @@ mod reduce;
 
 use super::elementwise;
 use super::memory::Memory;
-use super::moves::{self, copy, take};
+use super::moves::{self, copy, tile};
 use super::stop::Ticker;
 use crate::error::Error;
-use crate::op::Strided;
 use crate::tape::native::{Code, GIVEN, Segment};
 use crate::tape::{Place, Row, Slot, Step, Strips};
 use std::cell::Cell;
@@ -24,7 +23,8 @@ pub(super) fn run(
         let own = Own::all(0..strips.strip.min(strips.elements));
         step(memory, each, &own, ticker)?;
     }
-    for each in &strips.steps {
+    let around = || strips.around.iter().map(|&k| &strips.steps[k]);
+    for each in around() {
         if let Step::Scatter {
             fill: Some(fill),
             to,
@@ -51,9 +51,7 @@ pub(super) fn run(
             }
         }
     }
-    for each in &strips.steps {
-        reduce::end(memory, each);
-    }
+    around().for_each(|each| reduce::end(memory, each));
     Ok(())
 }
 
@@ -145,7 +143,8 @@ fn step(memory: Memory<'_>, step: &Step, own: &Own, ticker: &mut Ticker<'_>) -> 
             return elementwise::run(memory, &i, ticker);
         }
         Step::Fill { from, view, to } => {
-            fill(memory, *from, view, cells(*to), own.elements.clone())
+            let from = memory.at::<f64>(*from);
+            moves::through(cells(*to), from, view, own.elements.clone());
         }
         Step::Tile {
             from,
@@ -180,29 +179,6 @@ fn step(memory: Memory<'_>, step: &Step, own: &Own, ticker: &mut Ticker<'_>) -> 
         }
     }
     ticker.tick(1)
-}
-
-/// A row again and again, from one of its elements on.
-fn tile(to: &[Cell<f64>], row: &[Cell<f64>], along: usize) {
-    let (before, after) = row.split_at(along);
-    let (first, rest) = to.split_at(after.len().min(to.len()));
-    copy(first, after);
-    copy(rest, before);
-    // A whole row is there: twice as many each time.
-    let mut done = row.len();
-    while done < to.len() {
-        let (there, next) = to.split_at(done);
-        copy(next, there);
-        done += there.len();
-    }
-}
-
-fn fill(memory: Memory<'_>, from: Place, view: &Strided, to: &[Cell<f64>], own: Range<usize>) {
-    let from = memory.at::<f64>(from);
-    let begin = own.start;
-    view.for_each_run_within(own, |position, start, length, stride| {
-        take(&to[position - begin..][..length], from, start, stride);
-    });
 }
 
 fn put(

@@ -252,8 +252,16 @@ impl Assembler {
         self.vex(&Self::row(0x11), from, None, Operand::Row(to));
     }
 
-    /// The first numbers of four pairs, or the second ones; `other` is overwritten.
-    pub fn load_of_pairs(&mut self, to: Register, other: Register, from: At, second: bool) {
+    /// The first numbers of four pairs, or the second ones; `other` is overwritten, by those that are not asked for if
+    /// there is a register for them in between.
+    pub fn load_of_pairs(
+        &mut self,
+        to: Register,
+        other: Register,
+        from: At,
+        second: bool,
+        between: Option<Register>,
+    ) {
         let pairs = |bytes: i32| {
             Operand::Pairs(At {
                 bytes: from.bytes + bytes,
@@ -261,7 +269,8 @@ impl Assembler {
             })
         };
         // vmovupd xmm, pairs; vinsertf128 ymm, ymm, pairs, 1
-        for (register, bytes) in [(to, 0), (other, 16)] {
+        let low = between.unwrap_or(to);
+        for (register, bytes) in [(low, 0), (other, 16)] {
             self.vex(&Self::packed(0x10), register, None, pairs(bytes));
             let insert = Vex {
                 map: MAP_0F3A,
@@ -270,9 +279,15 @@ impl Assembler {
             self.vex(&insert, register, Some(register), pairs(bytes + 32));
             self.put(&[1]);
         }
-        let unpack = if second { UNPACK_HIGH } else { UNPACK_LOW };
-        let other = Operand::Register(other);
-        self.vex(&Self::row(unpack), to, Some(to), other);
+        let unpack = match second {
+            true => [UNPACK_HIGH, UNPACK_LOW],
+            false => [UNPACK_LOW, UNPACK_HIGH],
+        };
+        let high = Operand::Register(other);
+        self.vex(&Self::row(unpack[0]), to, Some(low), high);
+        if between.is_some() {
+            self.vex(&Self::row(unpack[1]), other, Some(low), high);
+        }
     }
 
     /// Four pairs of the numbers of two registers; `free` are overwritten.

@@ -325,10 +325,18 @@ impl Translator<'_> {
         match value {
             Value::Row(_) => self.code.load_row(r, from),
             Value::Number(_) => self.code.spread(r, from),
-            Value::OfPair(_, second) => {
-                let other: Vec<Register> = kept.iter().copied().chain([r]).collect();
-                let other = self.free(all, at, held, &other);
-                self.code.load_of_pairs(r, other, from, second);
+            Value::OfPair(slot, second) => {
+                let mut kept: Vec<Register> = kept.iter().copied().chain([r]).collect();
+                let other = self.free(all, at, held, &kept);
+                // The others of the pairs come from the same numbers.
+                let rest = Value::OfPair(slot, !second);
+                let both = all.next_use(rest, at).is_some() && !held.values.contains(&Some(rest));
+                let between = both.then(|| {
+                    kept.push(other);
+                    self.free(all, at, held, &kept)
+                });
+                self.code.load_of_pairs(r, other, from, second, between);
+                held.values[other as usize] = both.then_some(rest);
             }
         }
         held.values[r as usize] = Some(value);
@@ -370,6 +378,8 @@ impl Translator<'_> {
             return;
         }
         let result = match (step.op, Arithmetic::of(step.op)) {
+            // The register goes by another name.
+            (Op::Reshape | Op::Slice, _) if all.next_use(a, at + 1).is_none() => first,
             (Op::Reshape | Op::Slice, _) => {
                 let result = self.free(all, at, held, &[first]);
                 self.code.copy_row(result, first);

@@ -62,6 +62,8 @@ pub struct Strips {
     pub once: Vec<Step>,
     /// What is done for each strip.
     pub steps: Vec<Step>,
+    /// Which of these also do something before the first strip, or after the last.
+    pub around: Vec<usize>,
 }
 
 /// Numbers for a strip: those of its own elements, or the same for every strip.
@@ -160,6 +162,16 @@ pub enum Step {
         /// Eight partial results of each.
         partial: Slot,
     },
+}
+
+impl Step {
+    /// Whether it does something before the first strip, or after the last.
+    fn is_around(&self) -> bool {
+        matches!(
+            self,
+            Self::Scatter { fill: Some(_), .. } | Self::Columns { .. }
+        )
+    }
 }
 
 impl Tape {

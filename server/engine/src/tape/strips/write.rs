@@ -4,6 +4,7 @@ use super::find::{Form, is_dense, outlives};
 use super::uses::{Definition, Key, Uses, types};
 use super::{MAX_ROW, Row, STRIP, Step, Strips};
 use crate::op::{Kernel, Strided};
+use crate::tape::native::Code;
 use crate::tape::{Instruction, Place, Slot, Structural, Tape};
 use crate::tensor::DType;
 use std::collections::HashMap;
@@ -30,13 +31,17 @@ pub fn strips(tape: &mut Tape, first: usize, uses: &Uses, members: &[usize]) -> 
             strip,
             once: vec![],
             steps: vec![],
+            around: vec![],
         },
     };
     for &at in members {
         writing.member(at)?;
     }
     let ends = writing.rows.each_ref().map(|rows| rows.end);
-    let strips = writing.strips;
+    let mut strips = writing.strips;
+    let around = strips.steps.iter().enumerate();
+    let around = around.filter(|(_, step)| step.is_around());
+    strips.around = around.map(|(k, _)| k).collect();
     for (dtype, end) in [DType::F64, DType::Bool].into_iter().zip(ends) {
         tape.strip_elements[dtype as usize] = tape.strip_elements[dtype as usize].max(end);
     }
@@ -54,7 +59,16 @@ fn strip(forms: &[Form<'_>]) -> usize {
         _ => None,
     });
     let row = periods.chain(rows).find(|row| *row <= MAX_ROW);
-    row.map_or(STRIP, |row| row * (STRIP / row).max(1))
+    row.map_or(STRIP, |row| {
+        // Machine code takes some elements at a time.
+        let both = row * (Code::WIDTH / gcd(row, Code::WIDTH));
+        let each = if both <= STRIP { both } else { row };
+        each * (STRIP / each).max(1)
+    })
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// Elements of the row that a view repeats.
