@@ -174,6 +174,17 @@ impl<T: Element> Reduce<'_, T> {
         partial.clear();
         partial.resize(PARTIAL * width, fold.begin());
         self.reduced.for_each_run(|i, start, length, stride| {
+            if stride.wrapping_mul(self.lanes) == width {
+                let terms = &self.from[base + start * self.lanes..][..length * width];
+                let along = i % PARTIAL * width;
+                let rows = Following {
+                    fold,
+                    partial,
+                    terms,
+                    along,
+                };
+                return widest(terms.len(), rows);
+            }
             let rows = Rows {
                 fold,
                 partial,
@@ -218,6 +229,31 @@ where
             for (p, x) in sums.iter_mut().zip(terms) {
                 *p = self.fold.add(*p, x.get());
             }
+        }
+    }
+}
+
+/// The same where rows follow each other: so do partial results, the first of which is number `along`.
+struct Following<'a, T, P, F> {
+    fold: &'a F,
+    partial: &'a mut [P],
+    terms: &'a [Cell<T>],
+    along: usize,
+}
+
+impl<T: Element, F: Fold<T>> Loop for Following<'_, T, F::Partial, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (mut rest, mut along) = (self.terms, self.along);
+        while !rest.is_empty() {
+            let sums = &mut self.partial[along..];
+            let (terms, others) = rest.split_at(rest.len().min(sums.len()));
+            for (p, x) in sums.iter_mut().zip(terms) {
+                *p = self.fold.add(*p, x.get());
+            }
+            (rest, along) = (others, 0);
         }
     }
 }
@@ -278,6 +314,11 @@ mod tests {
                 Strided::new(0, &[2, 5], &[60, 1]),
             ),
             (Strided::new(0, &[4], &[2]), Strided::new(0, &[0], &[1])),
+            (Strided::new(3, &[5], &[1]), Strided::new(0, &[21], &[5])),
+            (
+                Strided::new(0, &[70], &[1]),
+                Strided::new(0, &[3, 5], &[700, 70]),
+            ),
         ] {
             for lanes in [1, 3, 7] {
                 for reduction in [Reduction::Sum, Reduction::Max, Reduction::Min] {

@@ -156,7 +156,7 @@ fn columns_by(
         columns,
         partial,
     };
-    widest(columns, of);
+    widest(from.len(), of);
 }
 
 struct ColumnsOf<'a, F> {
@@ -172,15 +172,15 @@ impl<F: Numbers> Loop for ColumnsOf<'_, F> {
 
     #[inline(always)]
     fn run(self) {
-        let (from, columns) = (self.from, self.columns);
-        let (mut at, mut number, mut along) = (0, self.begin / columns, self.begin % columns);
-        while at < from.len() {
-            let length = (columns - along).min(from.len() - at);
-            let sums = &self.partial[number % PARTIAL * columns + along..][..length];
-            for (p, x) in sums.iter().zip(&from[at..at + length]) {
+        // Partial results take turns row by row, and lie so: their rows and the strip's follow each other alike.
+        let around = PARTIAL * self.columns;
+        let (mut rest, mut along) = (self.from, self.begin % around);
+        while !rest.is_empty() {
+            let (terms, others) = rest.split_at(rest.len().min(around - along));
+            for (p, x) in self.partial[along..].iter().zip(terms) {
                 p.set(self.fold.add(p.get(), x.get()));
             }
-            (at, number, along) = (at + length, number + 1, 0);
+            (rest, along) = (others, 0);
         }
     }
 }
