@@ -7,7 +7,7 @@
 use super::{
     Application, Attributes, Direction, Emit, Form, Infer, Jvp, Op, Problem, Rule, Types, ValueId,
     by_line, elementary,
-    kernels::{InEight, Loop, in_eight, widest, widest_long},
+    kernels::{InEight, Loop, in_eight, prefetch_to_read, prefetch_to_write, widest, widest_long},
     reduce,
     reduce::{spread_back, spread_sum},
     short_lines::Becomes,
@@ -85,10 +85,13 @@ fn infer(_: Op, attributes: &Attributes, operands: &[&TensorType]) -> Result<Ten
     Ok(operands[0].clone())
 }
 
-/// Elements that are worked out together: they stay in the cache.
-const BLOCK: usize = 512;
-/// The same where there is no place for them but one of their own.
+/// Elements among which the largest is looked for once it is known.
+const BLOCK: usize = 256;
+/// Elements that are worked out together: before their sum is there, the next ones' exponentials are under way.
 const FEW: usize = 64;
+
+/// Elements of a line that stay in the innermost cache until the next one's turn comes.
+const MOST_AHEAD: usize = 2048;
 
 /// The largest element, NaN if any is; and where it stands first.
 struct Largest<'a> {
@@ -118,13 +121,71 @@ impl Loop for Largest<'_> {
     }
 }
 
+/// The largest element that is a number, where it stands first, and the smallest one; infinities where there is none. A
+/// comparison and a choice are one instruction if NaN need not be told from numbers.
+struct Extremes<'a> {
+    line: &'a [f64],
+}
+
+impl Loop for Extremes<'_> {
+    type Output = (f64, usize, f64);
+
+    #[inline(always)]
+    fn run(self) -> (f64, usize, f64) {
+        let larger = |a: f64, b: f64| if b > a { b } else { a };
+        let smaller = |a: f64, b: f64| if b < a { b } else { a };
+        let (mut largest, mut first) = (f64::NEG_INFINITY, 0);
+        let mut least = [f64::INFINITY; 8];
+        for (k, block) in self.line.chunks(BLOCK).enumerate() {
+            let mut most = [f64::NEG_INFINITY; 8];
+            let (rounds, rest) = block.as_chunks::<8>();
+            for round in rounds {
+                for i in 0..8 {
+                    most[i] = larger(most[i], round[i]);
+                    least[i] = smaller(least[i], round[i]);
+                }
+            }
+            for (i, &x) in rest.iter().enumerate() {
+                most[i] = larger(most[i], x);
+                least[i] = smaller(least[i], x);
+            }
+            let own = most.into_iter().fold(f64::NEG_INFINITY, larger);
+            if own > largest {
+                (largest, first) = (own, k * BLOCK);
+            }
+        }
+        let rest = self.line.get(first..).unwrap_or_default();
+        for eight in rest.as_chunks::<8>().0 {
+            if eight.iter().fold(false, |any, x| any | (*x == largest)) {
+                break;
+            }
+            first += 8;
+        }
+        let rest = self.line.get(first..).unwrap_or_default();
+        let at = rest.iter().position(|x| *x == largest).unwrap_or(0);
+        // Its own bits: zeros differ in their signs.
+        let largest = rest.get(at).copied().unwrap_or(largest);
+        (
+            largest,
+            first + at,
+            least.into_iter().fold(f64::INFINITY, smaller),
+        )
+    }
+}
+
 /// e^(a - largest) of each element, the largest one 0: written to where there is a place, and summed up.
 struct Exponentials<'a> {
     line: &'a [f64],
     to: Option<&'a mut [f64]>,
     largest: f64,
     at: usize,
+    /// Whether no number is further from the largest than [`elementary::NEAR`].
+    is_near: bool,
 }
+
+/// As wide instructions like to read them.
+#[repr(align(64))]
+struct Block([f64; FEW]);
 
 impl Loop for Exponentials<'_> {
     type Output = f64;
@@ -132,24 +193,74 @@ impl Loop for Exponentials<'_> {
     #[inline(always)]
     fn run(mut self) -> f64 {
         let mut sum = InEight::new(0.0);
-        let mut own = [0.0; FEW];
-        let count = if self.to.is_some() { BLOCK } else { FEW };
-        for (k, block) in self.line.chunks(count).enumerate() {
-            let begin = k * count;
-            let to = match &mut self.to {
-                Some(to) => &mut to[begin..][..block.len()],
-                None => &mut own[..block.len()],
-            };
-            for (to, x) in to.iter_mut().zip(block) {
-                *to = elementary::exp(*x - self.largest);
+        let (mut own, mut shifted) = (Block([0.0; FEW]), Block([0.0; FEW]));
+        let (own, shifted) = (&mut own.0, &mut shifted.0);
+        let (blocks, rest) = self.line.as_chunks::<FEW>();
+        for (k, block) in blocks.iter().enumerate() {
+            self.prefetch(k * FEW);
+            // In two steps: a processor looks ahead some hundred instructions, and would wait for a few numbers at a time.
+            if self.is_near {
+                for i in 0..FEW {
+                    (own[i], shifted[i]) = elementary::near_parts(block[i] - self.largest);
+                }
+                for i in 0..FEW {
+                    own[i] = elementary::exp_of_near_parts((own[i], shifted[i]));
+                }
+            } else {
+                for i in 0..FEW {
+                    (own[i], shifted[i]) = elementary::exp_parts(block[i] - self.largest);
+                }
+                for i in 0..FEW {
+                    own[i] = elementary::exp_of_parts((own[i], shifted[i]), 0.0);
+                }
             }
-            if let Some(x) = self.at.checked_sub(begin).and_then(|at| to.get_mut(at)) {
-                *x = 0.0;
-            }
-            sum.add(to, |a, b| a + b);
+            self.take(k * FEW, own, &mut sum);
         }
+        let own = &mut own[..rest.len()];
+        for (to, x) in own.iter_mut().zip(rest) {
+            *to = elementary::exp(*x - self.largest);
+        }
+        self.take(blocks.len() * FEW, own, &mut sum);
         sum.join(|a, b| a + b)
     }
+}
+
+impl Exponentials<'_> {
+    /// Asks for what is written soon, and for what the next line's block will be if lines follow each other: the search
+    /// for the largest element goes through it faster than memory gives it.
+    #[inline(always)]
+    fn prefetch(&self, begin: usize) {
+        let Some(to) = &self.to else { return };
+        for line in (begin..begin + FEW).step_by(8) {
+            prefetch_to_write(to, line + 2 * FEW);
+            if self.line.len() <= MOST_AHEAD {
+                prefetch_to_read(self.line, line + self.line.len());
+            }
+        }
+    }
+
+    /// Those from an element on.
+    #[inline(always)]
+    fn take(&mut self, begin: usize, own: &mut [f64], sum: &mut InEight) {
+        let at = self.at.checked_sub(begin);
+        if let Some(x) = at.and_then(|at| own.get_mut(at)) {
+            *x = 0.0;
+        }
+        sum.add(own, |a, b| a + b);
+        if let Some(to) = &mut self.to {
+            to[begin..][..own.len()].copy_from_slice(own);
+        }
+    }
+}
+
+/// e / whole, correctly rounded but where it is subnormal, given 1 / whole: a product, and what is left of e is shared out
+/// too (Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor", 1990). Divisions take
+/// several times as long.
+#[inline(always)]
+pub(super) fn share(e: f64, whole: f64, inverse: f64) -> f64 {
+    let about = e * inverse;
+    let rest = (-about).mul_add(whole, e);
+    rest.mul_add(inverse, about)
 }
 
 /// Makes each e its share of the whole.
@@ -163,8 +274,13 @@ impl Loop for Shares<'_> {
 
     #[inline(always)]
     fn run(self) {
+        let (whole, inverse) = (self.whole, 1.0 / self.whole);
+        if whole.is_nan() {
+            let some = self.line.iter_mut().filter(|x| **x != 0.0);
+            return some.for_each(|x| *x = f64::NAN);
+        }
         for x in self.line {
-            *x = if *x == 0.0 { 0.0 } else { *x / self.whole };
+            *x = share(*x, whole, inverse);
         }
     }
 }
@@ -194,15 +310,26 @@ impl Loop for Logarithms<'_> {
 
 /// e^(a - largest) of each element, the largest one 0; gives the largest, where it stands, and the sum. Of several +inf,
 /// and of all -inf, the sum is NaN.
-fn exponentials(line: &[f64], to: Option<&mut [f64]>) -> (f64, usize, f64) {
-    let (largest, at) = widest(line.len(), Largest { line });
-    let of = Exponentials {
-        line,
-        to,
-        largest,
-        at,
+fn exponentials(line: &[f64], mut to: Option<&mut [f64]>) -> (f64, usize, f64) {
+    let mut sum = |largest, at, is_near| {
+        let to = to.as_deref_mut();
+        let of = Exponentials {
+            line,
+            to,
+            largest,
+            at,
+            is_near,
+        };
+        widest_long(line.len(), of)
     };
-    (largest, at, widest_long(line.len(), of))
+    let (largest, at, least) = widest(line.len(), Extremes { line });
+    let rest = sum(largest, at, largest - least <= elementary::NEAR);
+    // NaN is among the terms of the sum, but where no number is larger than what it was looked for from.
+    if rest.is_nan() || largest == f64::NEG_INFINITY {
+        let (largest, at) = widest(line.len(), Largest { line });
+        return (largest, at, sum(largest, at, false));
+    }
+    (largest, at, rest)
 }
 
 fn logsumexp(line: &[f64]) -> f64 {
@@ -362,7 +489,7 @@ mod tests {
             (state >> 33) as usize
         };
         for length in 2..=short_lines::MOST {
-            for count in [1, 7, 8, 9, 40] {
+            for count in [1, 7, 8, 9, 40, 71] {
                 for special in [0, 6, 9] {
                     let mut number = |i: usize| match next() % 4 {
                         0 if special > 0 => NUMBERS[next() % special],
