@@ -1,10 +1,10 @@
 //! Normalised exponentials of many short lines: several of them side by side, so that vectors are full.
 //!
-//! Each line takes the same operations in the same order as it would alone; see [`super::softmax`].
+//! Each line takes the same operations in the same order as it would alone; see [`super::long_lines`].
 
 use super::elementary;
 use super::kernels::{Loop, widest_long};
-use super::softmax::share;
+use super::long_lines::share;
 
 /// Elements of a line, at most: there is room for these in the innermost cache.
 pub(super) const MOST: usize = 16;
