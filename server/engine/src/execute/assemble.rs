@@ -252,15 +252,66 @@ impl Run {
                     at += 4 * self.at_step as usize;
                 }
             }
-            _ => {
+            _ if adds => {
                 let mut at = 0;
                 for k in 0..count {
                     let cell = &mut raw[at..at + 8];
                     let x: f64 = cells[from + k * step].get().into();
-                    (if adds { f64::read(cell) + x } else { x }).write(cell);
+                    (f64::read(cell) + x).write(cell);
                     at += 8 * self.at_step as usize;
                 }
             }
+            _ => {
+                let Some(last) = count.checked_sub(1) else {
+                    return;
+                };
+                let to = &mut raw.as_chunks_mut().0[..=last * self.at_step as usize];
+                put(
+                    to,
+                    self.at_step as usize,
+                    &cells[from..=from + last * step],
+                    step,
+                );
+            }
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.count.into()
+    }
+
+    /// The block that they fill.
+    pub fn block(&self) -> usize {
+        self.block as usize
+    }
+}
+
+/// Numbers with steps between them to numbers with steps between them, from the first to the last of both.
+fn put<T: Copy + Into<f64>>(
+    to: &mut [[u8; 8]],
+    to_step: usize,
+    from: &[std::cell::Cell<T>],
+    step: usize,
+) {
+    let bytes = |cell: &std::cell::Cell<T>| -> [u8; 8] { cell.get().into().to_le_bytes() };
+    match (to_step, step) {
+        (1, 1) => (to.iter_mut().zip(from)).for_each(|(to, from)| *to = bytes(from)),
+        // Pairs are written several at a time.
+        (2, 1) => {
+            let (pairs, last) = to.as_chunks_mut::<2>();
+            let (before, own) = from.split_at(pairs.len());
+            (pairs.iter_mut().zip(before)).for_each(|([to, _], from)| *to = bytes(from));
+            (last.iter_mut().zip(own)).for_each(|(to, from)| *to = bytes(from));
+        }
+        (_, 0) => {
+            let own = to.iter_mut().step_by(to_step.max(1));
+            own.for_each(|to| *to = bytes(&from[0]));
+        }
+        _ => {
+            let from = from.iter().step_by(step);
+            let own = to.iter_mut().step_by(to_step.max(1));
+            own.zip(from).for_each(|(to, from)| *to = bytes(from));
         }
     }
 }

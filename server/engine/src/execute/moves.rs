@@ -1,7 +1,81 @@
 //! Numbers from one place to another, with steps between them.
 
-use crate::op::kernels::{Loop, widest};
+use crate::op::Strided;
 use std::cell::Cell;
+use std::ops::Range;
+
+/// Some of the elements that a view visits, by their positions.
+pub(super) fn through<T: Copy>(
+    to: &[Cell<T>],
+    from: &[Cell<T>],
+    view: &Strided,
+    own: Range<usize>,
+) {
+    let begin = own.start;
+    if let Some((times, stride)) = view.several() {
+        return several(to, from, (view.offset(), stride), times, begin);
+    }
+    if let Some(row) = view.repeated_row() {
+        return tile(to, &from[view.offset()..][..row], begin % row);
+    }
+    view.for_each_run_within(own, |position, start, length, stride| {
+        take(&to[position - begin..][..length], from, start, stride);
+    });
+}
+
+/// Each of some elements several times, from a position on.
+fn several<T: Copy>(
+    to: &[Cell<T>],
+    from: &[Cell<T>],
+    (offset, stride): (usize, usize),
+    times: usize,
+    begin: usize,
+) {
+    let at = |element: usize| offset.wrapping_add(element.wrapping_mul(stride));
+    let (mut first, along) = (begin / times, begin % times);
+    let mut to = to;
+    if along > 0 {
+        let (rest, others) = to.split_at(to.len().min(times - along));
+        let x = from[at(first)].get();
+        rest.iter().for_each(|to| to.set(x));
+        (to, first) = (others, first + 1);
+    }
+    macro_rules! few {
+        ($($n:literal)*) => {
+            match times {
+                $($n => {
+                    let (all, rest) = to.as_chunks::<$n>();
+                    for (k, all) in all.iter().enumerate() {
+                        let x = from[at(first + k)].get();
+                        all.iter().for_each(|to| to.set(x));
+                    }
+                    (to, first) = (rest, first + all.len());
+                })*
+                _ => {}
+            }
+        };
+    }
+    few!(2 3 4 5 6 7 8);
+    for (k, all) in to.chunks(times).enumerate() {
+        let x = from[at(first + k)].get();
+        all.iter().for_each(|to| to.set(x));
+    }
+}
+
+/// A row again and again, from one of its elements on.
+pub(super) fn tile<T: Copy>(to: &[Cell<T>], row: &[Cell<T>], along: usize) {
+    let (before, after) = row.split_at(along);
+    let (first, rest) = to.split_at(after.len().min(to.len()));
+    copy(first, after);
+    copy(rest, before);
+    // A whole row is there: twice as many each time.
+    let mut done = row.len();
+    while done < to.len() {
+        let (there, next) = to.split_at(done);
+        copy(next, there);
+        done += there.len();
+    }
+}
 
 /// As many as there is room for.
 pub(super) fn copy<T: Copy>(to: &[Cell<T>], from: &[Cell<T>]) {
@@ -59,81 +133,30 @@ pub(super) fn put<T: Copy>(to: &[Cell<T>], start: usize, stride: usize, from: &[
     }
 }
 
-/// Elements in order, each so many times, from number `begin` of those on.
-pub(super) fn spread(to: &[Cell<f64>], from: &[Cell<f64>], begin: usize, times: usize) {
-    let from = &from[begin / times..];
-    let before = (times - begin % times) % times;
-    let (first, rest) = to.split_at(before.min(to.len()));
-    let from = match (first, from) {
-        ([], from) | (_, from @ []) => from,
-        (first, [x, from @ ..]) => {
-            first.iter().for_each(|to| to.set(x.get()));
-            from
-        }
-    };
-    let of = Spread {
-        to: rest,
-        from,
-        times,
-    };
-    widest(rest.len(), of);
-}
-
-struct Spread<'a> {
-    to: &'a [Cell<f64>],
-    from: &'a [Cell<f64>],
-    times: usize,
-}
-
-impl Spread<'_> {
-    /// A number of times that is known when this is compiled.
-    #[inline(always)]
-    fn known<const N: usize>(self) {
-        let (rows, rest) = self.to.as_chunks::<N>();
-        for (row, x) in rows.iter().zip(self.from) {
-            let x = x.get();
-            row.iter().for_each(|to| to.set(x));
-        }
-        if let Some(x) = self.from.get(rows.len()) {
-            rest.iter().for_each(|to| to.set(x.get()));
-        }
-    }
-}
-
-impl Loop for Spread<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        match self.times {
-            2 => self.known::<2>(),
-            4 => self.known::<4>(),
-            8 => self.known::<8>(),
-            16 => self.known::<16>(),
-            times => {
-                for (row, x) in self.to.chunks(times).zip(self.from) {
-                    let x = x.get();
-                    row.iter().for_each(|to| to.set(x));
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn each_so_many_times() {
-        let from: Vec<Cell<f64>> = (0..20).map(|k| Cell::new(f64::from(k))).collect();
-        for times in [1, 2, 3, 4, 7, 8, 16, 40] {
-            for begin in 0..2 * times {
-                for length in 0..(20 * times - begin).min(3 * times + 2) {
-                    let to = vec![Cell::new(-1.0); length];
-                    spread(&to, &from, begin, times);
-                    let want = |k: usize| from[(begin + k) / times].get();
-                    assert!((0..length).all(|k| to[k].get() == want(k)));
+    fn a_view_is_visited_from_anywhere() {
+        let from: Vec<Cell<i64>> = (0..60).map(Cell::new).collect();
+        let (sizes, back) = ([6, 7], 2usize.wrapping_neg());
+        let few = (1..10).map(|times| Strided::new(3, &[5, times], &[2, 0]));
+        let others = [
+            Strided::new(1, &sizes, &[0, 1]),
+            Strided::new(20, &sizes, &[back, 0]),
+            Strided::new(2, &sizes, &[7, 1]),
+            Strided::new(2, &sizes, &[1, 6]),
+        ];
+        for view in few.chain(others) {
+            let mut all = vec![];
+            view.for_each(|_, at| all.push(at as i64));
+            for begin in 0..all.len() {
+                for end in begin + 1..=all.len() {
+                    let to = vec![Cell::new(-1); end - begin];
+                    through(&to, &from, &view, begin..end);
+                    let got: Vec<_> = to.iter().map(Cell::get).collect();
+                    assert_eq!(got, all[begin..end], "{view:?} {begin}..{end}");
                 }
             }
         }

@@ -6,6 +6,7 @@ mod estimate;
 mod memory;
 mod parts;
 mod run;
+mod seeds;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -66,6 +67,8 @@ pub struct Program {
     costs: Costs,
     /// Products and blocks that are large results of the tape, as they are.
     direct: Vec<(usize, usize)>,
+    /// Products and blocks all of whose entries are read from lanes.
+    filled: Vec<(usize, usize)>,
     /// The graph itself, where an evaluation may have to say what a node's operands were.
     checked: Option<Graph>,
 }
@@ -100,6 +103,8 @@ struct Lanes {
     product: usize,
     /// Position among the tape's parameters, and what it holds.
     seeds: Vec<(usize, SeedSource, TensorType)>,
+    /// For each of them the numbers of all lanes, one lane after the other, where they are made once.
+    held: Vec<Option<Tensor>>,
 }
 
 /// What a program is evaluated at.
@@ -168,7 +173,12 @@ impl Program {
                 + product.subtractions.len() * size_of::<(Entry, Entry)>()
         });
         let bodies = self.library.iter().map(Tape::code_bytes);
-        self.tape.code_bytes() + bodies.sum::<u64>() + entries.sum::<usize>() as u64
+        let held = self.groups.iter().flat_map(|group| &group.held).flatten();
+        let held = held.map(|numbers| numbers.ty().bytes());
+        self.tape.code_bytes()
+            + bodies.sum::<u64>()
+            + entries.sum::<usize>() as u64
+            + held.sum::<u64>()
     }
 
     /// The tape as text.
@@ -287,16 +297,16 @@ impl Program {
     }
 
     /// Parameters that may be read from the arguments.
-    fn outside<'a>(&self, arguments: &Arguments<'a>) -> ArrayVec<Outside<'a>, MOST> {
+    fn outside<'a>(&'a self, arguments: &Arguments<'a>) -> ArrayVec<Outside<'a>, MOST> {
         let place = |parameter: usize| self.tape.parameters[parameter];
         let inputs = arguments.inputs.iter().enumerate();
         let inputs = inputs.map(|(i, tensor)| (place(i), tensor.raw()));
         let seeds = self.groups.iter().flat_map(|group| {
             let given = &arguments.seeds[group.product];
-            let own = group.seeds.iter();
-            own.filter_map(move |(parameter, source, _)| match source {
+            let own = group.seeds.iter().zip(&group.held);
+            own.filter_map(move |((parameter, source, _), held)| match source {
                 SeedSource::Given { index } => Some((place(*parameter), given[*index].raw())),
-                _ => None,
+                _ => held.as_ref().map(|held| (place(*parameter), held.raw())),
             })
         });
         let all = inputs.chain(seeds);
@@ -323,8 +333,9 @@ impl Program {
     /// The blocks of all products, zeros so far where not all is written.
     fn blocks(&self, batch: Option<u64>) -> Vec<Vec<Block>> {
         let block = |p: usize, b: usize, source: &BlockSource| {
-            // What the tape writes to directly it writes in full.
-            let new = match self.direct.contains(&(p, b)) {
+            // These are written in full.
+            let all = self.direct.contains(&(p, b)) || self.filled.contains(&(p, b));
+            let new = match all {
                 true => Tensor::unwritten,
                 false => Tensor::zeros,
             };

@@ -227,17 +227,31 @@ impl<T: Element> Reduce<'_, T> {
         };
         self.reduced.for_each_run(|i, start, length, stride| {
             for own in parts(i, length) {
-                let end = i + own.end;
-                let rows = Rows {
-                    fold,
-                    partial,
-                    from: self.from,
-                    first: i + own.start,
-                    begins: own
-                        .map(|k| base + start.wrapping_add(k.wrapping_mul(stride)) * self.lanes),
-                    width,
-                };
-                widest(width, rows);
+                let (first, end) = (i + own.start, i + own.end);
+                if stride.wrapping_mul(self.lanes) == width {
+                    let terms = &self.from[base + start * self.lanes..];
+                    let terms = &terms[own.start * width..own.end * width];
+                    let along = first % PARTIAL * width;
+                    let rows = Following {
+                        fold,
+                        partial,
+                        terms,
+                        along,
+                    };
+                    widest(terms.len(), rows);
+                } else {
+                    let rows = Rows {
+                        fold,
+                        partial,
+                        from: self.from,
+                        first,
+                        begins: own.map(|k| {
+                            base + start.wrapping_add(k.wrapping_mul(stride)) * self.lanes
+                        }),
+                        width,
+                    };
+                    widest(width, rows);
+                }
                 if end.is_multiple_of(LONG) {
                     more(&mut wholes, partial);
                     partial.fill(fold.begin());
@@ -346,6 +360,31 @@ fn parts(i: usize, length: usize) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
+/// The same where rows follow each other: so do partial results, the first of which is number `along`.
+struct Following<'a, T, P, F> {
+    fold: &'a F,
+    partial: &'a mut [P],
+    terms: &'a [Cell<T>],
+    along: usize,
+}
+
+impl<T: Element, F: Fold<T>> Loop for Following<'_, T, F::Partial, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (mut rest, mut along) = (self.terms, self.along);
+        while !rest.is_empty() {
+            let sums = &mut self.partial[along..];
+            let (terms, others) = rest.split_at(rest.len().min(sums.len()));
+            for (p, x) in sums.iter_mut().zip(terms) {
+                *p = self.fold.add(*p, x.get());
+            }
+            (rest, along) = (others, 0);
+        }
+    }
+}
+
 /// Adds terms, of which the first is number `i`, to partial results: up to a whole number of rounds, then rounds, then the
 /// rest.
 #[inline(always)]
@@ -414,6 +453,11 @@ mod tests {
             (
                 Strided::new(1, &[2], &[3]),
                 Strided::new(0, &[3, 33_000 / 3], &[2, 3]),
+            ),
+            (Strided::new(3, &[5], &[1]), Strided::new(0, &[21], &[5])),
+            (
+                Strided::new(0, &[70], &[1]),
+                Strided::new(0, &[3, 5], &[700, 70]),
             ),
         ] {
             for lanes in [1, 3, 7] {

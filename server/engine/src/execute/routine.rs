@@ -177,6 +177,44 @@ impl Lying {
         })
     }
 
+    /// To be read.
+    ///
+    /// # Safety
+    /// Its elements must live as long as the buffer, and nobody may write them meanwhile.
+    unsafe fn read<'a>(&self) -> Buffer<'a> {
+        // SAFETY: so many elements of this type lie there.
+        unsafe {
+            match self.dtype {
+                DType::F64 | DType::F32 => {
+                    Buffer::Float(from_raw_parts(self.first.cast(), self.elements))
+                }
+                DType::I64 => Buffer::Integer(from_raw_parts(self.first.cast(), self.elements)),
+                DType::Bool => Buffer::Bool(from_raw_parts(self.first.cast(), self.elements)),
+            }
+        }
+    }
+
+    /// To be written.
+    ///
+    /// # Safety
+    /// Its elements must live as long as the buffer, and nobody else may read or write them meanwhile.
+    unsafe fn write<'a>(&self) -> BufferMut<'a> {
+        // SAFETY: so many elements of this type lie there.
+        unsafe {
+            match self.dtype {
+                DType::F64 | DType::F32 => {
+                    BufferMut::Float(from_raw_parts_mut(self.first.cast(), self.elements))
+                }
+                DType::I64 => {
+                    BufferMut::Integer(from_raw_parts_mut(self.first.cast(), self.elements))
+                }
+                DType::Bool => {
+                    BufferMut::Bool(from_raw_parts_mut(self.first.cast(), self.elements))
+                }
+            }
+        }
+    }
+
     fn meets(&self, other: &Self) -> bool {
         let end = |of: &Self| of.first.wrapping_add(of.elements * of.dtype.size_bytes());
         self.first < end(other) && other.first < end(self)
@@ -193,6 +231,21 @@ fn in_place(
     work: usize,
     ticker: &mut Ticker<'_>,
 ) -> Result<bool, Error> {
+    if let ([operand], [result], 1) = (&step.operands[..], &step.results[..], batch) {
+        let pair = [operand, result].map(|&place| Lying::of(memory, place));
+        let [Some(operand), Some(result)] = pair else {
+            return Ok(false);
+        };
+        if operand.meets(&result) {
+            return Ok(false);
+        }
+        ticker.begin(work)?;
+        let hands = hands(routine, work, ticker);
+        // SAFETY: as below.
+        let (operand, result) = unsafe { (operand.read(), result.write()) };
+        routine.run_by(&hands, &[operand], &mut [result]);
+        return Ok(true);
+    }
     let all = |places: &[Place]| -> Option<Few<Lying>> {
         places.iter().map(|&p| Lying::of(memory, p)).collect()
     };
@@ -205,38 +258,24 @@ fn in_place(
     }
     // SAFETY: each lies within this memory's cells and has that many elements of its type; results are disjoint from
     // all else, as was checked; and while the slices live, nothing else reads or writes cells of this memory.
-    let operands: Few<Buffer<'_>> = (operands.iter())
-        .map(|o| unsafe {
-            match o.dtype {
-                DType::F64 | DType::F32 => {
-                    Buffer::Float(from_raw_parts(o.first.cast(), o.elements))
-                }
-                DType::I64 => Buffer::Integer(from_raw_parts(o.first.cast(), o.elements)),
-                DType::Bool => Buffer::Bool(from_raw_parts(o.first.cast(), o.elements)),
-            }
-        })
-        .collect();
+    let operands: Few<Buffer<'_>> = operands.iter().map(|o| unsafe { o.read() }).collect();
     // SAFETY: as above.
-    let mut results: Few<BufferMut<'_>> = (results.iter())
-        .map(|r| unsafe {
-            match r.dtype {
-                DType::F64 | DType::F32 => {
-                    BufferMut::Float(from_raw_parts_mut(r.first.cast(), r.elements))
-                }
-                DType::I64 => BufferMut::Integer(from_raw_parts_mut(r.first.cast(), r.elements)),
-                DType::Bool => BufferMut::Bool(from_raw_parts_mut(r.first.cast(), r.elements)),
-            }
-        })
-        .collect();
+    let results = results.iter().map(|r| unsafe { r.write() });
+    let mut results: Few<BufferMut<'_>> = results.collect();
     for i in 0..batch {
         ticker.begin(work)?;
-        let hands = match routine.is_shared() {
-            true => ticker.hands((work / SHARE).saturating_sub(1)),
-            false => Hands::default(),
-        };
+        let hands = hands(routine, work, ticker);
         items(routine, &hands, &operands, &mut results, i, batch);
     }
     Ok(true)
+}
+
+/// Threads that help with so much work.
+fn hands(routine: &dyn Routine, work: usize, ticker: &mut Ticker<'_>) -> Hands {
+    match routine.is_shared() {
+        true => ticker.hands((work / SHARE).saturating_sub(1)),
+        false => Hands::default(),
+    }
 }
 
 fn items(

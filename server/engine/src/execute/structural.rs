@@ -1,7 +1,7 @@
 //! Structural steps. Where lanes are there, every element is a row of them.
 
 use super::memory::{Element, Memory, Shared, for_dtype};
-use super::moves::{copy, put, take};
+use super::moves::{copy, put, through};
 use super::stop::Ticker;
 use super::{dot, reduce, routine, scan};
 use crate::error::Error;
@@ -57,9 +57,7 @@ fn typed<T: Element>(
                 let (out, from) = shared.get();
                 let own = piece * PIECE..out.len().min((piece + 1) * PIECE);
                 ticker.tick(own.len())?;
-                view.for_each_run_within(own, |position, start, length, stride| {
-                    take(&out[position..][..length], from, start, stride);
-                });
+                through(&out[own.clone()], from, view, own);
                 Ok(())
             });
         }
@@ -196,18 +194,18 @@ fn constant<T: Element>(out: &[Cell<T>], tensor: &Tensor) {
 }
 
 fn gather_rows<T: Element>(out: &[Cell<T>], from: &[Cell<T>], view: &Strided, lanes: usize) {
+    if lanes == 1 && view.is_shallow() && !view.is_empty() {
+        return through(out, from, view, 0..view.len());
+    }
     view.for_each_run(|position, start, length, stride| {
         let out = &out[position * lanes..][..length * lanes];
-        match (stride, lanes) {
-            (_, 1) => take(out, from, start, stride),
-            (1, _) => copy(out, &from[start * lanes..][..length * lanes]),
-            _ => {
-                let mut at = start;
-                for row in out.chunks_exact(lanes) {
-                    copy(row, &from[at * lanes..][..lanes]);
-                    at = at.wrapping_add(stride);
-                }
-            }
+        if stride == 1 {
+            return copy(out, &from[start * lanes..][..length * lanes]);
+        }
+        let mut at = start;
+        for row in out.chunks_exact(lanes) {
+            copy(row, &from[at * lanes..][..lanes]);
+            at = at.wrapping_add(stride);
         }
     });
 }

@@ -9,6 +9,7 @@ pub(super) use wide::alone;
 #[cfg(target_arch = "x86_64")]
 pub(super) use wide::has_fused;
 pub use wide::{Loop, widest, widest_long};
+pub(in crate::op) use wide::{prefetch_to_read, prefetch_to_write};
 
 use std::cell::Cell;
 

@@ -31,6 +31,7 @@ mod kinks;
 mod linalg;
 mod lines;
 mod logical;
+mod long_lines;
 mod matmul;
 mod moments;
 mod norm;

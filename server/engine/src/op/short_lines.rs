@@ -1,9 +1,10 @@
-//! Normalised exponentials of many short lines: eight of them side by side, so that vectors are full.
+//! Normalised exponentials of many short lines: several of them side by side, so that vectors are full.
 //!
-//! Each line takes the same operations in the same order as it would alone; see [`super::softmax`].
+//! Each line takes the same operations in the same order as it would alone; see [`super::long_lines`].
 
 use super::elementary;
 use super::kernels::{Loop, widest_long};
+use super::long_lines::share;
 
 /// Elements of a line, at most: there is room for these in the innermost cache.
 pub(super) const MOST: usize = 16;
@@ -13,6 +14,14 @@ const LINES: usize = 8;
 
 /// A number of each line.
 type Row = [f64; LINES];
+
+/// A row for each of a line's elements, as wide instructions like to read them.
+#[repr(align(64))]
+struct Rows([Row; MOST]);
+
+impl Rows {
+    const ZEROS: Self = Self([[0.0; LINES]; MOST]);
+}
 
 /// What becomes of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,48 +64,112 @@ impl Loop for Short<'_> {
             n
         };
         let groups = self.from.chunks(LINES * n);
+        // Where there are no more lines, what was there before is worked out again, and not looked at.
+        let (mut x, mut e, mut shifted) = (Rows::ZEROS, Rows::ZEROS, Rows::ZEROS);
+        let (x, e, shifted) = (&mut x.0, &mut e.0, &mut shifted.0);
         for (from, to) in groups.zip(self.to.chunks_mut(LINES * each)) {
-            let mut x = [[0.0; LINES]; MOST];
-            let mut e = [[0.0; LINES]; MOST];
-            for (line, own) in from.chunks_exact(n).enumerate() {
-                for (k, a) in own.iter().enumerate() {
-                    x[k % MOST][line] = *a;
-                }
-            }
-            let (x, e) = (&mut x[..n.min(MOST)], &mut e[..n.min(MOST)]);
-            let (largest, at, rest) = exponentials(x, e);
+            side_by_side(n, from, x);
+            let n = n.min(MOST);
+            let (x, e, shifted) = (&mut x[..n], &mut e[..n], &mut shifted[..n]);
+            let (largest, at, rest) = exponentials(x, e, shifted);
             match self.becomes {
                 Becomes::Softmax => shares(e, &largest, &at, &rest),
                 Becomes::LogSoftmax => logarithms(x, e, &largest, &rest),
                 Becomes::LogSumExp => e[0] = log_sums(&largest, &rest),
             }
-            for (line, own) in to.chunks_exact_mut(each).enumerate() {
-                for (k, y) in own.iter_mut().enumerate() {
-                    *y = e[k % MOST][line];
-                }
+            one_by_one(each, e, to);
+        }
+    }
+}
+
+/// Calls a function for the number of elements that lines have: few of them are written out.
+macro_rules! by_length {
+    ($length:expr, $f:ident, $any:ident($($argument:expr),*)) => {
+        match $length {
+            2 => $f::<2>($($argument),*),
+            3 => $f::<3>($($argument),*),
+            4 => $f::<4>($($argument),*),
+            5 => $f::<5>($($argument),*),
+            6 => $f::<6>($($argument),*),
+            7 => $f::<7>($($argument),*),
+            8 => $f::<8>($($argument),*),
+            n => $any(n, $($argument),*),
+        }
+    };
+}
+
+/// Rows of the lines' first elements, of their second ones, and so on.
+#[inline(always)]
+fn side_by_side(length: usize, from: &[f64], x: &mut [Row]) {
+    fn any(length: usize, from: &[f64], x: &mut [Row]) {
+        for (line, own) in from.chunks_exact(length).enumerate() {
+            for (x, a) in x.iter_mut().zip(own) {
+                x[line % LINES] = *a;
             }
         }
     }
+    #[inline(always)]
+    fn few<const N: usize>(from: &[f64], x: &mut [Row]) {
+        let Some(x) = x.first_chunk_mut::<N>() else {
+            return;
+        };
+        for (line, own) in from.as_chunks::<N>().0.iter().enumerate() {
+            for k in 0..N {
+                x[k][line % LINES] = own[k];
+            }
+        }
+    }
+    by_length!(length, few, any(from, x));
+}
+
+/// The other way round.
+#[inline(always)]
+fn one_by_one(each: usize, e: &[Row], to: &mut [f64]) {
+    fn any(each: usize, e: &[Row], to: &mut [f64]) {
+        for (line, own) in to.chunks_exact_mut(each).enumerate() {
+            for (y, e) in own.iter_mut().zip(e) {
+                *y = e[line % LINES];
+            }
+        }
+    }
+    #[inline(always)]
+    fn few<const N: usize>(e: &[Row], to: &mut [f64]) {
+        let Some(e) = e.first_chunk::<N>() else {
+            return;
+        };
+        for (line, own) in to.as_chunks_mut::<N>().0.iter_mut().enumerate() {
+            for k in 0..N {
+                own[k] = e[k][line % LINES];
+            }
+        }
+    }
+    by_length!(each, few, any(e, to));
 }
 
 /// Of each line the largest element (NaN if any is), its number, and the sum of e^(a - largest) of the others, which are
 /// written to `e`, 0 for the largest.
 #[inline(always)]
-fn exponentials(x: &[Row], e: &mut [Row]) -> (Row, Row, Row) {
+fn exponentials(x: &[Row], e: &mut [Row], shifted: &mut [Row]) -> (Row, Row, Row) {
     let (mut largest, mut at) = ([f64::NEG_INFINITY; LINES], [0.0; LINES]);
     for (k, x) in x.iter().enumerate() {
         for line in 0..LINES {
             let (x, best) = (x[line], largest[line]);
-            // The first NaN stays.
-            let larger = (x > best || x.is_nan()) && !best.is_nan();
+            // The first NaN stays. No branches: vectors have none.
+            let larger = ((x > best) | x.is_nan()) & !best.is_nan();
             largest[line] = if larger { x } else { best };
             at[line] = if larger { k as f64 } else { at[line] };
         }
     }
-    let mut partial = [[0.0; LINES]; 8];
-    for (k, (x, e)) in x.iter().zip(e.iter_mut()).enumerate() {
+    // In two steps: a processor looks ahead some hundred instructions, and would wait for one row at a time.
+    for ((x, e), shifted) in x.iter().zip(e.iter_mut()).zip(shifted.iter_mut()) {
         for line in 0..LINES {
-            let own = elementary::exp(x[line] - largest[line]);
+            (e[line], shifted[line]) = elementary::exp_parts(x[line] - largest[line]);
+        }
+    }
+    let mut partial = [[0.0; LINES]; 8];
+    for (k, (e, shifted)) in e.iter_mut().zip(shifted).enumerate() {
+        for line in 0..LINES {
+            let own = elementary::exp_of_parts((e[line], shifted[line]), 0.0);
             e[line] = if at[line] == k as f64 { 0.0 } else { own };
         }
         for line in 0..LINES {
@@ -115,6 +188,11 @@ fn exponentials(x: &[Row], e: &mut [Row]) -> (Row, Row, Row) {
 #[inline(always)]
 fn shares(e: &mut [Row], largest: &Row, at: &Row, rest: &Row) {
     let mut one = [1.0; LINES];
+    let (mut whole, mut inverse) = ([1.0; LINES], [1.0; LINES]);
+    for line in 0..LINES {
+        whole[line] = 1.0 + rest[line];
+        inverse[line] = 1.0 / whole[line];
+    }
     for line in 0..LINES {
         // Where all are -inf, or one is NaN, nothing is known.
         let known = largest[line] > f64::NEG_INFINITY;
@@ -127,8 +205,8 @@ fn shares(e: &mut [Row], largest: &Row, at: &Row, rest: &Row) {
             } else {
                 e[line]
             };
-            let whole = 1.0 + rest[line];
-            e[line] = if own == 0.0 { 0.0 } else { own / whole };
+            let share = share(own, whole[line], inverse[line]);
+            e[line] = if own == 0.0 { 0.0 } else { share };
         }
     }
 }

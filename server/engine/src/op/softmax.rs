@@ -6,16 +6,13 @@
 
 use super::{
     Application, Attributes, Direction, Emit, Form, Infer, Jvp, Op, Problem, Rule, Types, ValueId,
-    by_line, elementary,
-    kernels::{InEight, Loop, in_eight, widest, widest_long},
+    by_line,
+    long_lines::{log_softmax, logsumexp, softmax},
     reduce,
     reduce::{spread_back, spread_sum},
     short_lines::Becomes,
-    team::{Team, share},
 };
 use crate::tensor::{DType, TensorType};
-use smallvec::SmallVec;
-use std::iter::repeat_with;
 
 /// e^a / sum(e^a). Of one +inf among others 1 there and 0 elsewhere; where several are +inf or all are -inf, NaN.
 pub const SOFTMAX: Rule = Rule {
@@ -86,212 +83,6 @@ fn infer(_: Op, attributes: &Attributes, operands: &[&TensorType]) -> Result<Ten
     super::check_float(operands[0], 0)?;
     reduce::check_axis(*axis, operands[0].shape.rank())?;
     Ok(operands[0].clone())
-}
-
-/// Elements that are worked out together: they stay in the cache.
-const BLOCK: usize = 512;
-/// Elements of a line that a thread works out at a time: their sum is one term of the whole's, however many threads there
-/// are.
-const PIECE: usize = 1 << 14;
-/// The same where there is no place for them but one of their own.
-const FEW: usize = 64;
-
-/// The largest element, NaN if any is; and where it stands first.
-struct Largest<'a> {
-    line: &'a [f64],
-}
-
-impl Loop for Largest<'_> {
-    type Output = (f64, usize);
-
-    #[inline(always)]
-    fn run(self) -> (f64, usize) {
-        let larger = |a: f64, b: f64| if b > a || b.is_nan() { b } else { a };
-        let (mut largest, mut first) = (f64::NEG_INFINITY, 0);
-        for (k, block) in self.line.chunks(BLOCK).enumerate() {
-            let own = in_eight(block, f64::NEG_INFINITY, larger, larger);
-            if own > largest || own.is_nan() {
-                (largest, first) = (own, k * BLOCK);
-            }
-            if own.is_nan() {
-                break;
-            }
-        }
-        let is_it = |x: &f64| *x == largest || x.is_nan();
-        let rest = self.line.get(first..).unwrap_or_default();
-        let within = rest.iter().position(is_it).unwrap_or(0);
-        (largest, first + within)
-    }
-}
-
-/// e^(a - largest) of each element, the largest one 0: written to where there is a place, and summed up.
-struct Exponentials<'a> {
-    line: &'a [f64],
-    to: Option<&'a mut [f64]>,
-    largest: f64,
-    at: usize,
-}
-
-impl Loop for Exponentials<'_> {
-    type Output = f64;
-
-    #[inline(always)]
-    fn run(mut self) -> f64 {
-        let mut sum = InEight::new(0.0);
-        let mut own = [0.0; FEW];
-        let count = if self.to.is_some() { BLOCK } else { FEW };
-        for (k, block) in self.line.chunks(count).enumerate() {
-            let begin = k * count;
-            let to = match &mut self.to {
-                Some(to) => &mut to[begin..][..block.len()],
-                None => &mut own[..block.len()],
-            };
-            for (to, x) in to.iter_mut().zip(block) {
-                *to = elementary::exp(*x - self.largest);
-            }
-            if let Some(x) = self.at.checked_sub(begin).and_then(|at| to.get_mut(at)) {
-                *x = 0.0;
-            }
-            sum.add(to, |a, b| a + b);
-        }
-        sum.join(|a, b| a + b)
-    }
-}
-
-/// Makes each e its share of the whole.
-struct Shares<'a> {
-    line: &'a mut [f64],
-    whole: f64,
-}
-
-impl Loop for Shares<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        for x in self.line {
-            *x = if *x == 0.0 { 0.0 } else { *x / self.whole };
-        }
-    }
-}
-
-/// Each element less what it takes to come to the logarithm of its share.
-struct Logarithms<'a> {
-    line: &'a [f64],
-    to: &'a mut [f64],
-    largest: f64,
-    log: f64,
-}
-
-impl Loop for Logarithms<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        for (to, x) in self.to.iter_mut().zip(self.line) {
-            let distance = below(*x, self.largest);
-            *to = match distance == f64::NEG_INFINITY {
-                true => distance,
-                false => distance - self.log,
-            };
-        }
-    }
-}
-
-/// The largest element of a line, NaN if any is; and where it stands first.
-fn largest_of(line: &[f64], team: &dyn Team) -> (f64, usize) {
-    let of = |line: &[f64]| widest(line.len(), Largest { line });
-    if line.len() <= PIECE {
-        return of(line);
-    }
-    let mut own: SmallVec<[(f64, usize); 64]> = SmallVec::from_elem((0.0, 0), pieces(line));
-    let all = line.chunks(PIECE).zip(&mut own);
-    share(team, all, |(line, own)| *own = of(line));
-    let (mut largest, mut at) = (f64::NEG_INFINITY, 0);
-    for (k, (own, within)) in own.into_iter().enumerate() {
-        if own > largest || own.is_nan() {
-            (largest, at) = (own, k * PIECE + within);
-        }
-        if own.is_nan() {
-            break;
-        }
-    }
-    (largest, at)
-}
-
-fn pieces(line: &[f64]) -> usize {
-    line.len().div_ceil(PIECE)
-}
-
-/// e^(a - largest) of each element, the largest one 0; gives the largest, where it stands, and the sum. Of several +inf,
-/// and of all -inf, the sum is NaN.
-fn exponentials(line: &[f64], to: Option<&mut [f64]>, team: &dyn Team) -> (f64, usize, f64) {
-    let (largest, at) = largest_of(line, team);
-    let sum = |line: &[f64], to: Option<&mut [f64]>, at: usize| {
-        let of = Exponentials {
-            line,
-            to,
-            largest,
-            at,
-        };
-        widest_long(line.len(), of)
-    };
-    if line.len() <= PIECE {
-        return (largest, at, sum(line, to, at));
-    }
-    let mut sums: SmallVec<[f64; 64]> = SmallVec::from_elem(0.0, pieces(line));
-    let mut places = to.map(|to| to.chunks_mut(PIECE));
-    let places = repeat_with(|| places.as_mut().and_then(Iterator::next));
-    let all = line.chunks(PIECE).zip(places).zip(&mut sums).enumerate();
-    share(team, all, |(k, ((line, to), own))| {
-        // Beyond the end of pieces in which it is not.
-        *own = sum(line, to, at.wrapping_sub(k * PIECE));
-    });
-    (largest, at, sums.iter().sum())
-}
-
-fn logsumexp(line: &[f64], team: &dyn Team) -> f64 {
-    let (largest, _, rest) = exponentials(line, None, team);
-    match largest.is_finite() {
-        true => largest + elementary::alone::log1p(rest),
-        false => largest,
-    }
-}
-
-/// a less the largest, in which that one itself is 0 even if it is +inf (not if it is -inf: then so are all).
-#[inline(always)]
-fn below(x: f64, largest: f64) -> f64 {
-    match x == f64::INFINITY && x == largest {
-        true => 0.0,
-        false => x - largest,
-    }
-}
-
-fn softmax(line: &[f64], to: &mut [f64], team: &dyn Team) {
-    let (largest, at, rest) = exponentials(line, Some(&mut *to), team);
-    if let Some(x) = to.get_mut(at) {
-        *x = elementary::alone::exp(below(largest, largest));
-    }
-    // Several infinities make the rest NaN; beside them all is 0 that is not infinite itself.
-    let whole = 1.0 + rest;
-    share(team, to.chunks_mut(PIECE), |line| {
-        widest_long(line.len(), Shares { line, whole });
-    });
-}
-
-fn log_softmax(line: &[f64], to: &mut [f64], team: &dyn Team) {
-    let (largest, _, rest) = exponentials(line, None, team);
-    let log = elementary::alone::log1p(rest);
-    let all = line.chunks(PIECE).zip(to.chunks_mut(PIECE));
-    share(team, all, |(line, to)| {
-        let of = Logarithms {
-            line,
-            to,
-            largest,
-            log,
-        };
-        widest(line.len(), of);
-    });
 }
 
 /// 1 at the first largest element of each line, else 0.
@@ -388,7 +179,7 @@ fn jvp_logsumexp(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Alone, short_lines};
+    use super::super::{Alone, Team, short_lines};
     use super::*;
 
     /// Lines of every short length with any of these anywhere: as bits, NaN as one.
@@ -412,7 +203,7 @@ mod tests {
             (state >> 33) as usize
         };
         for length in 2..=short_lines::MOST {
-            for count in [1, 7, 8, 9, 40] {
+            for count in [1, 7, 8, 9, 40, 71] {
                 for special in [0, 6, 9] {
                     let mut number = |i: usize| match next() % 4 {
                         0 if special > 0 => NUMBERS[next() % special],

@@ -75,10 +75,10 @@ impl Strided {
         }
     }
 
-    /// How often elements in order are visited each, if that is all.
-    pub fn spread(&self) -> Option<usize> {
+    /// How often each element of an evenly stepped row is visited, one visit after the other, and the step, if that is all.
+    pub fn several(&self) -> Option<(usize, usize)> {
         match (&self.sizes[..], &self.strides[..]) {
-            ([_, times], [1, 0]) => Some(*times),
+            ([_, times], [stride, 0]) => Some((*times, *stride)),
             _ => None,
         }
     }

@@ -407,7 +407,7 @@ ops! {
         Cbrt = 14 "cbrt" { value: libm::cbrt, d: |_, y| Times((3.0 * y.kink_at(0.0).square()).recip()), domain: (0.1, 4.0), cost: 12, singular: true, non_smooth: "+inf at 0" }
         Reciprocal = 15 "reciprocal" { value: |x| 1.0 / x, d: |_, y| Times(-y.square()), domain: (0.5, 3.0), cost: 4, singular: true }
 
-        Exp = 30 "exp" { value: elementary::exp, straight: true, d: |_, y| Times(y), domain: (-3.0, 3.0), cost: 10 }
+        Exp = 30 "exp" { value: elementary::exp, steps: [elementary::exp_parts, elementary::exp_of_parts], d: |_, y| Times(y), domain: (-3.0, 3.0), cost: 10 }
         // Not y + 1, which cancels for negative x.
         Expm1 = 31 "expm1" { value: libm::expm1, d: |x, _| Times(x.unary(Op::Exp)), domain: (-3.0, 3.0), cost: 14 }
         Log = 32 "log" { value: elementary::log, straight: true, d: |x, _| Over(x), domain: (0.1, 5.0), cost: 10 }

@@ -1,5 +1,6 @@
 //! Cotangents of what is read piece by piece. A pad for each slice of a vector of n elements that is read element by
-//! element would take n² additions; pieces side by side are one concatenation.
+//! element would take n² additions; pieces side by side are one concatenation. So are the two halves of a vector whose
+//! elements take turns.
 
 use super::Workspace;
 use crate::op::{Attributes, Emit, Op, ValueId};
@@ -20,10 +21,15 @@ struct Piece {
 
 /// Pieces of cotangents that are still to be put together, by what they belong to.
 #[derive(Default)]
-pub(super) struct Pieces(FxHashMap<usize, Vec<Piece>>);
+pub(super) struct Pieces {
+    consecutive: FxHashMap<usize, Vec<Piece>>,
+    /// Of every second element of a vector, from the first one on, and from the second one on.
+    halves: FxHashMap<usize, [Vec<Piece>; 2]>,
+}
 
 impl Pieces {
-    /// Takes the cotangent of a slice of a value of type `ty`; false if its elements do not follow one another.
+    /// Takes the cotangent of a slice of a value of type `ty`; false if its elements do not follow one another, and are
+    /// no half of it either.
     pub fn take(
         &mut self,
         key: usize,
@@ -39,21 +45,28 @@ impl Pieces {
         else {
             return false;
         };
-        let Some((start, length)) = consecutive(ty, starts, limits, strides) else {
-            return false;
-        };
-        self.0.entry(key).or_default().push(Piece {
+        let piece = |start, length| Piece {
             start,
             length,
             cotangent,
             attributes: attributes.clone(),
-        });
+        };
+        if let Some((start, length)) = consecutive(ty, starts, limits, strides) {
+            let own = self.consecutive.entry(key).or_default();
+            own.push(piece(start, length));
+        } else if let Some(second) = half(ty, starts, limits, strides) {
+            let [first, other] = self.halves.entry(key).or_default();
+            let own = if second { other } else { first };
+            own.push(piece(second.into(), ty.elements() / 2));
+        } else {
+            return false;
+        }
         true
     }
 
     /// Whether there is nothing to put together.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.consecutive.is_empty() && self.halves.is_empty()
     }
 
     /// The cotangent of all pieces taken for `key`, of type `ty`; `pad` turns a slice round by itself.
@@ -64,22 +77,57 @@ impl Pieces {
         ty: &TensorType,
         mut pad: impl FnMut(&mut Workspace, &Attributes, ValueId) -> ValueId,
     ) -> Option<ValueId> {
-        let mut pieces = self.0.remove(&key)?;
         let mut sum = None;
+        let mut add = |cx: &mut Workspace, part| {
+            sum = cx.emitter().add_some(sum, Some(part));
+        };
+        let [first, second] = self.halves.remove(&key).unwrap_or_default();
+        let pairs = first.len().min(second.len());
+        for (first, second) in first.iter().zip(&second) {
+            let both = taking_turns(cx, ty, [first.cotangent, second.cotangent]);
+            add(cx, both);
+        }
+        for alone in first.iter().skip(pairs).chain(second.iter().skip(pairs)) {
+            let part = pad(cx, &alone.attributes, alone.cotangent);
+            add(cx, part);
+        }
+        let mut pieces = self.consecutive.remove(&key).unwrap_or_default();
         if pieces.len() < MIN_PIECES {
             for piece in pieces {
                 let part = pad(cx, &piece.attributes, piece.cotangent);
-                sum = cx.emitter().add_some(sum, Some(part));
+                add(cx, part);
             }
             return sum;
         }
         pieces.sort_by_key(|p| (p.start, p.length));
         for row in rows(&pieces) {
             let whole = side_by_side(cx, ty, &row);
-            sum = cx.emitter().add_some(sum, Some(whole));
+            add(cx, whole);
         }
         sum
     }
+}
+
+/// Whether a slice takes every second element of a vector from the second one on, if it takes every second one of all.
+fn half(ty: &TensorType, starts: &[u64], limits: &[u64], strides: &[u64]) -> Option<bool> {
+    let (&[n], &[start], &[limit], &[2]) = (&ty.shape[..], starts, limits, strides) else {
+        return None;
+    };
+    let all = n > 0 && n.is_multiple_of(2) && start < 2 && limit + 1 >= n + start;
+    all.then_some(start == 1)
+}
+
+/// A vector of the elements of both, in turns.
+fn taking_turns(cx: &mut Workspace, ty: &TensorType, both: [ValueId; 2]) -> ValueId {
+    let cx = cx.emitter();
+    let columns = both.map(|half| cx.reshape(half, &[ty.elements() / 2, 1]));
+    let dimension = 1;
+    let pairs = cx.emit(
+        Op::Concatenate,
+        &columns,
+        Attributes::Concatenate { dimension },
+    );
+    cx.reshape(pairs, &ty.shape)
 }
 
 /// Where the elements of a slice stand, if they follow one another.
@@ -174,6 +222,29 @@ mod tests {
         assert_eq!(of([1, 1], [1, 3]), None);
         let two = consecutive(&TensorType::f64([6]), &[1], &[5], &[2]);
         assert_eq!(two, None);
+    }
+
+    #[test]
+    fn slices_that_are_halves() {
+        let of = |n: u64, start: u64, limit: u64, stride: u64| {
+            half(&TensorType::f64([n]), &[start], &[limit], &[stride])
+        };
+        assert_eq!(of(6, 0, 6, 2), Some(false));
+        assert_eq!(of(6, 0, 5, 2), Some(false));
+        assert_eq!(of(6, 1, 6, 2), Some(true));
+        for (n, start, limit, stride) in [
+            (6, 0, 4, 2),
+            (6, 1, 5, 2),
+            (6, 2, 6, 2),
+            (7, 0, 7, 2),
+            (6, 0, 6, 3),
+            (6, 0, 6, 1),
+            (0, 0, 0, 2),
+        ] {
+            assert_eq!(of(n, start, limit, stride), None, "{n} {start} {limit}");
+        }
+        let matrix = TensorType::f64([2, 3]);
+        assert_eq!(half(&matrix, &[0, 0], &[2, 3], &[2, 1]), None);
     }
 
     #[test]

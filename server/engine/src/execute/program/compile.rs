@@ -75,6 +75,7 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
         groups.push(Lanes {
             lanes: group.lanes,
             product: group.product,
+            held: seeds.iter().map(|_| None).collect(),
             seeds,
         });
     }
@@ -131,10 +132,12 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
     );
     let work = estimate::work(&tape);
     let direct = direct(&tape, &products);
+    let filled = filled(&products);
     let mut program = Program {
         useful_lanes: tape.useful_lanes(),
         ends_bytes: ends_bytes(graph, &products),
         direct,
+        filled,
         tape,
         library: library.finish(),
         budget: request.options.memory_budget(),
@@ -151,6 +154,7 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
         costs: request.options.costs,
         checked: (!watched.is_empty()).then(|| graph.clone()),
     };
+    program.hold_seeds();
     let (bytes, about_states) = program.with_states();
     program.plans.iter_mut().for_each(|plan| plan.bytes = bytes);
     program.tell(&about_states);
@@ -199,6 +203,24 @@ fn direct(tape: &Tape, products: &[Compiled]) -> Vec<(usize, usize)> {
         );
     }
     direct
+}
+
+/// Blocks each of whose entries is read from a lane: no two reads that do not add up go to the same one.
+fn filled(products: &[Compiled]) -> Vec<(usize, usize)> {
+    let mut filled = Vec::new();
+    for (p, product) in products.iter().enumerate() {
+        if product.crossed.is_some() || product.compressed.iter().any(|(.., adds)| *adds) {
+            continue;
+        }
+        let mut counts = vec![0; product.blocks.len()];
+        for run in product.compressed.iter().flat_map(|(_, _, runs, _)| runs) {
+            counts[run.block()] += run.count();
+        }
+        let all = product.blocks.iter().zip(counts).enumerate();
+        let all = all.filter(|(_, ((block, _), count))| *count == block.ty.elements());
+        filled.extend(all.map(|(b, _)| (p, b)));
+    }
+    filled
 }
 
 /// Elementary operations for one point: what the products share once.

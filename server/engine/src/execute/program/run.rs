@@ -156,10 +156,15 @@ impl<'a> Run<'a> {
     }
 
     fn seed(&self, group: &Lanes, point: u64, first: u64, lanes: usize) {
-        for (parameter, source, ty) in &group.seeds {
+        for ((parameter, source, ty), held) in group.seeds.iter().zip(&group.held) {
             let Some(place) = self.program.tape.parameters[*parameter] else {
                 continue;
             };
+            if let Some(held) = held {
+                let raw = &held.raw()[(first * ty.bytes()) as usize..];
+                self.take(place, raw, lanes, ty.elements() as usize);
+                continue;
+            }
             match source {
                 SeedSource::Unit { offset } => unit(self.memory, place, first, lanes, *offset),
                 SeedSource::Colored { colors, offset } => {

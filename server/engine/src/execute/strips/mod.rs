@@ -4,11 +4,10 @@ mod reduce;
 
 use super::elementwise;
 use super::memory::{Memory, Shared};
-use super::moves::{self, copy, spread, take};
+use super::moves::{self, copy, tile};
 use super::reduce::PARTIAL;
 use super::stop::Ticker;
 use crate::error::Error;
-use crate::op::Strided;
 use crate::tape::native::{Code, GIVEN, Segment};
 use crate::tape::{Instruction, Pieces, Place, Row, Slot, Step, Strips, types};
 use crate::tensor::DType;
@@ -36,7 +35,8 @@ pub(super) fn run(
             step(memory, each, &own, ticker)?;
         }
     }
-    for each in &strips.steps {
+    let around = || strips.around.iter().map(|&k| &strips.steps[k]);
+    for each in around() {
         if let Step::Scatter {
             fill: Some(fill),
             to,
@@ -53,9 +53,7 @@ pub(super) fn run(
         None => work.range(memory, &Own::new(strips, 0), 0..strips.elements, ticker)?,
         Some(pieces) => work.shared(memory, pieces, most, ticker)?,
     }
-    for each in &strips.steps {
-        reduce::end(memory, each);
-    }
+    around().for_each(|each| reduce::end(memory, each));
     Ok(())
 }
 
@@ -260,7 +258,8 @@ fn step(memory: Memory<'_>, step: &Step, own: &Own, ticker: &mut Ticker<'_>) -> 
             return elementwise::run(memory, &i, ticker);
         }
         Step::Fill { from, view, to } => {
-            fill(memory, *from, view, cells(*to), own.elements.clone())
+            let from = memory.at::<f64>(*from);
+            moves::through(cells(*to), from, view, own.elements.clone());
         }
         Step::Tile {
             from,
@@ -303,32 +302,6 @@ fn kinds(instruction: &Instruction) -> ([usize; 3], usize) {
     let (operands, result) = types(instruction);
     let kind = |dtype: DType| usize::from(dtype == DType::Bool);
     (operands.map(|dtype| dtype.map_or(0, kind)), kind(result))
-}
-
-/// A row again and again, from one of its elements on.
-fn tile(to: &[Cell<f64>], row: &[Cell<f64>], along: usize) {
-    let (before, after) = row.split_at(along);
-    let (first, rest) = to.split_at(after.len().min(to.len()));
-    copy(first, after);
-    copy(rest, before);
-    // A whole row is there: twice as many each time.
-    let mut done = row.len();
-    while done < to.len() {
-        let (there, next) = to.split_at(done);
-        copy(next, there);
-        done += there.len();
-    }
-}
-
-fn fill(memory: Memory<'_>, from: Place, view: &Strided, to: &[Cell<f64>], own: Range<usize>) {
-    let from = memory.at::<f64>(from);
-    let begin = own.start;
-    if let Some(times) = view.spread() {
-        return spread(to, &from[view.offset()..], begin, times);
-    }
-    view.for_each_run_within(own, |position, start, length, stride| {
-        take(&to[position - begin..][..length], from, start, stride);
-    });
 }
 
 fn put(

@@ -239,7 +239,7 @@ fn columns_by(
         columns,
         partial,
     };
-    widest(columns, of);
+    widest(from.len(), of);
 }
 
 struct ColumnsOf<'a, F> {
@@ -255,17 +255,18 @@ impl<F: Numbers> Loop for ColumnsOf<'_, F> {
 
     #[inline(always)]
     fn run(self) {
-        let (from, columns) = (self.from, self.columns);
-        let (mut at, mut number, mut along) = (0, self.begin / columns, self.begin % columns);
-        while at < from.len() {
-            let length = (columns - along).min(from.len() - at);
-            let sums = &self.partial[number % PARTIAL * columns + along..][..length];
-            for (p, x) in sums.iter().zip(&from[at..at + length]) {
+        // Partial results take turns row by row, and lie so: their rows and the strip's follow each other alike.
+        let around = PARTIAL * self.columns;
+        let (mut rest, mut along) = (self.from, self.begin % around);
+        let mut at = self.begin;
+        while !rest.is_empty() {
+            let (terms, others) = rest.split_at(rest.len().min(around - along));
+            for (p, x) in self.partial[along..].iter().zip(terms) {
                 p.set(self.fold.add(p.get(), x.get()));
             }
-            let row_ends = along + length == columns;
-            (at, number, along) = (at + length, number + 1, 0);
-            if row_ends && number.is_multiple_of(LONG) {
+            (rest, along) = (others, 0);
+            at += terms.len();
+            if at.is_multiple_of(self.columns * LONG) {
                 more(self.fold, self.partial);
             }
         }

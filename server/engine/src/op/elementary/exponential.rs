@@ -73,14 +73,45 @@ fn with_exponent(n: u64) -> f64 {
 /// eˣ.
 #[inline(always)]
 pub fn exp(x: f64) -> f64 {
+    exp_of_parts(exp_parts(x), x)
+}
+
+/// x = n ln 2 + r with |r| <= ln 2 / 2: r, and n added to [`SHIFT`].
+#[inline(always)]
+pub fn exp_parts(x: f64) -> (f64, f64) {
     // Beyond, results are 0 and infinite all the same.
+    near_parts(x.clamp(-746.0, 710.0))
+}
+
+/// eˣ of the parts of x.
+#[inline(always)]
+pub fn exp_of_parts((r, shifted): (f64, f64), _: f64) -> f64 {
+    scaled_by(about_1(r), shifted - SHIFT, shifted)
+}
+
+/// Numbers up to here, and down to minus this, are raised to without ado.
+pub const NEAR: f64 = 700.0;
+
+/// [`exp_parts`] of x from -[`NEAR`] to [`NEAR`].
+#[inline(always)]
+pub fn near_parts(x: f64) -> (f64, f64) {
     let Reduced {
         n, shifted, high, ..
-    } = reduce(x.clamp(-746.0, 710.0));
-    let r = n.mul_add(-LN_2_REST, high);
+    } = reduce(x);
+    (n.mul_add(-LN_2_REST, high), shifted)
+}
+
+/// eˣ, the same bits, of the parts of x from -[`NEAR`] to [`NEAR`]: 2ⁿ is a number there, and so is the product.
+#[inline(always)]
+pub fn exp_of_near_parts((r, shifted): (f64, f64)) -> f64 {
+    about_1(r) * power_of_two(shifted)
+}
+
+/// e^r for |r| <= ln 2 / 2.
+#[inline(always)]
+fn about_1(r: f64) -> f64 {
     // Beside half an ulp of the last rounding, those of r and its factor are below a fifth each.
-    let value = r.mul_add(r.mul_add(quadratic(r), 1.0), 1.0);
-    scaled_by(value, n, shifted)
+    r.mul_add(r.mul_add(quadratic(r), 1.0), 1.0)
 }
 
 /// e^(x + more) = (sum + rest) 2ⁿ, for a small `more`; a sum between ½ and 2, and a rest below 0.07.

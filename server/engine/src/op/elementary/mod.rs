@@ -35,7 +35,7 @@ pub use error_function::{
     DENSITY_AT_0, erf, erf_of_parts, erf_parts, erfc, erfc_straight, gelu, gelu_slope,
     gelu_slope_straight, gelu_straight, norm_cdf, norm_cdf_straight,
 };
-pub use exponential::{exp, tanh};
+pub use exponential::{NEAR, exp, exp_of_near_parts, exp_of_parts, exp_parts, near_parts, tanh};
 pub use logarithm::{log, log1p};
 pub use power::{
     power, power_exponent, power_of_exponent, scaled_power, scaled_power_exponent,

@@ -81,6 +81,32 @@ impl<F: Formula<N>, const N: usize> Loop for Alone<F, N> {
     }
 }
 
+/// Asks for the part of the cache where number `at` would be, which may be beyond the last: it will be read.
+#[inline(always)]
+pub(in crate::op) fn prefetch_to_read(numbers: &[f64], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which reads and writes nothing, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(numbers.as_ptr().wrapping_add(at).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (numbers, at);
+}
+
+/// The same of what will be written.
+#[inline(always)]
+pub(in crate::op) fn prefetch_to_write(numbers: &[f64], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as above.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_ET0>(numbers.as_ptr().wrapping_add(at).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (numbers, at);
+}
+
 /// Whether functions may be called that are compiled for AVX2 and fused multiply-add.
 #[cfg(target_arch = "x86_64")]
 pub(in crate::op) fn has_fused() -> bool {

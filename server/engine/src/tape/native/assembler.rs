@@ -49,6 +49,15 @@ pub enum Operand {
     Pairs(At),
 }
 
+/// How numbers of pairs stand in a register.
+#[derive(Clone, Copy, Debug)]
+pub enum Order {
+    /// As the pairs do.
+    AsTheyStand,
+    /// Those of the pairs 0 and 2, then 1 and 3: what is unpacked of halves that never meet, and packed again.
+    InHalves,
+}
+
 /// Instructions on one number: opcode after the prefix F2.0F.
 #[derive(Clone, Copy, Debug)]
 pub enum Arithmetic {
@@ -253,35 +262,75 @@ impl Assembler {
         self.vex(&Self::row(0x11), from, None, Operand::Row(to));
     }
 
-    /// The first numbers of four pairs, or the second ones; `other` is overwritten.
-    pub fn load_of_pairs(&mut self, to: Register, other: Register, from: At, second: bool) {
+    /// The first numbers of four pairs, or the second ones; `other` is overwritten, by those that are not asked for if
+    /// there is a register for them in between.
+    pub fn load_of_pairs(
+        &mut self,
+        to: Register,
+        other: Register,
+        from: At,
+        order: Order,
+        (second, between): (bool, Option<Register>),
+    ) {
         let pairs = |bytes: i32| {
             Operand::Pairs(At {
                 bytes: from.bytes + bytes,
                 ..from
             })
         };
-        // vmovupd xmm, pairs; vinsertf128 ymm, ymm, pairs, 1
-        for (register, bytes) in [(to, 0), (other, 16)] {
-            self.vex(&Self::packed(0x10), register, None, pairs(bytes));
-            let insert = Vex {
-                map: MAP_0F3A,
-                ..Self::row(0x18)
-            };
-            self.vex(&insert, register, Some(register), pairs(bytes + 32));
-            self.put(&[1]);
+        let low = between.unwrap_or(to);
+        match order {
+            Order::AsTheyStand => {
+                // vmovupd xmm, pairs; vinsertf128 ymm, ymm, pairs, 1
+                for (register, bytes) in [(low, 0), (other, 16)] {
+                    self.vex(&Self::packed(0x10), register, None, pairs(bytes));
+                    let insert = Vex {
+                        map: MAP_0F3A,
+                        ..Self::row(0x18)
+                    };
+                    self.vex(&insert, register, Some(register), pairs(bytes + 32));
+                    self.put(&[1]);
+                }
+            }
+            Order::InHalves => {
+                self.vex(&Self::row(0x10), low, None, pairs(0));
+                self.vex(&Self::row(0x10), other, None, pairs(32));
+            }
         }
-        let unpack = if second { UNPACK_HIGH } else { UNPACK_LOW };
-        let other = Operand::Register(other);
-        self.vex(&Self::row(unpack), to, Some(to), other);
+        let unpack = match second {
+            true => [UNPACK_HIGH, UNPACK_LOW],
+            false => [UNPACK_LOW, UNPACK_HIGH],
+        };
+        let high = Operand::Register(other);
+        self.vex(&Self::row(unpack[0]), to, Some(low), high);
+        if between.is_some() {
+            self.vex(&Self::row(unpack[1]), other, Some(low), high);
+        }
     }
 
     /// Four pairs of the numbers of two registers; `free` are overwritten.
-    pub fn store_pairs(&mut self, to: At, [first, second]: [Register; 2], free: [Register; 3]) {
+    pub fn store_pairs(
+        &mut self,
+        to: At,
+        [first, second]: [Register; 2],
+        free: [Register; 3],
+        order: Order,
+    ) {
         let [low, high, half] = free;
         let other = Operand::Register(second);
         self.vex(&Self::row(UNPACK_LOW), low, Some(first), other);
         self.vex(&Self::row(UNPACK_HIGH), high, Some(first), other);
+        let pairs = |bytes: i32| {
+            Operand::Pairs(At {
+                bytes: to.bytes + bytes,
+                ..to
+            })
+        };
+        if let Order::InHalves = order {
+            self.vex(&Self::row(0x11), low, None, pairs(0));
+            self.vex(&Self::row(0x11), high, None, pairs(32));
+            return;
+        }
         // vperm2f128 half, low, high, halves; vmovupd pairs, half
         for (halves, bytes) in [(0x20, 0), (0x31, 32)] {
             let choose = Vex {
@@ -290,9 +339,7 @@ impl Assembler {
             };
             self.vex(&choose, half, Some(low), Operand::Register(high));
             self.put(&[halves]);
-            let bytes = to.bytes + bytes;
-            let pairs = Operand::Pairs(At { bytes, ..to });
-            self.vex(&Self::row(0x11), half, None, pairs);
+            self.vex(&Self::row(0x11), half, None, pairs(bytes));
         }
     }
 

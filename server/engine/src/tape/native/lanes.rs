@@ -1,8 +1,8 @@
 //! Steps on single numbers in many lanes: a loop over the lanes, four at a time, that does a run of them in registers.
 
 use super::Piece;
-use super::assembler::{At, Base};
-use super::loops::{Addresses, Loop, Step, Value};
+use super::assembler::{At, Base, Order};
+use super::loops::{Addresses, Held, Loop, Step, Value};
 use super::translate::{MAX_ELEMENTS, Translator, few_copies, reachable};
 use crate::tape::{Instruction, Row, Slot};
 use std::ops::Range;
@@ -48,6 +48,7 @@ impl Translator<'_> {
             let mut all = Loop {
                 steps: vec![],
                 addresses: Lanes(lanes),
+                order: Order::AsTheyStand,
             };
             let mut next = at;
             while next < range.end
@@ -74,7 +75,7 @@ impl Translator<'_> {
             let entry = self.code.bytes.len();
             self.code.begin();
             let begin = self.code.begin_loop();
-            self.steps(&all);
+            self.steps(&all, Held::default());
             self.code.end_loop(begin, Some((lanes * 8) as i32));
             self.code.end();
             pieces.push(Piece {

@@ -1,7 +1,7 @@
 //! Instructions in a row on as many elements as one loop, four numbers at a time: what one gives the next has in a
 //! register, and what nobody reads later never reaches memory. Only correctly rounded operations, so bits do not change.
 
-use super::assembler::{Arithmetic, At, Bits, Operand, Register};
+use super::assembler::{Arithmetic, At, Bits, Operand, Order, Register};
 use super::translate::{Kind, MAGNITUDE, ONE, SIGN, Translator, number};
 use crate::op::Op;
 use crate::tape::{Instruction, Place, Row, Slot};
@@ -18,6 +18,8 @@ const MAX_STEPS: usize = 64;
 /// Numbers in a register.
 const WIDTH: u32 = 4;
 const REGISTERS: usize = 16;
+/// Those that may hold the same numbers throughout: the others are enough for what becomes of a step.
+const MOST_KEPT: usize = 4;
 
 /// What an instruction reads.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -140,6 +142,8 @@ fn meet(a: Slot, a_elements: u32, b: Slot, b_elements: u32) -> bool {
 pub(super) struct Loop<A> {
     pub steps: Vec<Step>,
     pub addresses: A,
+    /// How all numbers stand in registers.
+    pub order: Order,
 }
 
 impl Loop<Slots> {
@@ -176,6 +180,22 @@ impl Loop<Slots> {
 }
 
 impl<A> Loop<A> {
+    /// Finds the order: any will do where rows are between the loop's own steps alone, once who reads them is known.
+    pub fn find_order(&mut self) {
+        let is_own = |k: usize, value: &Value| match value {
+            Value::Row(row) => self.steps[..k].iter().any(|before| before.result == *row),
+            Value::Number(_) | Value::OfPair(..) => true,
+        };
+        let mut steps = self.steps.iter().enumerate();
+        let in_halves = steps.all(|(k, step)| {
+            let stays = step.op == Op::Concatenate || !step.read_later;
+            stays && step.operands.iter().all(|value| is_own(k, value))
+        });
+        if in_halves {
+            self.order = Order::InHalves;
+        }
+    }
+
     /// The next step from `from` on that reads a value before it is another.
     fn next_use(&self, value: Value, from: usize) -> Option<usize> {
         for (k, step) in self.steps.iter().enumerate().skip(from) {
@@ -192,9 +212,11 @@ impl<A> Loop<A> {
 
 /// Which values stand in registers, and which of them nowhere else.
 #[derive(Default)]
-struct Held {
+pub(super) struct Held {
     values: [Option<Value>; REGISTERS],
     only_here: [bool; REGISTERS],
+    /// The last registers, which stay as they are.
+    kept: usize,
 }
 
 impl Translator<'_> {
@@ -209,6 +231,7 @@ impl Translator<'_> {
         let mut all = Loop {
             steps: vec![],
             addresses: Slots,
+            order: Order::AsTheyStand,
         };
         let instructions = &self.tape.instructions[begin..end];
         let taken = instructions
@@ -225,7 +248,7 @@ impl Translator<'_> {
         }
         let rows = elements / WIDTH * WIDTH;
         let begin_loop = self.code.begin_loop();
-        self.steps(&all);
+        self.steps(&all, Held::default());
         self.code.end_loop(begin_loop, Some((rows * 8) as i32));
         // The rest number by number, through memory.
         self.registers.forget_all();
@@ -277,9 +300,23 @@ impl Translator<'_> {
         of_others || tape.roots.iter().any(of_place)
     }
 
-    /// The steps of a loop, for four numbers.
-    pub(super) fn steps(&mut self, all: &Loop<impl Addresses>) {
+    /// Loads numbers that are the same for all elements, to stay in registers.
+    pub(super) fn keep_numbers(&mut self, all: &Loop<impl Addresses>) -> Held {
         let mut held = Held::default();
+        for &value in all.steps.iter().flat_map(|step| &step.operands) {
+            let is_number = matches!(value, Value::Number(_));
+            if is_number && held.kept < MOST_KEPT && !held.values.contains(&Some(value)) {
+                held.kept += 1;
+                let r = REGISTERS - held.kept;
+                self.code.spread(r as Register, all.addresses.of(value));
+                held.values[r] = Some(value);
+            }
+        }
+        held
+    }
+
+    /// The steps of a loop, for four numbers.
+    pub(super) fn steps(&mut self, all: &Loop<impl Addresses>, mut held: Held) {
         for k in 0..all.steps.len() {
             self.step(all, k, &mut held);
         }
@@ -297,7 +334,7 @@ impl Translator<'_> {
             None => usize::MAX,
             Some(value) => all.next_use(value, at).unwrap_or(usize::MAX - 1),
         };
-        let others = (0..REGISTERS).filter(|&r| !kept.contains(&(r as Register)));
+        let others = (0..REGISTERS - held.kept).filter(|&r| !kept.contains(&(r as Register)));
         let r = others.max_by_key(|&r| next_use(r)).unwrap_or_default();
         if let Some(value) = held.values[r]
             && held.only_here[r]
@@ -325,10 +362,19 @@ impl Translator<'_> {
         match value {
             Value::Row(_) => self.code.load_row(r, from),
             Value::Number(_) => self.code.spread(r, from),
-            Value::OfPair(_, second) => {
-                let other: Vec<Register> = kept.iter().copied().chain([r]).collect();
-                let other = self.free(all, at, held, &other);
-                self.code.load_of_pairs(r, other, from, second);
+            Value::OfPair(slot, second) => {
+                let mut kept: Vec<Register> = kept.iter().copied().chain([r]).collect();
+                let other = self.free(all, at, held, &kept);
+                // The others of the pairs come from the same numbers.
+                let rest = Value::OfPair(slot, !second);
+                let both = all.next_use(rest, at).is_some() && !held.values.contains(&Some(rest));
+                let between = both.then(|| {
+                    kept.push(other);
+                    self.free(all, at, held, &kept)
+                });
+                self.code
+                    .load_of_pairs(r, other, from, all.order, (second, between));
+                held.values[other as usize] = both.then_some(rest);
             }
         }
         held.values[r as usize] = Some(value);
@@ -366,10 +412,12 @@ impl Translator<'_> {
                 r
             });
             let to = all.addresses.of(Value::OfPair(step.result.slot, false));
-            self.code.store_pairs(to, [first, second], free);
+            self.code.store_pairs(to, [first, second], free, all.order);
             return;
         }
         let result = match (step.op, Arithmetic::of(step.op)) {
+            // The register goes by another name.
+            (Op::Reshape | Op::Slice, _) if all.next_use(a, at + 1).is_none() => first,
             (Op::Reshape | Op::Slice, _) => {
                 let result = self.free(all, at, held, &[first]);
                 self.code.copy_row(result, first);

@@ -1,6 +1,6 @@
 //! Runs of a strip's steps as one loop each.
 
-use super::assembler::{At, Base};
+use super::assembler::{At, Base, Order};
 use super::loops::{Addresses, Loop, Step as LoopStep, Value};
 use super::translate::Translator;
 use super::{GIVEN, Other, Segment};
@@ -87,16 +87,22 @@ impl Translator<'_> {
             let (next, steps, addresses) = self.strip_loop(strips, at);
             if next > at {
                 let entry = self.code.bytes.len();
-                let mut all = Loop { steps, addresses };
+                let mut all = Loop {
+                    steps,
+                    addresses,
+                    order: Order::AsTheyStand,
+                };
                 for k in 0..all.steps.len() {
                     let result = all.steps[k].result;
                     let again = all.steps[k + 1..].iter().any(|s| s.result == result);
                     all.steps[k].read_later =
                         result.moves || !again && read_after(strips, next, result);
                 }
+                all.find_order();
                 self.code.begin_strip();
+                let held = self.keep_numbers(&all);
                 let begin = self.code.begin_loop();
-                self.steps(&all);
+                self.steps(&all, held);
                 self.code.end_loop(begin, None);
                 self.code.end_strip();
                 segments.push(Segment {

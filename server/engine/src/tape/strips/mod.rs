@@ -67,6 +67,8 @@ pub struct Strips {
     pub once: Vec<Step>,
     /// What is done for each strip.
     pub steps: Vec<Step>,
+    /// Which of these also do something before the first strip, or after the last.
+    pub around: Vec<usize>,
     /// Where rows begin that are the group's own, of numbers and of truth values: from there on every thread has others.
     pub own: [usize; 2],
     /// From a thread's to the next one's.
@@ -182,6 +184,18 @@ pub enum Step {
         /// Eight partial results of each, and what came of [`LONG`] terms before and all before them.
         partial: Slot,
     },
+}
+
+impl Step {
+    /// Whether it does something before the first strip, or after the last.
+    fn is_around(&self) -> bool {
+        matches!(
+            self,
+            Self::Scatter { fill: Some(_), .. }
+                | Self::Columns { .. }
+                | Self::Rows { ends: Some(_), .. }
+        )
+    }
 }
 
 impl Tape {

@@ -4,6 +4,7 @@ use super::find::{Form, is_dense, outlives};
 use super::uses::{Definition, Key, Uses, types};
 use super::{ALIGNED, LONG, MAX_ROW, Pieces, Row, STRIP, Step, Strips};
 use crate::op::{Kernel, Strided};
+use crate::tape::native::Code;
 use crate::tape::{Instruction, Place, Slot, Structural, Tape};
 use crate::tensor::DType;
 use std::collections::HashMap;
@@ -34,6 +35,7 @@ pub fn strips(tape: &mut Tape, first: usize, uses: &Uses, members: &[usize]) -> 
             own: rows.each_ref().map(|rows| rows.end),
             apart: [0; 2],
             pieces: None,
+            around: vec![],
         },
         rows,
     };
@@ -44,6 +46,9 @@ pub fn strips(tape: &mut Tape, first: usize, uses: &Uses, members: &[usize]) -> 
     let repeats = writing.repeats;
     let mut strips = writing.strips;
     strips.pieces = pieces(&strips, repeats);
+    let around = strips.steps.iter().enumerate();
+    let around = around.filter(|(_, step)| step.is_around());
+    strips.around = around.map(|(k, _)| k).collect();
     for (dtype, end) in [DType::F64, DType::Bool].into_iter().zip(ends) {
         tape.strip_elements[dtype as usize] = tape.strip_elements[dtype as usize].max(end);
     }
@@ -90,10 +95,6 @@ fn pieces(strips: &Strips, repeats: bool) -> Option<Pieces> {
     }
 }
 
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
 /// Elements of a strip: rows that are repeated, or summed up, begin with it where that can be.
 fn strip(forms: &[Form<'_>]) -> usize {
     let periods = forms.iter().filter_map(|form| match form {
@@ -105,7 +106,16 @@ fn strip(forms: &[Form<'_>]) -> usize {
         _ => None,
     });
     let row = periods.chain(rows).find(|row| *row <= MAX_ROW);
-    row.map_or(STRIP, |row| row * (STRIP / row).max(1))
+    row.map_or(STRIP, |row| {
+        // Machine code takes some elements at a time.
+        let both = row * (Code::WIDTH / gcd(row, Code::WIDTH));
+        let each = if both <= STRIP { both } else { row };
+        each * (STRIP / each).max(1)
+    })
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// Elements of the row that a view repeats.
