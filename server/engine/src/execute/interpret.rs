@@ -3,10 +3,11 @@ use super::stop::Ticker;
 use super::{control, elementwise, strips, structural};
 use crate::error::Error;
 use crate::op::Op;
-use crate::tape::native::Code;
+use crate::tape::native::{Code, Piece, RUNS};
 use crate::tape::{Check, Instruction, Part, Tape};
 use crate::tensor::DType;
 use crate::transform::Reason;
+use smallvec::SmallVec;
 use std::ops::Range;
 
 /// Runs one section of a tape.
@@ -35,6 +36,70 @@ pub(super) fn section(
             .iter()
             .try_for_each(|part| self::part(tape, part, memory, ticker)),
         None => run(tape, range.clone(), memory, ticker),
+    }
+}
+
+/// Both sections of a tape, run again and again in the same memory.
+pub(super) struct Sections<'t, 'm> {
+    tape: &'t Tape,
+    memory: Memory<'m>,
+    /// Their machine code, piece by piece, if there is nothing else in them.
+    code: Option<SmallVec<[(&'t Code, &'t Piece); 2]>>,
+    /// How often it is still looked for.
+    looks: u32,
+}
+
+impl<'t, 'm> Sections<'t, 'm> {
+    /// Code is made after so many runs at the latest.
+    const LOOKS: u32 = 2 * RUNS;
+
+    pub fn new(tape: &'t Tape, memory: Memory<'m>) -> Self {
+        Self {
+            tape,
+            memory,
+            code: None,
+            looks: if tape.checks.is_empty() {
+                Self::LOOKS
+            } else {
+                0
+            },
+        }
+    }
+
+    /// Runs them once more.
+    #[inline]
+    pub fn run(&mut self, ticker: &mut Ticker<'_>) -> Result<(), Halt> {
+        if self.code.is_none() && self.looks > 0 {
+            self.looks -= 1;
+            self.code = self.all_of_it();
+        }
+        let Some(code) = &self.code else {
+            section(self.tape, 0, self.memory, ticker)?;
+            return section(self.tape, 1, self.memory, ticker);
+        };
+        let bases = self.memory.bases();
+        for (code, piece) in code {
+            // SAFETY: the memory was lent for this tape, and the code was asked for by its lanes.
+            unsafe { code.run(piece, bases) };
+            ticker.tick(piece.work)?;
+        }
+        Ok(())
+    }
+
+    /// The code of both, if it is there and is all that there is to be run.
+    fn all_of_it(&self) -> Option<SmallVec<[(&'t Code, &'t Piece); 2]>> {
+        let mut all = SmallVec::new();
+        for (section, lanes) in [(0, 1), (1, self.memory.lanes)] {
+            let range = self.tape.sections.get(section);
+            if range.is_none_or(|range| range.is_empty()) {
+                continue;
+            }
+            let code = self.tape.native(lanes)?;
+            for piece in code.pieces(section) {
+                all.push(piece.is_code().then_some((code, piece))?);
+            }
+        }
+        Some(all)
     }
 }
 

@@ -6,6 +6,7 @@ use super::steady::Words;
 use crate::execute::memory::Memory;
 use crate::tape::Place;
 use crate::tensor::DType;
+use smallvec::SmallVec;
 use std::cell::Cell;
 
 /// The cells of a place that holds numbers (f64).
@@ -13,30 +14,80 @@ fn numbers<'m>(memory: Memory<'m>, place: Place) -> Option<&'m [Cell<f64>]> {
     (place.dtype == DType::F64).then(|| memory.at::<f64>(place))
 }
 
+/// Places that are read as words again and again.
+pub(super) struct Spans<'m> {
+    memory: Memory<'m>,
+    places: &'m [Place],
+    /// The same as cells, if all are numbers.
+    cells: Option<Few<Numbers<'m>>>,
+}
+
+impl<'m> Spans<'m> {
+    pub fn new(memory: Memory<'m>, places: &'m [Place]) -> Self {
+        let cells = places.iter().map(|&place| numbers(memory, place));
+        Self {
+            memory,
+            places,
+            cells: cells.collect(),
+        }
+    }
+
+    pub fn lanes(&self) -> usize {
+        self.memory.lanes
+    }
+
+    /// Appends their words.
+    pub fn read(&self, words: &mut Vec<u64>) {
+        let Some(cells) = &self.cells else {
+            let places = self.places.iter();
+            return places.for_each(|&place| self.memory.read_words(place, words));
+        };
+        for cells in cells {
+            match cells {
+                // What most loops carry.
+                [one] => words.push(one.get().to_bits()),
+                all => words.extend(all.iter().map(|c| c.get().to_bits())),
+            }
+        }
+    }
+}
+
+type Few<T> = SmallVec<[T; 8]>;
+
+/// The cells of a place that holds numbers.
+type Numbers<'m> = &'m [Cell<f64>];
+
 /// Places copied into others, all at once.
 pub(super) struct Copies<'m> {
     memory: Memory<'m>,
     links: Vec<(Place, Place)>,
     /// The same as cells, if all are numbers.
-    cells: Option<Vec<(&'m Cell<f64>, &'m Cell<f64>)>>,
+    cells: Option<Few<(Numbers<'m>, Numbers<'m>)>>,
+    /// Whether no place is read that is written.
+    apart: bool,
     held: Vec<f64>,
     words: Words,
 }
 
 impl<'m> Copies<'m> {
     pub fn new(memory: Memory<'m>, links: Vec<(Place, Place)>) -> Self {
-        let mut cells = Some(Vec::new());
-        for &(from, to) in &links {
+        let cells = links.iter().map(|&(from, to)| {
             let both = numbers(memory, from).zip(numbers(memory, to));
-            let same = both.filter(|(from, to)| from.len() == to.len());
-            match (&mut cells, same) {
-                (Some(all), Some((from, to))) => all.extend(from.iter().zip(to)),
-                _ => cells = None,
-            }
-        }
+            both.filter(|(from, to)| from.len() == to.len())
+        });
+        let cells: Option<Few<_>> = cells.collect();
+        let meet = |a: &[Cell<f64>], b: &[Cell<f64>]| {
+            let (a, b) = (a.as_ptr_range(), b.as_ptr_range());
+            a.start < b.end && b.start < a.end
+        };
+        let is_apart = |all: &Few<(Numbers<'m>, Numbers<'m>)>| {
+            let mut read = all.iter().map(|(from, _)| from);
+            read.all(|from| all.iter().all(|(_, to)| !meet(from, to)))
+        };
         Self {
             memory,
             links,
+            apart: cells.as_ref().is_some_and(is_apart),
             cells,
             held: Vec::new(),
             words: Words::default(),
@@ -44,16 +95,31 @@ impl<'m> Copies<'m> {
     }
 
     pub fn run(&mut self) {
-        match self.cells.as_deref() {
-            None => self.words.copy(self.memory, &self.links),
-            Some([(from, to)]) => to.set(from.get()),
-            Some(cells) => {
-                self.held.clear();
-                self.held.extend(cells.iter().map(|(from, _)| from.get()));
-                for ((_, to), &x) in cells.iter().zip(&self.held) {
-                    to.set(x);
+        let Some(cells) = &self.cells else {
+            return self.words.copy(self.memory, &self.links);
+        };
+        if self.apart {
+            for (from, to) in cells {
+                match (from, to) {
+                    // A call of memcpy would take longer.
+                    ([from], [to]) => to.set(from.get()),
+                    _ => to
+                        .iter()
+                        .zip(*from)
+                        .for_each(|(to, from)| to.set(from.get())),
                 }
             }
+            return;
+        }
+        self.held.clear();
+        for (from, _) in cells {
+            self.held.extend(from.iter().map(Cell::get));
+        }
+        let mut held = &self.held[..];
+        for (_, to) in cells {
+            let (own, rest) = held.split_at(to.len());
+            to.iter().zip(own).for_each(|(to, &x)| to.set(x));
+            held = rest;
         }
     }
 }
@@ -77,9 +143,9 @@ impl<'m> Feed<'m> {
         }
     }
 
-    pub fn run(&self, memory: Memory<'_>, index: usize) {
+    pub fn run(&self, memory: &Memory<'_>, index: usize) {
         let Some((from, to)) = self.cells else {
-            return self.column.store_step(index, memory, self.place);
+            return self.column.store_step(index, *memory, self.place);
         };
         match to {
             // A call of memcpy would take longer.
@@ -113,24 +179,24 @@ impl<'m> Drain<'m> {
     }
 
     /// Takes a step of a sequence.
-    pub fn step(&mut self, memory: Memory<'_>, index: usize) {
+    pub fn step(&mut self, memory: &Memory<'_>, index: usize) {
         match (self.cells, self.column.numbers_mut()) {
             (Some([from]), Some(to)) => to[index] = from.get(),
             (Some(from), Some(to)) => {
                 let to = &mut to[index * from.len()..][..from.len()];
                 to.iter_mut().zip(from).for_each(|(x, c)| *x = c.get());
             }
-            _ => self.column.load_step(index, memory, self.place),
+            _ => self.column.load_step(index, *memory, self.place),
         }
     }
 
     /// Adds what is there.
-    pub fn add(&mut self, memory: Memory<'_>) {
+    pub fn add(&mut self, memory: &Memory<'_>) {
         match (self.cells, self.column.numbers_mut()) {
             (Some([from]), Some([to])) => *to += from.get(),
             (Some(from), Some(to)) => to.iter_mut().zip(from).for_each(|(x, c)| *x += c.get()),
             _ => {
-                self.spare.load(memory, self.place);
+                self.spare.load(*memory, self.place);
                 self.column.add(None, &self.spare);
             }
         }
@@ -152,34 +218,37 @@ pub(super) fn drains<'m>(
 pub(super) struct Restore<'m> {
     states: &'m States,
     places: &'m [Option<Place>],
-    /// Where in a state's words each cell's number is, if all are numbers.
-    cells: Option<Vec<(usize, &'m Cell<f64>)>>,
+    /// Where in a state's words each place's numbers begin, if all are numbers.
+    cells: Option<Few<(usize, Numbers<'m>)>>,
 }
 
 impl<'m> Restore<'m> {
     pub fn new(memory: Memory<'m>, states: &'m States, places: &'m [Option<Place>]) -> Self {
-        let mut cells = Some(Vec::new());
-        for (begin, count, place) in states.parts(places) {
+        let cells = states.parts(places).map(|(begin, count, place)| {
             let found = numbers(memory, place).filter(|cells| cells.len() == count);
-            match (&mut cells, found) {
-                (Some(all), Some(found)) => all.extend((begin..).zip(found)),
-                _ => cells = None,
-            }
-        }
+            found.map(|cells| (begin, cells))
+        });
         Self {
             states,
             places,
-            cells,
+            cells: cells.collect(),
         }
     }
 
-    pub fn run(&self, memory: Memory<'_>, i: usize) {
+    pub fn run(&self, memory: &Memory<'_>, i: usize) {
         let Some(cells) = &self.cells else {
-            return self.states.restore(i, memory, self.places);
+            return self.states.restore(i, *memory, self.places);
         };
         let words = self.states.words(i);
-        for &(at, cell) in cells {
-            cell.set(f64::from_bits(words[at]));
+        for (begin, cells) in cells {
+            match cells {
+                [one] => one.set(f64::from_bits(words[*begin])),
+                all => {
+                    let words = &words[*begin..][..all.len()];
+                    let pairs = all.iter().zip(words);
+                    pairs.for_each(|(cell, &word)| cell.set(f64::from_bits(word)));
+                }
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Loops, forward: scans, maps and whiles.
 
 use super::column::Column;
+use super::links::Spans;
 use super::states::{State, States};
 use super::{Frame, Machine, Node, steady};
 use crate::error::Error;
@@ -308,14 +309,15 @@ impl Keeping {
 
     /// Whether the state before a step is to be kept.
     fn wants(&mut self, step: u64) -> bool {
-        if !step.is_multiple_of(self.stride) {
+        // A division takes as long as a short step.
+        if self.stride > 1 && !step.is_multiple_of(self.stride) {
             return false;
         }
         if self.states.len() as u64 == self.room {
             self.states.thin();
             self.stride *= 2;
         }
-        step.is_multiple_of(self.stride)
+        self.stride == 1 || step.is_multiple_of(self.stride)
     }
 
     /// Keeps a state, or not.
@@ -326,9 +328,9 @@ impl Keeping {
     }
 
     /// Keeps a state that stands in places, or not.
-    pub fn offer_places(&mut self, step: u64, like: &State, memory: Memory<'_>, places: &[Place]) {
+    pub fn offer_places(&mut self, step: u64, like: &State, places: &Spans<'_>) {
         if self.wants(step) {
-            self.states.push_places(step, like, memory, places);
+            self.states.push_places(step, like, places);
         }
     }
 }

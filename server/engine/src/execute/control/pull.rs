@@ -7,7 +7,7 @@ use super::links::{Copies, Feed, Restore, drains};
 use super::loops::{Keeping, Runner};
 use super::states::{State, States, advance};
 use super::{Frame, Node, Record, steady};
-use crate::execute::interpret::{Halt, section};
+use crate::execute::interpret::{Halt, Sections};
 use crate::execute::memory::Memory;
 use crate::execute::stop::Ticker;
 use crate::tape::{Place, Pull};
@@ -323,18 +323,18 @@ impl<'a, 't> Back<'a, 't> {
         let links = to_carries.iter().zip(of_carries);
         let links = links.filter_map(|(&root, place)| Some((root, (*place)?)));
         let mut copies = Copies::new(memory, links.collect());
+        let mut sections = Sections::new(tape, memory);
         for i in (0..=last).rev() {
             let index = runner.index(states.step(i));
-            restore.run(memory, i);
-            feeds.iter().for_each(|feed| feed.run(memory, index));
+            restore.run(&memory, i);
+            feeds.iter().for_each(|feed| feed.run(&memory, index));
             let mark = ticker.machine.memo.mark();
             ticker.machine.counts.pulled += 1;
-            section(tape, 0, memory, ticker)?;
-            section(tape, 1, memory, ticker)?;
+            sections.run(ticker)?;
             ticker.tick(8)?;
             ticker.machine.memo.release(mark);
-            steps.iter_mut().for_each(|to| to.step(memory, index));
-            sums.iter_mut().for_each(|to| to.add(memory));
+            steps.iter_mut().for_each(|to| to.step(&memory, index));
+            sums.iter_mut().for_each(|to| to.add(&memory));
             // The last ones are read from where they are.
             if i > 0 {
                 copies.run();

@@ -1,6 +1,7 @@
 //! States of a loop that its pull-back starts again from.
 
 use super::column::Column;
+use super::links::Spans;
 use crate::execute::memory::Memory;
 use crate::tape::Place;
 use std::rc::Rc;
@@ -79,19 +80,17 @@ impl States {
     }
 
     /// Adds a state that stands in places, every lane running, later than all others. `like`: one of its shape.
-    pub fn push_places(&mut self, step: u64, like: &State, memory: Memory<'_>, places: &[Place]) {
+    pub fn push_places(&mut self, step: u64, like: &State, places: &Spans<'_>) {
         if self.like.is_empty() {
             self.like = like.carries.clone();
         }
         self.entries.push(Entry {
             step,
             begin: self.words.len(),
-            count: memory.lanes,
+            count: places.lanes(),
             lanes: None,
         });
-        for &place in places {
-            memory.read_words(place, &mut self.words);
-        }
+        places.read(&mut self.words);
     }
 
     /// Writes a state into places.

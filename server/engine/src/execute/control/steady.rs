@@ -1,10 +1,10 @@
 //! Loops whose lanes all go the same way: the state stays in the frame from step to step, and nothing is allocated.
 
 use super::column::Column;
-use super::links::{Copies, Feed, drains};
+use super::links::{Copies, Feed, Spans, drains};
 use super::loops::{Keeping, limit_passed};
 use super::states::State;
-use crate::execute::interpret::{Halt, section};
+use crate::execute::interpret::{Halt, Sections, section};
 use crate::execute::memory::{Memory, Scratch};
 use crate::execute::stop::Ticker;
 use crate::tape::{Loop, Place, Tape};
@@ -100,6 +100,8 @@ pub(super) fn run(
     let of_outputs = &tape.roots[looped.carries..];
     let mut drains = drains(memory, outputs, of_outputs);
     let mut words = Words::default();
+    let mut sections = Sections::new(tape, memory);
+    let state = Spans::new(memory, &carried);
     let mut step = 0;
     loop {
         let goes_on = match asked {
@@ -125,18 +127,17 @@ pub(super) fn run(
             break;
         }
         if let Some(keeping) = keeping.as_deref_mut() {
-            keeping.offer_places(step, &first, memory, &carried);
+            keeping.offer_places(step, &first, &state);
         }
         let index = looped.index(step);
-        feeds.iter().for_each(|feed| feed.run(memory, index));
+        feeds.iter().for_each(|feed| feed.run(&memory, index));
         let mark = ticker.machine.memo.mark();
         ticker.machine.counts.steps += 1;
-        section(tape, 0, memory, ticker)?;
-        section(tape, 1, memory, ticker)?;
+        sections.run(ticker)?;
         ticker.machine.memo.release(mark);
         drains
             .iter_mut()
-            .for_each(|drain| drain.step(memory, index));
+            .for_each(|drain| drain.step(&memory, index));
         copies.run();
         ticker.tick(8)?;
         step += 1;
@@ -145,6 +146,7 @@ pub(super) fn run(
         .iter()
         .map(|&place| Column::at(memory, place))
         .collect();
+    drop((copies, sections, state));
     body.close(ticker);
     if let Some(condition) = condition {
         condition.close(ticker);

@@ -77,6 +77,11 @@ pub struct Piece {
 }
 
 impl Piece {
+    /// Whether it has code.
+    pub fn is_code(&self) -> bool {
+        self.entry.is_some()
+    }
+
     fn interpreted(range: Range<usize>) -> Self {
         Self {
             range,
