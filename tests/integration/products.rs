@@ -539,3 +539,79 @@ fn hvp_modes_are_reported() {
         assert_eq!(program.plans()[0].sweeps, 2);
     }
 }
+
+/// Σ ((x - m)·A)², m the same for all rows: its derivative is one product, not one for each row.
+#[test]
+fn a_cotangent_is_summed_up_before_it_is_multiplied() {
+    let (n, k, m) = (50, 4, 3);
+    for batched in [false, true] {
+        let lead: &[u64] = if batched { &[2] } else { &[] };
+        let shape = |own: &[u64]| [lead, own].concat();
+        let mut g = Draft::new("centred");
+        let (x, mean) = (g.input("x", &shape(&[n, k])), g.input("m", &shape(&[k])));
+        let a = g.input("a", &shape(&[k, m]));
+        let first = lead.len() as u32;
+        let spread = Attributes::BroadcastInDim {
+            shape: shape(&[n, k]),
+            dimensions: (0..first).chain([first + 1]).collect(),
+        };
+        let spread = g.push(Op::BroadcastInDim, &[mean], spread);
+        let centred = g.op(Op::Subtract, &[x, spread]);
+        let dims = gradient_engine::DotDimensions {
+            lhs_contracting: vec![first + 1],
+            rhs_contracting: vec![first],
+            lhs_batch: (0..first).collect(),
+            rhs_batch: (0..first).collect(),
+        };
+        let y = g.push(Op::DotGeneral, &[centred, a], Attributes::DotGeneral(dims));
+        let square = g.op(Op::Square, &[y]);
+        let (axes, keep_dims) = (vec![], false);
+        let f = g.push(
+            Op::ReduceSum,
+            &[square],
+            Attributes::Reduce { axes, keep_dims },
+        );
+        let graph = g.finish(f);
+        let product = Product::Gradient {
+            output: 0,
+            wrt: vec![1],
+        };
+        let program = compile(&graph, &request(product, Options::default())).unwrap();
+        let listing = program.listing();
+        let products = listing.lines().filter(|line| line.contains("dot_general"));
+        let points = if batched { 2 } else { 1 };
+        let sizes: Vec<&str> = products
+            .map(|line| line.rsplit(' ').next().unwrap())
+            .collect();
+        let want = [points * n * m, points * k].map(|size| size.to_string());
+        assert_eq!(sizes, want, "{listing}");
+        let random = &mut Random(7);
+        let inputs: Vec<Tensor> = (graph.inputs().iter())
+            .map(|input| random.tensor(&input.ty, (-1.0, 1.0)))
+            .collect();
+        let arguments = Arguments {
+            inputs: inputs.iter().map(Tensor::as_ref).collect(),
+            seeds: vec![vec![]],
+            batch: 1,
+        };
+        let blocks = program.evaluate(&arguments, &mut Scratch::default(), &Stop::default());
+        let got = blocks.unwrap()[0][0].tensor.to_f64();
+        let [x, mean, a] = [0, 1, 2].map(|i| inputs[i].to_f64());
+        let (n, k, m) = (n as usize, k as usize, m as usize);
+        for p in 0..points as usize {
+            for e in 0..k {
+                let mut want = 0.0;
+                for row in 0..n {
+                    for column in 0..m {
+                        let entry = |e: usize| a[(p * k + e) * m + column];
+                        let own = |e: usize| x[(p * n + row) * k + e] - mean[p * k + e];
+                        let y: f64 = (0..k).map(|e| own(e) * entry(e)).sum();
+                        want -= 2.0 * y * entry(e);
+                    }
+                }
+                let got = got[p * k + e];
+                assert!(close(got, want, 1e-12), "{p} {e}: {got} against {want}");
+            }
+        }
+    }
+}

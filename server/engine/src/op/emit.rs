@@ -29,6 +29,10 @@ pub trait Emit {
     fn policy(&self) -> NonSmooth {
         NonSmooth::Standard
     }
+    /// A cotangent summed up over dimensions, where that takes less than to sum up its elements.
+    fn sum_of_cotangent(&mut self, _ct: ValueId, _axes: &[u32]) -> Option<ValueId> {
+        None
+    }
     /// Under [`NonSmooth::Strict`] the evaluation ends with an error that names the node being differentiated
     /// where any element of this bool value is true.
     fn refuse_where(&mut self, _kink: ValueId) {}

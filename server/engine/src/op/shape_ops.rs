@@ -209,6 +209,9 @@ fn transpose_broadcast(
         .filter(|&d| !kept(d))
         .map(|d| d as u32)
         .collect();
-    let sum = cx.reduce(Op::ReduceSum, ct, summed);
+    let sum = match cx.sum_of_cotangent(ct, &summed) {
+        Some(sum) => sum,
+        None => cx.reduce(Op::ReduceSum, ct, summed),
+    };
     cx.reshape(sum, &operand)
 }

@@ -7,6 +7,7 @@ mod functions;
 mod implicit;
 mod jvp;
 mod pieces;
+mod products;
 mod repeated;
 mod roll;
 mod segment;

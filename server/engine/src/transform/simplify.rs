@@ -547,6 +547,10 @@ impl Emit for Workspace {
         self.policy
     }
 
+    fn sum_of_cotangent(&mut self, ct: ValueId, axes: &[u32]) -> Option<ValueId> {
+        self.product_of_sum(ct, axes)
+    }
+
     fn refuse_where(&mut self, kink: ValueId) {
         self.watch(kink, Reason::Kink);
     }
