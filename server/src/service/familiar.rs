@@ -132,7 +132,7 @@ impl Familiars {
         } = &mut *place;
         let is_it = |known: &Option<Familiar>| {
             let known = known.as_ref();
-            known.is_some_and(|known| known.form.read(message).is_some())
+            known.is_some_and(|known| known.form.fits(message))
         };
         // It was looked up, or what had been found for it is gone.
         let known = familiars.iter().position(is_it);
@@ -152,7 +152,9 @@ impl Familiars {
 
 impl Familiar {
     fn prepare(&self, message: &Bytes) -> Option<Prepared> {
-        let evaluation = self.form.read(message)?;
+        if !self.form.fits(message) {
+            return None;
+        }
         let calls = self.calls.fetch_add(1, Ordering::Relaxed);
         if calls % Familiars::LOOKED_UP == Familiars::LOOKED_UP - 1 {
             return None;
@@ -161,7 +163,7 @@ impl Familiar {
             request_id: String::new(),
             graph: self.graph.upgrade()?,
             names: self.names.upgrade()?,
-            evaluation: Arc::new(evaluation),
+            evaluation: Arc::new(self.form.read(message)?),
             compiled: self.compiled.upgrade()?,
             found: Found::Hit,
             compile: Duration::ZERO,

@@ -4,7 +4,7 @@
 
 use crate::{
     service::{Call, Gradient},
-    transport::guard::{Counted, Deadline, GuardLayer},
+    transport::guard::{Answering, Counted, Deadline, GuardLayer},
     wire::answer::Answer as Evaluated,
 };
 use bytes::{BufMut, Bytes, BytesMut};
@@ -15,7 +15,7 @@ use http::{
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::{
     convert::Infallible,
-    future::{Future, poll_fn},
+    future::poll_fn,
     mem,
     pin::Pin,
     task::{Context, Poll},
@@ -57,10 +57,6 @@ impl<S> Layer<S> for DirectLayer {
     }
 }
 
-/// An answer on its way.
-type Answering =
-    Pin<Box<dyn Future<Output = Result<Response<Counted<Answer>>, Infallible>> + Send>>;
-
 impl<S> Service<Request<Body>> for Direct<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -69,13 +65,13 @@ where
 {
     type Response = Response<Counted<Answer>>;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = Answering<Answer>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Answering {
+    fn call(&mut self, mut request: Request<Body>) -> Answering<Answer> {
         if !is_plain(&request) {
             let answering = self.inner.call(request);
             return Box::pin(async move {
@@ -138,17 +134,14 @@ fn is_plain(request: &Request<Body>) -> bool {
 
 /// The message, if it came in one piece that ends the call; otherwise what has been taken from the body.
 async fn receive(body: &mut Body, limit: usize, gradient: &Gradient) -> Result<Call, Taken> {
-    let mut piece = None;
+    let (mut piece, mut message) = (None, None);
     loop {
         match poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
             Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
             Some(Ok(frame)) if piece.is_none() && frame.is_data() => {
                 piece = frame.into_data().ok();
-                if piece
-                    .as_ref()
-                    .and_then(|piece| whole(piece, limit))
-                    .is_none()
-                {
+                message = piece.as_ref().and_then(|piece| whole(piece, limit));
+                if message.is_none() {
                     return Err(Taken { piece, next: None });
                 }
             }
@@ -159,9 +152,8 @@ async fn receive(body: &mut Body, limit: usize, gradient: &Gradient) -> Result<C
             break;
         }
     }
-    let message = piece.as_ref().and_then(|piece| whole(piece, limit));
-    let message = message.and_then(|message| gradient.read(message));
-    message.ok_or(Taken { piece, next: None })
+    let call = message.and_then(|message| gradient.read(message));
+    call.ok_or(Taken { piece, next: None })
 }
 
 /// The message of a piece that is exactly one, uncompressed and no longer than a message may be.

@@ -48,7 +48,8 @@ impl<S> Layer<S> for GuardLayer {
 }
 
 /// An answer on its way.
-type Answering<B> = Pin<Box<dyn Future<Output = Result<Response<Counted<B>>, Infallible>> + Send>>;
+pub type Answering<B> =
+    Pin<Box<dyn Future<Output = Result<Response<Counted<B>>, Infallible>> + Send>>;
 
 impl<S, B> Service<Request<Body>> for Guard<S>
 where

@@ -57,20 +57,19 @@ impl Form {
         })
     }
 
-    /// The evaluation of a message of this form; `None` if it has another one, or numbers that its tensors cannot have.
-    pub fn read(&self, message: &Bytes) -> Option<Evaluation> {
-        if message.len() != self.length {
-            return None;
-        }
+    /// Whether a message has this form.
+    pub fn fits(&self, message: &Bytes) -> bool {
         let mut same = &self.same[..];
-        let is_same = between(message, &self.holes, |piece| {
-            let (expected, rest) = same.split_at(piece.len());
-            same = rest;
-            expected == piece
-        });
-        if !is_same {
-            return None;
-        }
+        message.len() == self.length
+            && between(message, &self.holes, |piece| {
+                let (expected, rest) = same.split_at(piece.len());
+                same = rest;
+                expected == piece
+            })
+    }
+
+    /// The evaluation of a message that fits; `None` if it has numbers that its tensors cannot have.
+    pub fn read(&self, message: &Bytes) -> Option<Evaluation> {
         self.evaluation.with(|i, payload| {
             let hole = self.holes[self.order[i]].clone();
             payload.with(message.slice(hole))
@@ -177,12 +176,16 @@ mod tests {
         payloads.map(|payload| payload.raw().to_vec()).collect()
     }
 
+    fn read(form: &Form, message: &Bytes) -> Option<Evaluation> {
+        form.fits(message).then(|| form.read(message))?
+    }
+
     #[test]
     fn a_form_reads_what_a_reader_reads() {
         let first = message([1; 16], 1, [2; 16]);
         let form = Form::of(&first, &evaluation(&first)).unwrap();
         for other in [message([9; 16], 0, [7; 16]), first.clone()] {
-            let read = form.read(&other).unwrap();
+            let read = read(&form, &other).unwrap();
             assert_eq!(bytes(&read), bytes(&evaluation(&other)));
             let types = |e: &Evaluation| e.payloads().map(|p| p.ty().clone()).collect::<Vec<_>>();
             assert_eq!(types(&read), types(&evaluation(&other)));
@@ -194,18 +197,18 @@ mod tests {
         let first = message([1; 16], 1, [2; 16]);
         let form = Form::of(&first, &evaluation(&first)).unwrap();
         let numbers: usize = form.holes.iter().map(Range::len).sum();
-        let mut read = 0;
+        let mut taken = 0;
         for i in 0..first.len() {
             let mut other = first.to_vec();
             other[i] ^= 0x40;
-            read += usize::from(form.read(&other.into()).is_some());
+            taken += usize::from(read(&form, &other.into()).is_some());
         }
         // All of the numbers but the truth value, which is none any more.
-        assert_eq!(read, numbers - 1);
+        assert_eq!(taken, numbers - 1);
         let longer: Bytes = [&first[..], &[0]].concat().into();
-        assert!(form.read(&longer).is_none());
-        assert!(form.read(&first.slice(1..)).is_none());
-        assert!(form.read(&Bytes::new()).is_none());
+        assert!(read(&form, &longer).is_none());
+        assert!(read(&form, &first.slice(1..)).is_none());
+        assert!(read(&form, &Bytes::new()).is_none());
     }
 
     #[test]

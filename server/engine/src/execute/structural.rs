@@ -110,31 +110,16 @@ fn typed<T: Element>(
             return scan::run(out, operand(0), *of, &lines, ticker);
         }
         Kernel::Dot(plan) => return dot::run::<T>(memory, step, plan, ticker),
-        Kernel::Gather(plan) if lanes == 1 && plan.is_of_elements() => {
+        Kernel::Gather(plan) if lanes == 1 && is_looked_up(plan) => {
             let from = operand(0);
-            elements(memory, step.operands[1], plan, |at, i| {
+            look_up(memory, step.operands[1], plan, |at, i| {
                 out[i].set(at.map_or(T::default(), |at| from[at].get()));
             });
         }
-        Kernel::ScatterAdd(plan) if lanes == 1 && plan.is_of_elements() => {
+        Kernel::ScatterAdd(plan) if lanes == 1 && is_looked_up(plan) => {
             copy(out, operand(0));
             let updates = operand(2);
-            elements(memory, step.operands[1], plan, |at, i| {
-                if let Some(at) = at {
-                    out[at].set(out[at].get().plus(updates[i].get()));
-                }
-            });
-        }
-        Kernel::Gather(plan) if lanes == 1 && plan.is_of_columns() => {
-            let from = operand(0);
-            columns(memory, step.operands[1], plan, |at, i| {
-                out[i].set(at.map_or(T::default(), |at| from[at].get()));
-            });
-        }
-        Kernel::ScatterAdd(plan) if lanes == 1 && plan.is_of_columns() => {
-            copy(out, operand(0));
-            let updates = operand(2);
-            columns(memory, step.operands[1], plan, |at, i| {
+            look_up(memory, step.operands[1], plan, |at, i| {
                 if let Some(at) = at {
                     out[at].set(out[at].get().plus(updates[i].get()));
                 }
@@ -235,6 +220,24 @@ fn widen<T: Element>(out: &[Cell<T>], from: &[Cell<T>], view: &Strided, lanes: u
             o.set(from[at].get());
         }
     });
+}
+
+/// Whether [`look_up`] finds all windows.
+fn is_looked_up(plan: &WindowPlan) -> bool {
+    plan.is_of_elements() || plan.is_of_columns()
+}
+
+/// [`windows`] of one element, each or of each row, found by one index each, where there is one lane.
+fn look_up(
+    memory: Memory<'_>,
+    indices: Place,
+    plan: &WindowPlan,
+    visit: impl FnMut(Option<usize>, usize),
+) {
+    match plan.is_of_elements() {
+        true => elements(memory, indices, plan, visit),
+        false => columns(memory, indices, plan, visit),
+    }
 }
 
 /// [`windows`] of one element each, found by one index each, where there is one lane: the usual look-up.

@@ -32,16 +32,17 @@ impl Run {
         let first =
             self.before[chain[count - 1]].expect("the first addition has something before it");
         let led = self.led(from, sums, first);
-        let run = led.as_ref().unwrap_or(self);
-        let outside = run.outside(cx, from, homes, to);
+        let sequences = led.as_ref().unwrap_or(&self.sequences);
+        let outside = self.outside(cx, from, homes, sequences, to);
         let terms = sums.terms.iter().map(|&term| match term {
-            Given::Sequence(s) => sequence(cx, from, &run.sequences[s], to),
+            Given::Sequence(s) => sequence(cx, from, &sequences[s], to),
             Given::Value(v) => to[v.index()],
             Given::Outside(q) => outside[q],
         });
         let terms: Vec<ValueId> = terms.collect();
         let first = led.is_none().then(|| to[first.index()]);
-        let sums = running_sums(cx, first, &terms, run.blocks as u64);
+        let steps = self.blocks + usize::from(led.is_some());
+        let sums = running_sums(cx, first, &terms, steps as u64);
         for (q, block) in read {
             let Some(place) = chain.iter().position(|&c| c == q) else {
                 continue;
@@ -54,9 +55,9 @@ impl Run {
         }
     }
 
-    /// The same run with one block more, where what the sum begins with is a term like the others: a block without its
-    /// addition stands in front of the first, or the term is nothing that a block computes.
-    fn led(&self, from: &Arena, sums: &Sums, first: ValueId) -> Option<Self> {
+    /// The sequences with a value in front for one block more, where what the sum begins with is a term like the others: a
+    /// block without its addition stands in front of the first, or the term is nothing that a block computes.
+    fn led(&self, from: &Arena, sums: &Sums, first: ValueId) -> Option<Vec<Vec<ValueId>>> {
         let (&[sum], &[term]) = (&sums.chain[..], &sums.terms[..]) else {
             return None;
         };
@@ -74,19 +75,10 @@ impl Run {
                 }
             }
         }
-        let firsts: Vec<ValueId> = firsts.into_iter().collect::<Option<_>>()?;
-        let sequences = self.sequences.iter().zip(firsts);
-        Some(Self {
-            nodes: self.nodes.clone(),
-            begin: self.begin,
-            period: self.period,
-            blocks: self.blocks + 1,
-            operands: self.operands.clone(),
-            sequences: sequences
-                .map(|(values, first)| [&[first], &values[..]].concat())
-                .collect(),
-            before: self.before.clone(),
-        })
+        let pairs = firsts.into_iter().zip(&self.sequences);
+        pairs
+            .map(|(first, values)| Some([&[first?], &values[..]].concat()))
+            .collect()
     }
 
     /// The nodes in front of the first block that may be one without its addition, by place. Constants that all blocks

@@ -89,7 +89,7 @@ impl Run {
             self.add_up(cx, from, &homes, &sums, read.chain(ends), to);
             return;
         }
-        let outside = self.outside(cx, from, &homes, to);
+        let outside = self.outside(cx, from, &homes, &self.sequences, to);
         let given = |cx: &mut Workspace, given: Given| match given {
             Given::Sequence(s) => sequence(cx, from, &self.sequences[s], to),
             Given::Value(v) => to[v.index()],
@@ -195,6 +195,7 @@ impl Run {
         cx: &mut Workspace,
         from: &Arena,
         homes: &[Home],
+        sequences: &[Vec<ValueId>],
         to: &[ValueId],
     ) -> Vec<ValueId> {
         let mut values = vec![NOT_YET; self.period];
@@ -203,7 +204,7 @@ impl Run {
             let mut operands = Vec::with_capacity(node.operands.len());
             for source in &self.operands[q] {
                 operands.push(match *source {
-                    Source::Each(s) => sequence(cx, from, &self.sequences[s], to),
+                    Source::Each(s) => sequence(cx, from, &sequences[s], to),
                     Source::Own(p) if homes[p] != Home::Body => values[p],
                     // Only scalar constants are left.
                     Source::Own(p) | Source::Before(p) => {
