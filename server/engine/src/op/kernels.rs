@@ -4,7 +4,9 @@
 mod long;
 mod wide;
 
-pub(super) use long::{Formula, Steps, blocks1, blocks3, in_steps1, in_steps2, in_steps3, near1};
+pub(super) use long::{
+    Formula, Steps, blocks1, blocks3, in_steps1, in_steps2, in_steps3, near1, pairs,
+};
 pub(super) use wide::alone;
 #[cfg(target_arch = "x86_64")]
 pub(super) use wide::has_fused;

@@ -49,6 +49,7 @@ mod search_sorted;
 mod select;
 mod shape_ops;
 mod short_lines;
+mod sine_cosine;
 mod slice;
 mod softmax;
 mod sort;
@@ -76,6 +77,7 @@ pub use policy::NonSmooth;
 pub use problem::{Place, Problem, ViolationKind};
 pub use product::{Derivative, Implicit, ImplicitKind, Layout, Product};
 pub use reduce::Reduction;
+pub use sine_cosine::{companion, sine_cosine};
 pub use strided::Strided;
 pub use table::{
     Elementwise, Op, binary_floats, binary_integers, is_by_element, is_commutative, ternary_floats,

@@ -274,6 +274,12 @@ impl Workspace {
         }
     }
 
+    /// What a value is the negative of.
+    fn negated(&self, value: ValueId) -> Option<ValueId> {
+        let node = self.arena.producer(value)?;
+        (node.op == Op::Negate).then(|| node.operands[0])
+    }
+
     /// A value that equals the node bit for bit and is there already or is simpler.
     fn identity(&mut self, op: Op, v: &[ValueId], attributes: &Attributes) -> Option<ValueId> {
         if let Some(value) = self.before_repeating(op, v, attributes) {
@@ -306,21 +312,28 @@ impl Workspace {
                 };
                 let other = (both.into_iter())
                     .find(|&(kept, constant)| nothing(constant) && keeps(kept, constant));
-                match other {
-                    Some((kept, _)) => Some(kept),
-                    None if self.arena.ty(v[0]).shape.is_empty() => None,
-                    None => self.turns(v),
+                if let Some((kept, _)) = other {
+                    return Some(kept);
                 }
+                for (kept, other) in both.into_iter().rev() {
+                    if let Some(taken_off) = self.negated(other) {
+                        return Some(self.emit(Op::Subtract, &[kept, taken_off], Attributes::None));
+                    }
+                }
+                if self.arena.ty(v[0]).shape.is_empty() {
+                    return None;
+                }
+                self.turns(v)
             }
             Op::Subtract => {
+                if let Some(added) = self.negated(v[1]) {
+                    return Some(self.emit(Op::Add, &[v[0], added], Attributes::None));
+                }
                 let zero = self.number(v[1])?;
                 (zero == 0.0 && zero.is_sign_positive() && keeps(v[0], v[1])).then_some(v[0])
             }
             Op::Divide => (self.number(v[1])? == 1.0 && keeps(v[0], v[1])).then_some(v[0]),
-            Op::Negate => {
-                let inner = self.arena.producer(v[0])?;
-                (inner.op == Op::Negate).then(|| inner.operands[0])
-            }
+            Op::Negate => self.negated(v[0]),
             Op::Convert => match attributes {
                 Attributes::Convert { dtype } => {
                     (self.arena.ty(v[0]).dtype == *dtype).then_some(v[0])

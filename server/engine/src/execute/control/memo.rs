@@ -66,6 +66,11 @@ impl Memo {
         self.limit
     }
 
+    /// Whether there was no call yet.
+    pub fn is_new(&self) -> bool {
+        (self.next, self.least, self.lost) == (0, 0, 0)
+    }
+
     /// Results of a call, as words.
     pub fn get(&self, key: &[u64]) -> Option<&[u64]> {
         Some(self.found.get(key)?)

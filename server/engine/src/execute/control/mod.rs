@@ -122,7 +122,9 @@ impl<'a> Machine<'a> {
 
     /// Nobody asks again for what was called so far.
     pub fn forget_calls(&mut self) {
-        self.memo = Memo::new(self.memo.limit());
+        if !self.memo.is_new() {
+            self.memo = Memo::new(self.memo.limit());
+        }
     }
 
     fn tape(&self, body: BodyId) -> &'a Tape {

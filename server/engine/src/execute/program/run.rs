@@ -217,6 +217,9 @@ impl<'a> Run<'a> {
         }
         section(&program.tape, 0, self.memory, &mut self.ticker).map_err(|halt| (halt, 0))?;
         let width = self.memory.lanes;
+        // Points may be short: what there is nothing of is not looked for at each.
+        let crosses = program.products.iter().any(|p| p.crossed.is_some());
+        let writes = self.writes();
         let mut first = 0;
         while first < batch {
             let lanes = self.take_lanes(batch - first, width);
@@ -273,41 +276,61 @@ impl<'a> Run<'a> {
                 // Lanes beyond the last point hold what was there before.
                 (halt, (first + lane).min(batch - 1))
             })?;
-            let mut factors = self.factors(lanes);
-            if !factors.is_empty() {
+            if crosses {
+                let mut factors = self.factors(lanes);
                 let own: Vec<crossed::Lanes> = (0..lanes).map(crossed::Lanes::Point).collect();
                 for g in 0..program.groups.len() {
                     self.read_factors(&mut factors, g, &own);
                 }
+                self.multiply(factors, first)
+                    .map_err(|error| (Halt::Error(error), first))?;
             }
-            self.multiply(factors, first)
-                .map_err(|error| (Halt::Error(error), first))?;
-            for (p, product) in program.products.iter().enumerate() {
-                for (b, (source, root)) in product.blocks.iter().enumerate() {
-                    let Some(root) = *root else { continue };
-                    let bytes = source.ty.bytes() as usize;
-                    // The value's one lane belongs to another block, or it is there already.
-                    let block = self.blocks[p][b].tensor.raw_mut();
-                    if bytes == 0 || block.is_empty() {
-                        continue;
-                    }
-                    let block = &mut block[first as usize * bytes..][..lanes * bytes];
-                    store_points(self.memory, program.tape.roots[root], lanes, block);
-                }
-                let mut blocks = Blocks {
-                    types: &product.types,
-                    blocks: &mut self.blocks[p],
-                };
-                for (_, root, reads, adds) in &product.compressed {
-                    let place = program.tape.roots[*root];
-                    let reads = (&reads[..], *adds);
-                    blocks.read(self.memory, place, reads, None, first as usize, lanes);
-                }
-                let points = first as usize..first as usize + lanes;
-                points.for_each(|point| blocks.subtract(&product.subtractions, point));
+            if writes {
+                self.write_points(first, lanes);
             }
             first += lanes as u64;
         }
         Ok(())
+    }
+
+    /// Whether something of a point's results is to be written once it is there.
+    fn writes(&self) -> bool {
+        let products = self.program.products.iter().zip(&*self.blocks);
+        let mut products = products.map(|(product, blocks)| {
+            let mut blocks = product.blocks.iter().zip(blocks);
+            !product.compressed.is_empty()
+                || !product.subtractions.is_empty()
+                || blocks.any(|((_, root), block)| root.is_some() && !block.tensor.raw().is_empty())
+        });
+        products.any(|writes| writes)
+    }
+
+    /// What lanes of points leave in memory, into their results.
+    fn write_points(&mut self, first: u64, lanes: usize) {
+        let program = self.program;
+        for (p, product) in program.products.iter().enumerate() {
+            for (b, (source, root)) in product.blocks.iter().enumerate() {
+                let Some(root) = *root else { continue };
+                let bytes = source.ty.bytes() as usize;
+                // The value's one lane belongs to another block, or it is there already.
+                let block = self.blocks[p][b].tensor.raw_mut();
+                if bytes == 0 || block.is_empty() {
+                    continue;
+                }
+                let block = &mut block[first as usize * bytes..][..lanes * bytes];
+                store_points(self.memory, program.tape.roots[root], lanes, block);
+            }
+            let mut blocks = Blocks {
+                types: &product.types,
+                blocks: &mut self.blocks[p],
+            };
+            for (_, root, reads, adds) in &product.compressed {
+                let place = program.tape.roots[*root];
+                let reads = (&reads[..], *adds);
+                blocks.read(self.memory, place, reads, None, first as usize, lanes);
+            }
+            let points = first as usize..first as usize + lanes;
+            points.for_each(|point| blocks.subtract(&product.subtractions, point));
+        }
     }
 }

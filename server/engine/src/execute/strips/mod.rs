@@ -8,6 +8,7 @@ use super::moves::{self, copy, tile};
 use super::reduce::PARTIAL;
 use super::stop::Ticker;
 use crate::error::Error;
+use crate::op::sine_cosine;
 use crate::tape::native::{Code, GIVEN, Segment};
 use crate::tape::{Instruction, Pieces, Place, Row, Slot, Step, Strips, types};
 use crate::tensor::DType;
@@ -28,7 +29,12 @@ pub(super) fn run(
     ticker: &mut Ticker<'_>,
 ) -> Result<(), Error> {
     let most = helping(memory, strips);
-    for hand in 0..=most {
+    let hands = if strips.once.is_empty() {
+        0..0
+    } else {
+        0..most + 1
+    };
+    for hand in hands {
         let own = Own::new(strips, hand);
         for each in &strips.once {
             let own = own.at(0..strips.strip.min(strips.elements));
@@ -43,8 +49,11 @@ pub(super) fn run(
             ..
         } = each
         {
-            let x = memory.cells::<f64>(*fill, 1)[0].get();
-            memory.at::<f64>(*to).iter().for_each(|to| to.set(x));
+            let x = memory.cells::<f64>(fill.number, 1)[0].get();
+            let to = memory.at::<f64>(*to);
+            for gap in &fill.gaps {
+                to[gap.clone()].iter().for_each(|to| to.set(x));
+            }
         }
         reduce::begin(memory, each);
     }
@@ -118,8 +127,10 @@ impl Work<'_> {
         ticker: &mut Ticker<'_>,
     ) -> Result<(), Error> {
         let (strips, end) = (self.strips, elements.end);
-        for begin in elements.step_by(strips.strip) {
+        let mut begin = elements.start;
+        while begin < end {
             let own = own.at(begin..end.min(begin + strips.strip));
+            begin = own.elements.end;
             match self.code {
                 Some((code, segments)) => {
                     for segment in segments {
@@ -221,11 +232,11 @@ fn segment(
         unsafe { code.run_segment(segment, &given, whole) };
         ticker.tick(whole * steps.len())?;
     }
-    let rest = Own {
-        before: own.before + whole,
-        ..own.at(begin + whole..own.elements.end)
-    };
-    if rest.len() > 0 {
+    if whole < own.len() {
+        let rest = Own {
+            before: own.before + whole,
+            ..own.at(begin + whole..own.elements.end)
+        };
         for each in steps {
             step(memory, each, &rest, ticker)?;
         }
@@ -256,6 +267,10 @@ fn step(memory: Memory<'_>, step: &Step, own: &Own, ticker: &mut Ticker<'_>) -> 
             }
             i.result = own.slot_of(row(i.result, 3), result);
             return elementwise::run(memory, &i, ticker);
+        }
+        Step::SineCosine { from, sine, cosine } => {
+            sine_cosine(cells(*sine), cells(*cosine), cells(*from));
+            return ticker.tick(8 * own.len());
         }
         Step::Fill { from, view, to } => {
             let from = memory.at::<f64>(*from);

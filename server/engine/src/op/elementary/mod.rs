@@ -41,7 +41,7 @@ pub use power::{
     power, power_exponent, power_of_exponent, scaled_power, scaled_power_exponent,
     scaled_power_of_exponent,
 };
-pub use trigonometric::{cos, cos_near, is_near, sin, sin_near};
+pub use trigonometric::{both_near, cos, cos_near, is_near, sin, sin_near};
 
 /// 1.5 · 2⁵²: what is added to it is rounded to a whole number, which stands in the lowest bits.
 const SHIFT: f64 = 6_755_399_441_055_744.0;

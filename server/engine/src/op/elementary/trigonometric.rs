@@ -57,17 +57,24 @@ pub fn cos(x: f64) -> f64 {
 /// Sine, where [`is_near`].
 #[inline(always)]
 pub fn sin_near(x: f64) -> f64 {
-    let (quarters, high, low) = reduce(x);
-    let value = quarter(quarters, sine(high, low), cosine(high, low));
-    // So -0 stays.
-    if x.abs() < 1e-9 { x } else { value }
+    both_near(x).0
 }
 
 /// Cosine, where [`is_near`].
 #[inline(always)]
 pub fn cos_near(x: f64) -> f64 {
+    both_near(x).1
+}
+
+/// Sine and cosine, where [`is_near`]: most of the work is the same for both.
+#[inline(always)]
+pub fn both_near(x: f64) -> (f64, f64) {
     let (quarters, high, low) = reduce(x);
-    quarter(quarters.wrapping_add(1), sine(high, low), cosine(high, low))
+    let (sine, cosine) = (sine(high, low), cosine(high, low));
+    let value = quarter(quarters, sine, cosine);
+    // So -0 stays.
+    let value = if x.abs() < 1e-9 { x } else { value };
+    (value, quarter(quarters.wrapping_add(1), sine, cosine))
 }
 
 /// sin(n π/2 + r) of n in the lowest bits, sin r and cos r.

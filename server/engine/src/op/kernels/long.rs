@@ -198,3 +198,32 @@ where
         }
     }
 }
+
+/// `first[i]` and `second[i]` of `a[i]`, by a formula that holds only near 0; what is `far` holds anywhere.
+#[inline(always)]
+pub(in crate::op) fn pairs(
+    [first, second]: [&[Cell<f64>]; 2],
+    a: &[Cell<f64>],
+    is_near: impl Fn(f64) -> bool,
+    near: impl Fn(f64) -> (f64, f64),
+    far: impl Fn(f64) -> (f64, f64),
+) {
+    for (k, a) in a.chunks(BLOCK).enumerate() {
+        let own = k * BLOCK..k * BLOCK + a.len();
+        // To the end of the widest lanes: the numbers there are zeros.
+        let len = a.len().next_multiple_of(8).min(BLOCK);
+        let [mut x, mut y, mut z] = [(); 3].map(|()| Block::default());
+        load(&mut x.0[..a.len()], a);
+        let (x, y, z) = (&x.0[..len], &mut y.0[..len], &mut z.0[..len]);
+        for i in 0..len {
+            (y[i], z[i]) = near(x[i]);
+        }
+        if !x.iter().fold(true, |all, &x| all & is_near(x)) {
+            for i in (0..len).filter(|&i| !is_near(x[i])) {
+                (y[i], z[i]) = far(x[i]);
+            }
+        }
+        store(&first[own.clone()], y);
+        store(&second[own], z);
+    }
+}

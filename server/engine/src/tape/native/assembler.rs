@@ -33,7 +33,7 @@ pub struct At {
     pub bytes: i32,
 }
 
-/// A vector register, 0 to 15.
+/// A vector register: 0 to 15, in rows of eight numbers to 31.
 pub type Register = u8;
 
 /// A register or a place in memory.
@@ -119,9 +119,52 @@ const MAP_0F3A: u8 = 3;
 const UNPACK_LOW: u8 = 0x14;
 const UNPACK_HIGH: u8 = 0x15;
 
+/// How many numbers of a row are worked out at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Width {
+    /// With AVX, in 16 registers.
+    #[default]
+    Four,
+    /// With AVX-512, in 32 registers.
+    Eight,
+}
+
+impl Width {
+    /// So many.
+    pub fn numbers(self) -> usize {
+        match self {
+            Self::Four => 4,
+            Self::Eight => 8,
+        }
+    }
+
+    /// Registers there are.
+    pub fn registers(self) -> usize {
+        4 * self.numbers()
+    }
+}
+
 #[derive(Default)]
 pub struct Assembler {
     pub bytes: Vec<u8>,
+    /// Of rows. Pairs are taken four at a time.
+    pub width: Width,
+}
+
+impl Operand {
+    /// The fourth bit of its register, or of its base.
+    fn high(self) -> u8 {
+        match self {
+            Self::Register(r) => r >> 3,
+            Self::Memory(at) | Self::Row(at) | Self::Pairs(at) => at.base.0 >> 3,
+            Self::Pool(_) => 0,
+        }
+    }
+}
+
+/// The lowest bit turned round.
+fn not(bit: u8) -> u8 {
+    bit & 1 ^ 1
 }
 
 struct Vex {
@@ -157,19 +200,55 @@ impl Assembler {
     }
 
     fn vex(&mut self, v: &Vex, reg: Register, second: Option<Register>, operand: Operand) {
-        let high = match operand {
-            Operand::Register(r) => r >> 3,
-            Operand::Memory(at) | Operand::Row(at) | Operand::Pairs(at) => at.base.0 >> 3,
-            Operand::Pool(_) => 0,
-        };
-        let not = |bit: u8| bit & 1 ^ 1;
         let second = second.map_or(0b1111, |s| !s & 0b1111);
         self.put(&[
             0xc4,
-            not(reg >> 3) << 7 | 1 << 6 | not(high) << 5 | v.map,
+            not(reg >> 3) << 7 | 1 << 6 | not(operand.high()) << 5 | v.map,
             u8::from(v.wide) << 7 | second << 3 | u8::from(v.long) << 2 | v.prefix,
             v.opcode,
         ]);
+        self.operands(reg, operand);
+    }
+
+    /// On eight numbers of 64 bits; what is in the pool is one number for all.
+    fn evex(&mut self, v: &Vex, reg: Register, second: Option<Register>, operand: Operand) {
+        let spread = matches!(operand, Operand::Pool(_));
+        // Of a register the highest bit is where an index has its own, and there is none.
+        let highest = match operand {
+            Operand::Register(r) => r >> 4,
+            _ => 0,
+        };
+        let second = second.unwrap_or(0);
+        self.put(&[
+            0x62,
+            not(reg >> 3) << 7
+                | not(highest) << 6
+                | not(operand.high()) << 5
+                | not(reg >> 4) << 4
+                | v.map,
+            1 << 7 | (!second & 0b1111) << 3 | 1 << 2 | v.prefix,
+            0b10 << 5 | u8::from(spread) << 4 | not(second >> 4) << 3,
+            v.opcode,
+        ]);
+        match operand {
+            // A short displacement would count in numbers.
+            Operand::Memory(at) => {
+                self.put(&[0x80 | (reg & 7) << 3 | at.base.0 & 7]);
+                self.put(&at.bytes.to_le_bytes());
+            }
+            _ => self.operands(reg, operand),
+        }
+    }
+
+    /// An instruction on a row.
+    fn of_row(&mut self, v: &Vex, reg: Register, second: Option<Register>, operand: Operand) {
+        match self.width {
+            Width::Four => self.vex(v, reg, second, operand),
+            Width::Eight => self.evex(v, reg, second, operand),
+        }
+    }
+
+    fn operands(&mut self, reg: Register, operand: Operand) {
         match operand {
             Operand::Register(r) => self.put(&[0xc0 | (reg & 7) << 3 | r & 7]),
             Operand::Memory(at) => self.address(reg, at),
@@ -253,13 +332,13 @@ impl Assembler {
         }
     }
 
-    /// Four numbers from memory.
+    /// Numbers from memory.
     pub fn load_row(&mut self, to: Register, from: At) {
-        self.vex(&Self::row(0x10), to, None, Operand::Row(from));
+        self.of_row(&Self::row(0x10), to, None, Operand::Row(from));
     }
 
     pub fn store_row(&mut self, to: At, from: Register) {
-        self.vex(&Self::row(0x11), from, None, Operand::Row(to));
+        self.of_row(&Self::row(0x11), from, None, Operand::Row(to));
     }
 
     /// The first numbers of four pairs, or the second ones; `other` is overwritten, by those that are not asked for if
@@ -343,40 +422,46 @@ impl Assembler {
         }
     }
 
-    /// One number four times.
+    /// One number throughout.
     pub fn spread(&mut self, to: Register, from: At) {
         let spread = Vex {
             map: MAP_0F38,
             ..Self::row(0x19)
         };
-        self.vex(&spread, to, None, Operand::Memory(from));
+        self.of_row(&spread, to, None, Operand::Memory(from));
     }
 
-    /// `to = a · b` on four numbers.
+    /// `to = a · b` on a row.
     pub fn arithmetic_row(&mut self, op: Arithmetic, to: Register, a: Register, b: Operand) {
-        self.vex(&Self::row(op as u8), to, Some(a), b);
+        self.of_row(&Self::row(op as u8), to, Some(a), b);
     }
 
     pub fn square_root_row(&mut self, to: Register, a: Operand) {
-        self.vex(&Self::row(Arithmetic::SquareRoot as u8), to, None, a);
+        self.of_row(&Self::row(Arithmetic::SquareRoot as u8), to, None, a);
     }
 
     pub fn bits_row(&mut self, op: Bits, to: Register, a: Register, b: Operand) {
-        self.vex(&Self::row(op as u8), to, Some(a), b);
+        let opcode = match (self.width, op) {
+            (Width::Four, _) => op as u8,
+            // On whole numbers: on floating-point numbers not every AVX-512 has them.
+            (Width::Eight, Bits::And) => 0xdb,
+            (Width::Eight, Bits::Xor) => 0xef,
+        };
+        self.of_row(&Self::row(opcode), to, Some(a), b);
     }
 
     pub fn copy_row(&mut self, to: Register, from: Register) {
-        self.vex(&Self::row(0x28), to, None, Operand::Register(from));
+        self.of_row(&Self::row(0x28), to, None, Operand::Register(from));
     }
 
-    /// `to += a · b` on four numbers, in one rounding.
+    /// `to += a · b` on a row, in one rounding.
     pub fn multiply_add_row(&mut self, to: Register, a: Register, b: Operand) {
         let fma = Vex {
             map: MAP_0F38,
             wide: true,
             ..Self::row(0xb8)
         };
-        self.vex(&fma, to, Some(a), b);
+        self.of_row(&fma, to, Some(a), b);
     }
 
     /// Begins a loop at byte 0 of the rows; tells where.
@@ -386,10 +471,10 @@ impl Assembler {
         self.bytes.len()
     }
 
-    /// Goes on with the next 32 bytes until so many are done; `None`: as many as rsi says.
+    /// Goes on with the next numbers of the rows until so many bytes are done; `None`: as many as rsi says.
     pub fn end_loop(&mut self, begin: usize, bytes: Option<i32>) {
-        // add rax, 32; cmp rax, bytes or rsi; jb begin; vzeroupper
-        self.put(&[0x48, 0x83, 0xc0, 32]);
+        // add rax, 32 or 64; cmp rax, bytes or rsi; jb begin; vzeroupper
+        self.put(&[0x48, 0x83, 0xc0, 8 * self.width.numbers() as u8]);
         match bytes {
             Some(bytes) => {
                 self.put(&[0x48, 0x3d]);

@@ -1,7 +1,7 @@
-//! Steps on single numbers in many lanes: a loop over the lanes, four at a time, that does a run of them in registers.
+//! Steps on single numbers in many lanes: a loop over the lanes, four or eight at a time, that does a run of them in registers.
 
 use super::Piece;
-use super::assembler::{At, Base, Order};
+use super::assembler::{At, Base, Order, Width};
 use super::loops::{Addresses, Held, Loop, Step, Value};
 use super::translate::{MAX_ELEMENTS, Translator, few_copies, reachable};
 use crate::tape::{Instruction, Row, Slot};
@@ -43,6 +43,7 @@ impl Translator<'_> {
     /// A section's instructions for so many lanes, a multiple of four.
     pub(super) fn lanes(&mut self, range: Range<usize>, lanes: usize) -> Vec<Piece> {
         let mut pieces: Vec<Piece> = Vec::new();
+        self.code.width = self.features.width(lanes);
         let mut at = range.start;
         while at < range.end {
             let mut all = Loop {
@@ -75,7 +76,7 @@ impl Translator<'_> {
             let entry = self.code.bytes.len();
             self.code.begin();
             let begin = self.code.begin_loop();
-            self.steps(&all, Held::default());
+            self.steps(&all, Held::none(self.code.width));
             self.code.end_loop(begin, Some((lanes * 8) as i32));
             self.code.end();
             pieces.push(Piece {
@@ -85,6 +86,7 @@ impl Translator<'_> {
             });
             at = next;
         }
+        self.code.width = Width::Four;
         pieces
     }
 

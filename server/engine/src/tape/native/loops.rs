@@ -1,7 +1,7 @@
-//! Instructions in a row on as many elements as one loop, four numbers at a time: what one gives the next has in a
+//! Instructions in a row on as many elements as one loop, some numbers at a time: what one gives the next has in a
 //! register, and what nobody reads later never reaches memory. Only correctly rounded operations, so bits do not change.
 
-use super::assembler::{Arithmetic, At, Bits, Operand, Order, Register};
+use super::assembler::{Arithmetic, At, Bits, Operand, Order, Register, Width};
 use super::translate::{Kind, MAGNITUDE, ONE, SIGN, Translator, number};
 use crate::op::Op;
 use crate::tape::{Instruction, Place, Row, Slot};
@@ -17,7 +17,8 @@ const MIN_STEPS: usize = 2;
 const MAX_STEPS: usize = 64;
 /// Numbers in a register.
 const WIDTH: u32 = 4;
-const REGISTERS: usize = 16;
+/// The most that there are.
+const REGISTERS: usize = 32;
 /// Those that may hold the same numbers throughout: the others are enough for what becomes of a step.
 const MOST_KEPT: usize = 4;
 
@@ -211,12 +212,24 @@ impl<A> Loop<A> {
 }
 
 /// Which values stand in registers, and which of them nowhere else.
-#[derive(Default)]
 pub(super) struct Held {
     values: [Option<Value>; REGISTERS],
     only_here: [bool; REGISTERS],
+    /// Registers that there are.
+    count: usize,
     /// The last registers, which stay as they are.
     kept: usize,
+}
+
+impl Held {
+    pub fn none(width: Width) -> Self {
+        Self {
+            values: [None; REGISTERS],
+            only_here: [false; REGISTERS],
+            count: width.registers(),
+            kept: 0,
+        }
+    }
 }
 
 impl Translator<'_> {
@@ -248,7 +261,7 @@ impl Translator<'_> {
         }
         let rows = elements / WIDTH * WIDTH;
         let begin_loop = self.code.begin_loop();
-        self.steps(&all, Held::default());
+        self.steps(&all, Held::none(self.code.width));
         self.code.end_loop(begin_loop, Some((rows * 8) as i32));
         // The rest number by number, through memory.
         self.registers.forget_all();
@@ -302,12 +315,12 @@ impl Translator<'_> {
 
     /// Loads numbers that are the same for all elements, to stay in registers.
     pub(super) fn keep_numbers(&mut self, all: &Loop<impl Addresses>) -> Held {
-        let mut held = Held::default();
+        let mut held = Held::none(self.code.width);
         for &value in all.steps.iter().flat_map(|step| &step.operands) {
             let is_number = matches!(value, Value::Number(_));
             if is_number && held.kept < MOST_KEPT && !held.values.contains(&Some(value)) {
                 held.kept += 1;
-                let r = REGISTERS - held.kept;
+                let r = held.count - held.kept;
                 self.code.spread(r as Register, all.addresses.of(value));
                 held.values[r] = Some(value);
             }
@@ -315,7 +328,7 @@ impl Translator<'_> {
         held
     }
 
-    /// The steps of a loop, for four numbers.
+    /// The steps of a loop, for as many numbers as are in a register.
     pub(super) fn steps(&mut self, all: &Loop<impl Addresses>, mut held: Held) {
         for k in 0..all.steps.len() {
             self.step(all, k, &mut held);
@@ -334,7 +347,7 @@ impl Translator<'_> {
             None => usize::MAX,
             Some(value) => all.next_use(value, at).unwrap_or(usize::MAX - 1),
         };
-        let others = (0..REGISTERS - held.kept).filter(|&r| !kept.contains(&(r as Register)));
+        let others = (0..held.count - held.kept).filter(|&r| !kept.contains(&(r as Register)));
         let r = others.max_by_key(|&r| next_use(r)).unwrap_or_default();
         if let Some(value) = held.values[r]
             && held.only_here[r]

@@ -213,6 +213,12 @@ fn read_after(strips: &Strips, from: usize, row: Row) -> bool {
                     .any(|(k, &slot)| of(slot, k) == row);
                 (reads, of(instruction.result, 3))
             }
+            Step::SineCosine { from, sine, cosine } => {
+                if *from != row && (*sine == row || *cosine == row) {
+                    return false;
+                }
+                (*from == row, *sine)
+            }
             Step::Fill { to, .. } | Step::Tile { to, .. } | Step::Put { to, .. } => (false, *to),
             Step::Copy { from, to } => (*from == row, *to),
             Step::Scatter { from, .. } | Step::Rows { from, .. } | Step::Columns { from, .. } => {

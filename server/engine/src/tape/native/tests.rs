@@ -1,4 +1,6 @@
-use super::assembler::{Arithmetic, Assembler, At, Base, Bits, Condition, Logic, Operand};
+use super::assembler::{
+    Arithmetic, Assembler, At, Base, Bits, Condition, Logic, Operand, Width,
+};
 
 fn encoded(write: &dyn Fn(&mut Assembler)) -> Vec<u8> {
     let mut code = Assembler::default();
@@ -81,4 +83,51 @@ fn loops_are_encoded() {
         &[0x0f, 0x82, 0xf0, 0xff, 0xff, 0xff, 0xc5, 0xf8, 0x77],
     ];
     assert_eq!(bytes, want.concat());
+}
+
+/// With displacements of 32 bits, which count bytes.
+#[test]
+fn rows_of_eight_are_encoded() {
+    let (u, l) = (at(Base::UNIFORM, 8), at(Base::VARYING, 4096));
+    let encoded = |write: &dyn Fn(&mut Assembler)| {
+        encoded(&|code| {
+            code.width = Width::Eight;
+            write(code);
+        })
+    };
+    // vmovupd zmm17, [r13 + rax + 4096]
+    let bytes = encoded(&|c| c.load_row(17, l));
+    let want = [0x62, 0xc1, 0xfd, 0x48, 0x10, 0x8c, 5, 0, 0x10, 0, 0];
+    assert_eq!(bytes, want);
+    // vmovupd [r13 + rax + 4096], zmm9
+    let bytes = encoded(&|c| c.store_row(l, 9));
+    let want = [0x62, 0x51, 0xfd, 0x48, 0x11, 0x8c, 5, 0, 0x10, 0, 0];
+    assert_eq!(bytes, want);
+    // vmovapd zmm3, zmm25
+    let bytes = encoded(&|c| c.copy_row(3, 25));
+    assert_eq!(bytes, [0x62, 0x91, 0xfd, 0x48, 0x28, 0xd9]);
+    // vaddpd zmm1, zmm28, zmm18
+    let bytes = encoded(&|c| c.arithmetic_row(Arithmetic::Add, 1, 28, Operand::Register(18)));
+    assert_eq!(bytes, [0x62, 0xb1, 0x9d, 0x40, 0x58, 0xca]);
+    // vaddpd zmm1, zmm12, [r13 + rax + 4096]
+    let bytes = encoded(&|c| c.arithmetic_row(Arithmetic::Add, 1, 12, Operand::Row(l)));
+    let want = [0x62, 0xd1, 0x9d, 0x48, 0x58, 0x8c, 5, 0, 0x10, 0, 0];
+    assert_eq!(bytes, want);
+    // vsqrtpd zmm3, zmm25
+    let bytes = encoded(&|c| c.square_root_row(3, Operand::Register(25)));
+    assert_eq!(bytes, [0x62, 0x91, 0xfd, 0x48, 0x51, 0xd9]);
+    // vpxorq zmm19, zmm2, zmm15
+    let bytes = encoded(&|c| c.bits_row(Bits::Xor, 19, 2, Operand::Register(15)));
+    assert_eq!(bytes, [0x62, 0xc1, 0xed, 0x48, 0xef, 0xdf]);
+    // vpxorq zmm3, zmm9, [rip - 10]{1to8}
+    let bytes = encoded(&|c| c.bits_row(Bits::Xor, 3, 9, Operand::Pool(0)));
+    let want = [0x62, 0xf1, 0xb5, 0x58, 0xef, 0x1d, 0xf6, 0xff, 0xff, 0xff];
+    assert_eq!(bytes, want);
+    // vfmadd231pd zmm24, zmm1, zmm2
+    let bytes = encoded(&|c| c.multiply_add_row(24, 1, Operand::Register(2)));
+    assert_eq!(bytes, [0x62, 0x62, 0xf5, 0x48, 0xb8, 0xc2]);
+    // vbroadcastsd zmm28, [rbx + 8]
+    let bytes = encoded(&|c| c.spread(28, u));
+    let want = [0x62, 0x62, 0xfd, 0x48, 0x19, 0xa3, 8, 0, 0, 0];
+    assert_eq!(bytes, want);
 }

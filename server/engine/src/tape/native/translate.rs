@@ -1,7 +1,7 @@
 //! Instructions of a tape as machine code.
 
 use super::assembler::{
-    Arithmetic, Assembler, At, Base, Bits, Condition, Logic, Operand, Register,
+    Arithmetic, Assembler, At, Base, Bits, Condition, Logic, Operand, Register, Width,
 };
 use super::registers::Registers;
 use super::{Piece, Segment};
@@ -21,10 +21,11 @@ pub(super) const MAX_ELEMENTS: u32 = 8;
 /// Bytes of an instruction on one number, about.
 pub const INSTRUCTION_BYTES: usize = 24;
 
-/// What the processor has beside the base: all of it is needed but for `fma`.
+/// What the processor has beside the base, which is AVX.
 #[derive(Clone, Copy)]
 pub struct Features {
     pub(super) fma: bool,
+    pub(super) avx512: bool,
 }
 
 impl Features {
@@ -32,7 +33,16 @@ impl Features {
     pub fn here() -> Option<Self> {
         is_x86_feature_detected!("avx").then(|| Self {
             fma: is_x86_feature_detected!("fma"),
+            avx512: is_x86_feature_detected!("avx512f"),
         })
+    }
+
+    /// How many of so many lanes are worked out at a time.
+    pub(super) fn width(self, lanes: usize) -> Width {
+        match self.avx512 && lanes.is_multiple_of(Width::Eight.numbers()) {
+            true => Width::Eight,
+            false => Width::Four,
+        }
     }
 }
 
@@ -61,7 +71,10 @@ pub fn translate(
         tape,
         features,
         most,
-        code: Assembler { bytes: pool() },
+        code: Assembler {
+            bytes: pool(),
+            width: Width::Four,
+        },
         registers: Registers::default(),
     };
     let sections = 0..tape.sections.len();

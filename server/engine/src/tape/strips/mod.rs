@@ -95,6 +95,15 @@ pub struct Row {
     pub moves: bool,
 }
 
+/// A number that fills what is between parts.
+#[derive(Debug)]
+pub struct Fill {
+    /// The number.
+    pub number: Slot,
+    /// Where no part goes, or all where that is in many pieces.
+    pub gaps: Vec<Range<usize>>,
+}
+
 /// A step on a strip.
 #[derive(Debug)]
 pub enum Step {
@@ -104,6 +113,15 @@ pub enum Step {
         instruction: Instruction,
         /// Bit k: operand k moves; bit 3: the result does.
         moves: u8,
+    },
+    /// Sine and cosine of the same numbers.
+    SineCosine {
+        /// Of what.
+        from: Row,
+        /// Where the sines go.
+        sine: Row,
+        /// Where the cosines go.
+        cosine: Row,
     },
     /// Elements of a place.
     Fill {
@@ -145,8 +163,8 @@ pub enum Step {
     },
     /// A row to some elements of a place.
     Scatter {
-        /// The number that all of the place is first, if it is.
-        fill: Option<Slot>,
+        /// The number that is first put into some of the place.
+        fill: Option<Fill>,
         /// From where.
         from: Row,
         /// To where.

@@ -2,12 +2,13 @@
 
 use super::find::{Form, is_dense, outlives};
 use super::uses::{Definition, Key, Uses, types};
-use super::{ALIGNED, LONG, MAX_ROW, Pieces, Row, STRIP, Step, Strips};
-use crate::op::{Kernel, Strided};
+use super::{ALIGNED, Fill, LONG, MAX_ROW, Pieces, Row, STRIP, Step, Strips};
+use crate::op::{Kernel, Op, Strided, companion};
 use crate::tape::native::Code;
 use crate::tape::{Instruction, Place, Slot, Structural, Tape};
 use crate::tensor::DType;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// The steps of a group's members, with places for their rows; `None` where memory ends.
 pub fn strips(tape: &mut Tape, first: usize, uses: &Uses, members: &[usize]) -> Option<Strips> {
@@ -300,7 +301,34 @@ impl Writing<'_> {
         }
     }
 
+    /// A later member that gives the cosine where this one gives the sine, or the other way round: what it gives must
+    /// be for members alone, since it is there earlier than it was.
+    fn companion(&self, at: usize, i: &Instruction) -> Option<usize> {
+        let other = companion(i.op)?;
+        let mut later = self.members.iter().copied().filter(|&m| m > at);
+        later.find(|&m| {
+            let is_it = self.tape.instructions[self.first + m].op == other;
+            is_it && self.uses.reads[m] == self.uses.reads[at] && !self.outlives(m)
+        })
+    }
+
     fn by_element(&mut self, at: usize, i: &Instruction) -> Option<()> {
+        // With its companion.
+        if self.values.contains_key(&at) {
+            return Some(());
+        }
+        if let Some(other) = self.companion(at, i) {
+            let (key, definition) = self.uses.reads[at][0];
+            let from = self.row(key, definition)?;
+            let (own, other) = (self.target(at)?, self.target(other)?);
+            let (sine, cosine) = match i.op {
+                Op::Sin => (own, other),
+                _ => (other, own),
+            };
+            let step = Step::SineCosine { from, sine, cosine };
+            self.strips.steps.push(step);
+            return Some(());
+        }
         let mut instruction = *i;
         let mut moves = 0;
         for (k, &(key, definition)) in self.uses.reads[at].iter().enumerate() {
@@ -430,11 +458,16 @@ impl Writing<'_> {
         let Kernel::Place { fill, parts } = &step.kernel else {
             return None;
         };
-        for (number, (k, view)) in parts.iter().enumerate() {
+        let mut fill = fill.map(|k| Fill {
+            number: step.operands[k].slot,
+            gaps: gaps(parts, step.result().elements as usize),
+        });
+        for (k, view) in parts {
             let (key, definition) = self.uses.reads[at][*k];
             let (_, stride) = view.single()?;
             let from = self.row(key, definition)?;
-            let fill = fill.filter(|_| number == 0).map(|k| step.operands[k].slot);
+            // Before the first part.
+            let fill = fill.take();
             self.strips.steps.push(Step::Scatter {
                 fill,
                 from,
@@ -445,6 +478,27 @@ impl Writing<'_> {
         }
         Some(())
     }
+}
+
+/// Where no part goes, of so many elements; all of them where parts do not go to elements one after the other.
+fn gaps(parts: &[(usize, Strided)], elements: usize) -> Vec<Range<usize>> {
+    let rows = parts.iter().map(|(_, view)| match view.single() {
+        Some((length, 1)) => Some(view.offset()..view.offset() + length),
+        _ => None,
+    });
+    let Some(mut rows) = rows.collect::<Option<Vec<_>>>() else {
+        return vec![0..elements];
+    };
+    rows.sort_by_key(|row| row.start);
+    let mut at = 0;
+    let mut gaps = Vec::new();
+    for row in rows.into_iter().chain([elements..elements]) {
+        if row.start > at {
+            gaps.push(at..row.start);
+        }
+        at = at.max(row.end);
+    }
+    gaps
 }
 
 fn reduction(step: &Structural) -> Option<crate::op::Reduction> {
