@@ -8,7 +8,7 @@ use crate::tape::{Instruction, Row, Slot};
 use std::ops::Range;
 
 /// Steps of a loop: values that live on go through memory.
-const MAX_STEPS: usize = 128;
+const MAX_STEPS: usize = 256;
 /// Fewer are as fast in the interpreter.
 const MIN_STEPS: usize = 2;
 
@@ -71,7 +71,8 @@ impl Translator<'_> {
             }
             for k in 0..all.steps.len() {
                 let result = all.steps[k].result;
-                all.steps[k].read_later = !all.steps[k + 1..].iter().any(|s| s.result == result);
+                let again = all.steps[k + 1..].iter().any(|s| s.result == result);
+                all.steps[k].read_later = !again && self.is_read_after(next, result.slot, 1);
             }
             let entry = self.code.bytes.len();
             self.code.begin();

@@ -4,7 +4,7 @@
 use super::assembler::{Arithmetic, At, Bits, Operand, Order, Register, Width};
 use super::translate::{Kind, MAGNITUDE, ONE, SIGN, Translator, number};
 use crate::op::Op;
-use crate::tape::{Instruction, Place, Row, Slot};
+use crate::tape::{Argument, Instruction, Place, Row, Slot};
 use crate::tensor::DType;
 
 /// Fewer elements are written out, or not worth it.
@@ -15,6 +15,8 @@ const MAX_ELEMENTS: u32 = 1 << 18;
 const MIN_STEPS: usize = 2;
 /// Overlaps are looked for between all.
 const MAX_STEPS: usize = 64;
+/// Instructions among which the next one is looked for that reads a row.
+const MAX_LOOKED_AT: usize = 1 << 12;
 /// Numbers in a register.
 const WIDTH: u32 = 4;
 /// The most that there are.
@@ -276,18 +278,23 @@ impl Translator<'_> {
         Some(next)
     }
 
-    /// Whether instructions from `from` on, or who reads results, read some of this row before it is written anew.
-    fn is_read_after(&self, from: usize, slot: Slot, elements: u32) -> bool {
+    /// Whether instructions from `from` on, or who reads results, read some of this row before it is written anew; also
+    /// where it would take long to find out.
+    pub(super) fn is_read_after(&self, from: usize, slot: Slot, elements: u32) -> bool {
         let tape = self.tape;
-        // What bodies and their callers read is not followed.
-        if tape.function.is_some() || !tape.controls.is_empty() {
-            return true;
-        }
         let of_place = |p: &Place| meet(slot, elements, p.slot, p.elements);
         let reads = |i: &Instruction| {
             if i.flags & Instruction::STRUCTURAL != 0 {
                 let step = &tape.structural[i.operands[0].offset()];
                 return step.operands.iter().any(of_place);
+            }
+            if i.flags & Instruction::CONTROL != 0 {
+                let step = &tape.controls[i.operands[0].offset()];
+                let mut operands = step.operands.iter();
+                return operands.any(|operand| match operand {
+                    Argument::At(place) => of_place(place),
+                    Argument::Zeros { .. } => false,
+                });
             }
             let arity = i.op.arity().map_or(3, |(_, most)| most as usize).min(3);
             (0..arity).any(|k| {
@@ -298,13 +305,12 @@ impl Translator<'_> {
         // Results are read where their own section ends: the next group's steps have the same memory.
         let own = tape.sections.iter().find(|s| s.contains(&(from - 1)));
         let end = own.map_or(tape.instructions.len(), |section| section.end);
-        for i in &tape.instructions[from..end] {
-            if reads(i) {
+        for (looked_at, i) in tape.instructions[from..end].iter().enumerate() {
+            if looked_at == MAX_LOOKED_AT || reads(i) {
                 return true;
             }
-            let structural = i.flags & Instruction::STRUCTURAL != 0;
-            let gives_numbers =
-                !structural && i.dtype == DType::F64 && i.op.elementwise().is_some();
+            let plain = i.flags & (Instruction::STRUCTURAL | Instruction::CONTROL) == 0;
+            let gives_numbers = plain && i.dtype == DType::F64 && i.op.elementwise().is_some();
             if gives_numbers && i.result == slot && i.elements == elements {
                 return false;
             }

@@ -1,6 +1,4 @@
-use super::assembler::{
-    Arithmetic, Assembler, At, Base, Bits, Condition, Logic, Operand, Width,
-};
+use super::assembler::{Arithmetic, Assembler, At, Base, Bits, Condition, Logic, Operand, Width};
 
 fn encoded(write: &dyn Fn(&mut Assembler)) -> Vec<u8> {
     let mut code = Assembler::default();
