@@ -2,11 +2,12 @@
 
 use gradient_engine::tape::set_strips;
 use gradient_engine::{
-    Arguments, Attributes, Crew, DType, Direction, Graph, Op, Options, Product, Program, Scratch,
-    Stop, Tensor, TensorType, ValueId, compile,
+    Arguments, Attributes, Crew, DType, Direction, DotDimensions, Graph, Op, Options, Product,
+    Program, Scratch, Stop, Tensor, TensorType, ValueId, compile,
 };
 use gradient_tests::bits::words;
 use gradient_tests::engine::{Random, request, tensor};
+use gradient_tests::functions::Write;
 use gradient_tests::scenarios::Draft;
 use std::sync::Mutex;
 
@@ -521,5 +522,133 @@ fn what_is_cheaper_to_work_out_again_is_not_kept() {
         let got = f64::from_bits(*got);
         let close = (got - want).abs() <= 1e-12 * want.abs().max(1.0);
         assert!(close, "{i}: {got} against {want}");
+    }
+}
+
+/// What is summed up over the residuals A x - b of a linear model.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Loss {
+    Squares,
+    HalfSquares,
+    /// log(1 + e^r).
+    Logistic,
+    /// Squares, but lines beyond 1.
+    Huber,
+    /// Squares of residuals, each less its neighbour: the neighbour is another row's.
+    Neighbours,
+}
+
+/// A loss of m residuals and n unknowns.
+fn model(loss: Loss, [m, n]: [u64; 2]) -> Graph {
+    let mut g = Draft::new("model");
+    let (x, a, b) = (
+        g.input("x", &[n]),
+        g.input("a", &[m, n]),
+        g.input("b", &[m]),
+    );
+    let product = DotDimensions {
+        lhs_contracting: vec![1],
+        rhs_contracting: vec![0],
+        lhs_batch: vec![],
+        rhs_batch: vec![],
+    };
+    let fitted = g.push(Op::DotGeneral, &[a, x], Attributes::DotGeneral(product));
+    let residual = g.push(Op::Subtract, &[fitted, b], Attributes::None);
+    let part = |g: &mut Draft, starts: u64, limits: u64| {
+        let attributes = Attributes::Slice {
+            starts: vec![starts],
+            limits: vec![limits],
+            strides: vec![1],
+        };
+        g.push(Op::Slice, &[residual], attributes)
+    };
+    let each = match loss {
+        Loss::Squares | Loss::HalfSquares => g.op(Op::Square, &[residual]),
+        Loss::Logistic => g.op(Op::Softplus, &[residual]),
+        Loss::Huber => {
+            let (one, half) = (g.real(1.0), g.real(0.5));
+            let size = g.op(Op::Abs, &[residual]);
+            let square = g.op(Op::Square, &[residual]);
+            let square = g.mul(half, square);
+            let line = g.push(Op::Subtract, &[size, half], Attributes::None);
+            let direction = Direction::Lt;
+            let inside = g.push(Op::Compare, &[size, one], Attributes::Compare { direction });
+            g.op(Op::Select, &[inside, square, line])
+        }
+        Loss::Neighbours => {
+            let (first, second) = (part(&mut g, 0, m - 1), part(&mut g, 1, m));
+            let step = g.push(Op::Subtract, &[second, first], Attributes::None);
+            g.op(Op::Square, &[step])
+        }
+    };
+    let mut sum = g.sum(each);
+    if loss == Loss::HalfSquares {
+        let half = g.real(0.5);
+        sum = g.mul(half, sum);
+    }
+    g.finish(sum)
+}
+
+#[test]
+fn products_around_a_group_take_rows_of_their_matrix_together() {
+    let _alone = SWITCH.lock();
+    let random = &mut Random(5);
+    let products = [
+        Product::Gradient {
+            output: 0,
+            wrt: vec![0],
+        },
+        Product::Value { outputs: vec![0] },
+    ];
+    // Two blocks, several with a remainder; rows that are too long, matrices that are too small.
+    for ([m, n], is_fit) in [
+        ([528, 240], true),
+        ([700, 100], true),
+        ([1400, 67], true),
+        ([330, 900], false),
+        ([100, 100], false),
+    ] {
+        for loss in [
+            Loss::Squares,
+            Loss::HalfSquares,
+            Loss::Logistic,
+            Loss::Huber,
+            Loss::Neighbours,
+        ] {
+            let graph = model(loss, [m, n]);
+            let inputs: Vec<Tensor> = [vec![n], vec![m, n], vec![m]]
+                .into_iter()
+                .map(|shape| random.tensor(&TensorType::f64(shape), (-1.0, 1.0)))
+                .collect();
+            for product in &products {
+                let program = compiled(&graph, product, true);
+                let scratch = &mut Scratch::default();
+                let want = bits(&compiled(&graph, product, false), &inputs, &[], scratch);
+                for run in 0..RUNS {
+                    let got = bits(&program, &inputs, &[], scratch);
+                    assert_eq!(got, want, "{loss:?} {m} {n}, run {run}");
+                }
+                let together = "264 elements at a time";
+                let is_one = program.listing().contains(together);
+                let gradient = matches!(product, Product::Gradient { .. });
+                let wanted = gradient && is_fit && loss != Loss::Neighbours;
+                assert_eq!(is_one, wanted, "{loss:?} {m} {n}: {}", program.listing());
+                // Against sums of rows by hand.
+                if gradient && loss == Loss::Squares {
+                    let [x, a, b] = [0, 1, 2].map(|i| inputs[i].to_f64());
+                    let rows = a.chunks(n as usize).zip(&b);
+                    let mut slope = vec![0.0; n as usize];
+                    for (row, b) in rows {
+                        let fitted: f64 = row.iter().zip(&x).map(|(a, x)| a * x).sum();
+                        let twice = 2.0 * (fitted - b);
+                        slope.iter_mut().zip(row).for_each(|(s, a)| *s += twice * a);
+                    }
+                    for (got, want) in want.iter().map(|&b| f64::from_bits(b)).zip(&slope) {
+                        let close = (got - want).abs() <= 1e-10 * want.abs().max(1.0);
+                        assert!(close, "{got} against {want}");
+                    }
+                }
+            }
+        }
     }
 }

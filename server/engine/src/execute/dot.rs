@@ -3,8 +3,9 @@
 use super::memory::{Element, Memory, Shared};
 use super::stop::Ticker;
 use crate::error::Error;
+use crate::op::kernels::{Rows, has_fused, sum_rows};
 use crate::op::{DotPlan, Strided};
-use crate::tape::Structural;
+use crate::tape::{Between, Place, Structural};
 use smallvec::SmallVec;
 use std::any::TypeId;
 use std::cell::Cell;
@@ -366,6 +367,64 @@ impl<T> Matrix<'_, T> {
     }
 }
 
+/// A vector times a matrix that lies row by row; false if that is left to `gemm`.
+fn sum_of_rows<T: Element>(
+    out: &Matrix<'_, T>,
+    left: &Matrix<'_, T>,
+    right: &Matrix<'_, T>,
+    [n, k]: [usize; 2],
+) -> bool {
+    let numbers = [out, left, right].map(|matrix| T::numbers(&matrix.cells[matrix.start..]));
+    let [Some(out), Some(numbers), Some(cells)] = numbers else {
+        return false;
+    };
+    // Without fused multiply-adds it is slow.
+    if !has_fused() {
+        return false;
+    }
+    let rows = Rows {
+        cells,
+        step: right.row,
+        numbers,
+        number_step: left.column,
+        count: k,
+    };
+    sum_rows(&out[..n], rows, false);
+    true
+}
+
+/// Some rows of the matrix of [`Between`], each times the first product's vector.
+pub(super) fn rows(memory: Memory<'_>, between: &Between, rows: Range<usize>) {
+    let columns = between.columns;
+    let matrix = |place: Place, start: usize, row: usize| Matrix {
+        cells: memory.at::<f64>(place),
+        start,
+        row,
+        column: 1,
+    };
+    let [vector, result] = between.first;
+    multiply(
+        &matrix(result, rows.start, 1),
+        &matrix(between.matrix, rows.start * columns, columns),
+        &matrix(vector, 0, 1),
+        [rows.len(), 1, columns],
+    );
+}
+
+/// The same rows, each times its number of the second product's vector, added up; the first ones begin the sum.
+pub(super) fn sum(memory: Memory<'_>, between: &Between, rows: Range<usize>) {
+    let [vector, result] = between.second;
+    let columns = between.columns;
+    let own = Rows {
+        cells: &memory.at::<f64>(between.matrix)[rows.start * columns..],
+        step: columns,
+        numbers: &memory.at::<f64>(vector)[rows.clone()],
+        number_step: 1,
+        count: rows.len(),
+    };
+    sum_rows(memory.at::<f64>(result), own, rows.start > 0);
+}
+
 /// `out = left · right`, m × k times k × n, none of them 0.
 pub(super) fn multiply<T: Element>(
     out: &Matrix<'_, T>,
@@ -377,6 +436,9 @@ pub(super) fn multiply<T: Element>(
         out.holds(m, n) && left.holds(m, k) && right.holds(k, n),
         "matrices lie within their memory"
     );
+    if m == 1 && right.column == 1 && out.column == 1 && sum_of_rows(out, left, right, [n, k]) {
+        return;
+    }
     let zero = T::default();
     let mut one = [T::default()];
     one[0] = T::from_index(1);

@@ -336,6 +336,10 @@ pub(super) trait Element: Copy + PartialOrd + Default + 'static {
     fn outside<'a>(_: &Memory<'a>, _: Slot, _: usize) -> Option<&'a [Cell<Self>]> {
         None
     }
+    /// The same cells, if they hold numbers of 64 bits.
+    fn numbers(_: &[Cell<Self>]) -> Option<&[Cell<f64>]> {
+        None
+    }
     fn widen(self) -> Self::Sum;
     fn narrow(sum: Self::Sum) -> Self;
     fn times(a: Self, b: Self) -> Self::Sum;
@@ -364,6 +368,9 @@ macro_rules! element {
                 elements: usize,
             ) -> Option<&'a [Cell<Self>]> {
                 memory.$outside(slot, elements)
+            }
+            fn numbers(cells: &[Cell<Self>]) -> Option<&[Cell<f64>]> {
+                Some(cells)
             })?
             #[inline(always)]
             fn widen(self) -> $sum {

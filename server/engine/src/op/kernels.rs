@@ -2,14 +2,15 @@
 //! numbers at once.
 
 mod long;
+mod rows;
 mod wide;
 
 pub(super) use long::{
     Formula, Steps, blocks1, blocks3, in_steps1, in_steps2, in_steps3, near1, pairs,
 };
+pub use rows::{Rows, sum_rows};
 pub(super) use wide::alone;
-#[cfg(target_arch = "x86_64")]
-pub(super) use wide::has_fused;
+pub use wide::has_fused;
 pub use wide::{Loop, widest, widest_long};
 pub(in crate::op) use wide::{prefetch_to_read, prefetch_to_write};
 

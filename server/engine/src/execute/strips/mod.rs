@@ -2,15 +2,15 @@
 
 mod reduce;
 
-use super::elementwise;
 use super::memory::{Memory, Shared};
 use super::moves::{self, copy, tile};
 use super::reduce::PARTIAL;
 use super::stop::Ticker;
+use super::{dot, elementwise};
 use crate::error::Error;
 use crate::op::sine_cosine;
 use crate::tape::native::{Code, GIVEN, Segment};
-use crate::tape::{Instruction, Pieces, Place, Row, Slot, Step, Strips, types};
+use crate::tape::{Between, Instruction, Pieces, Place, Row, Slot, Step, Strips, types};
 use crate::tensor::DType;
 use std::cell::Cell;
 use std::ops::Range;
@@ -58,9 +58,10 @@ pub(super) fn run(
         reduce::begin(memory, each);
     }
     let work = Work { strips, code };
-    match strips.pieces.filter(|_| most > 0) {
-        None => work.range(memory, &Own::new(strips, 0), 0..strips.elements, ticker)?,
-        Some(pieces) => work.shared(memory, pieces, most, ticker)?,
+    match (&strips.between, strips.pieces.filter(|_| most > 0)) {
+        (Some(between), _) => work.between(memory, between, ticker)?,
+        (None, None) => work.range(memory, &Own::new(strips, 0), 0..strips.elements, ticker)?,
+        (None, Some(pieces)) => work.shared(memory, pieces, most, ticker)?,
     }
     around().for_each(|each| reduce::end(memory, each));
     Ok(())
@@ -116,6 +117,32 @@ impl Work<'_> {
                 Ok(())
             }),
         }
+    }
+
+    /// Rows of a matrix as many as a strip has elements, or some more in the end, where no less than a strip is left: the
+    /// product before, the strip, the product after.
+    fn between(
+        &self,
+        memory: Memory<'_>,
+        between: &Between,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<(), Error> {
+        let own = Own::new(self.strips, 0);
+        let (elements, strip) = (self.strips.elements, self.strips.strip);
+        let mut begin = 0;
+        while begin < elements {
+            let end = match elements - begin < 2 * strip {
+                true => elements,
+                false => begin + strip,
+            };
+            let rows = begin..end;
+            begin = end;
+            dot::rows(memory, between, rows.clone());
+            self.range(memory, &own, rows.clone(), ticker)?;
+            ticker.tick(rows.len() * between.columns / 2)?;
+            dot::sum(memory, between, rows);
+        }
+        Ok(())
     }
 
     /// Strips from the first element on.

@@ -108,9 +108,11 @@ pub(in crate::op) fn prefetch_to_write(numbers: &[f64], at: usize) {
 }
 
 /// Whether functions may be called that are compiled for AVX2 and fused multiply-add.
-#[cfg(target_arch = "x86_64")]
-pub(in crate::op) fn has_fused() -> bool {
-    x86::V3.is_some()
+pub fn has_fused() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return x86::V3.is_some();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 #[cfg(target_arch = "x86_64")]

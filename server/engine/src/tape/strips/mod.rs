@@ -4,10 +4,12 @@
 //! Groups of steps are found among a section's instructions. Each of their values is worked out from the same numbers by
 //! the same operation, and sums take their terms in the same order, so no bit depends on whether a step is in a group.
 
+mod between;
 mod find;
 mod uses;
 mod write;
 
+pub use between::Between;
 pub use uses::types;
 
 use super::{Instruction, Place, Slot, Tape};
@@ -75,6 +77,8 @@ pub struct Strips {
     pub apart: [usize; 2],
     /// How threads may share it.
     pub pieces: Option<Pieces>,
+    /// The products before and after it that are run with it.
+    pub between: Option<Between>,
 }
 
 /// Where a group may be cut, so that no bit depends on who does what.
@@ -278,6 +282,7 @@ impl Tape {
             parts.push(Part::Plain(next..range.end));
         }
         self.instructions[range].copy_from_slice(&instructions);
+        self.join_products(&mut parts);
         parts
     }
 }

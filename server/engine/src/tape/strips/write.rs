@@ -36,6 +36,7 @@ pub fn strips(tape: &mut Tape, first: usize, uses: &Uses, members: &[usize]) -> 
             own: rows.each_ref().map(|rows| rows.end),
             apart: [0; 2],
             pieces: None,
+            between: None,
             around: vec![],
         },
         rows,
@@ -487,12 +488,12 @@ fn gaps(parts: &[(usize, Strided)], elements: usize) -> Vec<Range<usize>> {
         _ => None,
     });
     let Some(mut rows) = rows.collect::<Option<Vec<_>>>() else {
-        return vec![0..elements];
+        return std::iter::once(0..elements).collect();
     };
     rows.sort_by_key(|row| row.start);
     let mut at = 0;
     let mut gaps = Vec::new();
-    for row in rows.into_iter().chain([elements..elements]) {
+    for row in rows.into_iter().chain(std::iter::once(elements..elements)) {
         if row.start > at {
             gaps.push(at..row.start);
         }
