@@ -168,7 +168,7 @@ impl Finder<'_> {
     fn is_hopeless(&self, middle: usize, period: usize) -> bool {
         let n = self.nodes.len();
         self.hopeless.iter().any(|&(begin, end, divisor)| {
-            period % divisor == 0
+            period.is_multiple_of(divisor)
                 && (begin..end.saturating_sub(period)).contains(&middle)
                 && (begin == 0 || self.looks[begin - 1] != self.looks[begin - 1 + period])
                 && (end == n || self.looks[end] != self.looks[end - period])
