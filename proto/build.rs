@@ -17,6 +17,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .extern_path(".google.rpc", "::tonic_types::pb")
         // Rows and columns are read when they are wanted, and written once for all answers of a pattern.
         .extern_path(".gradient.v1.SparseTensor", "crate::sparse::SparseTensor")
+        // Graphs are read by hand: they may have millions of nodes.
+        .extern_path(".gradient.v1.Graph", "crate::graph::Graph")
         .codec_path("crate::codec::Codec")
         // A node without attributes stays small: a graph may have millions.
         .boxed(".gradient.v1.Node.attributes")

@@ -2,11 +2,13 @@
 //! `gradient/v1/*.proto`. Documentation of messages and fields stands in those files.
 
 pub mod codec;
+pub mod graph;
 pub mod sparse;
 
 /// Package `gradient.v1`.
 #[allow(missing_docs, clippy::all, rustdoc::all)]
 pub mod v1 {
+    pub use crate::graph::Graph;
     pub use crate::sparse::SparseTensor;
 
     tonic::include_proto!("gradient.v1");

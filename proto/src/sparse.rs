@@ -45,16 +45,21 @@ pub fn unpack(mut packed: &[u8]) -> Option<Vec<u64>> {
 }
 
 /// The first number, and what follows it. Numbers of up to four bytes are read without a loop.
-fn next(bytes: &[u8]) -> Option<(u64, &[u8])> {
+#[inline]
+pub(crate) fn next(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    if let [a, rest @ ..] = bytes
+        && *a < 0x80
+    {
+        return Some((u64::from(*a), rest));
+    }
     let &[a, b, c, d, ..] = bytes else {
         return slow(bytes);
     };
     let [a, b, c, d] = [a, b, c, d].map(u64::from);
-    Some(match (a < 128, b < 128, c < 128, d < 128) {
-        (true, ..) => (a, &bytes[1..]),
-        (_, true, ..) => (a & 127 | b << 7, &bytes[2..]),
-        (_, _, true, _) => (a & 127 | (b & 127) << 7 | c << 14, &bytes[3..]),
-        (_, _, _, true) => {
+    Some(match (b < 128, c < 128, d < 128) {
+        (true, ..) => (a & 127 | b << 7, &bytes[2..]),
+        (_, true, _) => (a & 127 | (b & 127) << 7 | c << 14, &bytes[3..]),
+        (_, _, true) => {
             let low = a & 127 | (b & 127) << 7 | (c & 127) << 14;
             (low | d << 21, &bytes[4..])
         }

@@ -10,7 +10,7 @@ use crate::{
     store::TensorStore,
     wire::names::Signature,
 };
-use gradient_engine::{Function, Graph, GraphBuilder, Limits, Op, ValueId};
+use gradient_engine::{Attributes, Function, Graph, GraphBuilder, Limits, Op, ValueId};
 use gradient_proto::v1 as pb;
 use std::fmt::Display;
 
@@ -33,11 +33,16 @@ pub fn decode_graph(
         let ty = decode_type(input.r#type, &format_args!("{path}.inputs[{i}].type"))?;
         builder.input(input.name, ty).map_err(refuse)?;
     }
+    let mut operands = Vec::new();
     for (i, node) in graph.nodes.into_iter().enumerate() {
         let at = format_args!("{path}.nodes[{i}]");
         let op = decode_op(node.op, &at)?;
-        let attributes = decode_attributes(node.attributes, &at, resident, &names)?;
-        let operands: Vec<_> = node.operands.into_iter().map(ValueId).collect();
+        let attributes = match node.attributes {
+            None => Attributes::None,
+            given => decode_attributes(given, &at, resident, &names)?,
+        };
+        operands.clear();
+        operands.extend(node.operands.iter().map(|&v| ValueId(v)));
         builder
             .push(op, &operands, attributes, &node.label)
             .map_err(refuse)?;

@@ -256,7 +256,7 @@ impl From<Error> for Halt {
 /// One number from one or two: most of a scalar graph. False for what it leaves to the general way.
 #[inline]
 fn scalar(memory: Memory<'_>, i: &Instruction) -> bool {
-    let get = |k: usize| memory.cells::<f64>(i.operands[k], 1)[0].get();
+    let get = |k: usize| memory.number(i.operands[k]).get();
     let value = match i.op {
         Op::Add => get(0) + get(1),
         Op::Subtract => get(0) - get(1),
@@ -270,6 +270,6 @@ fn scalar(memory: Memory<'_>, i: &Instruction) -> bool {
             None => return false,
         },
     };
-    memory.cells::<f64>(i.result, 1)[0].set(value);
+    memory.number(i.result).set(value);
     true
 }

@@ -318,6 +318,15 @@ impl<'a> Memory<'a> {
         &T::memory(self)[usize::from(slot.varies())][begin..begin + elements * lanes]
     }
 
+    /// The number in a slot of one element, where there is one lane at most.
+    #[inline(always)]
+    pub fn number(&self, slot: Slot) -> &'a Cell<f64> {
+        match slot.is_outside() {
+            true => &self.cells(slot, 1)[0],
+            false => &self.f64[usize::from(slot.varies())][slot.offset()],
+        }
+    }
+
     /// A place's elements × lanes.
     pub fn at<T: Element>(&self, place: Place) -> &'a [Cell<T>] {
         self.cells(place.slot, place.elements as usize)

@@ -1,5 +1,5 @@
 use super::Interner;
-use crate::op::{Attributes, Emit, Infer, Op, Problem, ValueId, infer_elementwise};
+use crate::op::{Attributes, Elementwise, Emit, Infer, Op, Problem, ValueId, infer_elementwise};
 use crate::tensor::{DType, TensorType};
 
 /// A node's position in its arena.
@@ -47,6 +47,8 @@ pub struct Arena {
     types: Interner<TensorType>,
     /// The scalar types that are there, as [`DType::ALL`]: nearly all that is asked for in a scalar graph.
     scalars: [Option<TypeId>; 4],
+    /// Those of vectors of one element.
+    singles: [Option<TypeId>; 4],
     attributes: Interner<Attributes>,
     /// Attributes of reshapes to a scalar and to a vector of one element, where they are there.
     reshapes: [Option<u32>; 2],
@@ -118,6 +120,7 @@ impl Default for Arena {
             values: Vec::new(),
             types: Interner::default(),
             scalars: [None; 4],
+            singles: [None; 4],
             attributes,
             reshapes: [None; 2],
         }
@@ -179,15 +182,34 @@ impl Arena {
 
     /// Number of a type, for [`Arena::push`].
     pub fn intern_type(&mut self, ty: TensorType) -> TypeId {
-        if !ty.shape.is_empty() {
-            return TypeId(self.types.intern(ty));
+        let rank = ty.shape.rank();
+        match ty.shape[..] {
+            [] | [1] => self.single_type(ty.dtype, rank),
+            _ => TypeId(self.types.intern(ty)),
         }
-        let dtype = ty.dtype as usize;
-        let known = self.scalars[dtype];
-        *self.scalars[dtype].insert(match known {
-            Some(known) => known,
-            None => TypeId(self.types.intern(ty)),
-        })
+    }
+
+    /// The type of scalars, or of vectors of one element.
+    pub fn single_type(&mut self, dtype: DType, rank: usize) -> TypeId {
+        let all = match rank {
+            0 => &mut self.scalars,
+            _ => &mut self.singles,
+        };
+        if let Some(known) = all[dtype as usize] {
+            return known;
+        }
+        let shape = &[1][..rank.min(1)];
+        *all[dtype as usize].insert(TypeId(self.types.intern(TensorType::new(dtype, shape))))
+    }
+
+    /// Number of the attributes of a reshape to a scalar, or to a vector of one element.
+    pub fn single_reshape(&mut self, rank: usize) -> u32 {
+        let rank = rank.min(1);
+        if let Some(known) = self.reshapes[rank] {
+            return known;
+        }
+        let shape = vec![1; rank];
+        self.intern_attributes(Attributes::Reshape { shape })
     }
 
     /// Types of the results that a node would have (into `types`), or what is wrong with it. The operands exist
@@ -223,6 +245,23 @@ impl Arena {
             });
         };
         let attributes = self.attributes.get(attributes);
+        // One element of a vector: there may be one for each.
+        if let Attributes::Slice {
+            starts,
+            limits,
+            strides,
+        } = attributes
+            && op == Op::Slice
+            && let (&[start], &[limit], []) = (&starts[..], &limits[..], &strides[..])
+            && let ty = self.ty(operands[0])
+            && let [elements] = ty.shape[..]
+            && limit <= elements
+            && limit.checked_sub(1) == Some(start)
+        {
+            let dtype = ty.dtype;
+            types.push(self.single_type(dtype, 1));
+            return Ok(());
+        }
         let (one, all);
         let of: &[&TensorType] = match *operands {
             [operand] => {
@@ -283,7 +322,12 @@ impl Arena {
             operands: self.operands.len() as u32,
             result,
         });
-        self.operands.extend_from_slice(operands);
+        // Copying two numbers takes less than a call to do so.
+        match *operands {
+            [a] => self.operands.push(a),
+            [a, b] => self.operands.extend([a, b]),
+            _ => self.operands.extend_from_slice(operands),
+        }
         result
     }
 
@@ -330,6 +374,11 @@ impl Arena {
         self.attributes.items()
     }
 
+    /// All types that values have, each once.
+    pub fn all_types(&self) -> &[TensorType] {
+        self.types.items()
+    }
+
     /// Nodes in order.
     #[inline(always)]
     pub fn nodes(&self) -> impl DoubleEndedIterator<Item = NodeRef<'_>> {
@@ -346,6 +395,21 @@ impl Arena {
     #[inline(always)]
     pub fn type_id(&self, value: ValueId) -> TypeId {
         self.values[value.index()].ty
+    }
+
+    /// Whether a type is that of floating-point scalars: nearly all values of a large scalar graph.
+    #[inline(always)]
+    pub fn is_float_scalar(&self, ty: TypeId) -> bool {
+        let float = |dtype: DType| self.scalars[dtype as usize] == Some(ty);
+        float(DType::F64) || float(DType::F32)
+    }
+
+    /// The row of a node whose operands and result are floating-point scalars of one type.
+    #[inline(always)]
+    pub fn of_scalars(&self, step: &Step<'_>) -> Option<&'static Elementwise> {
+        // Operands that differ from the result come with another type.
+        let ty = self.type_id(step.result);
+        step.op.elementwise().filter(|_| self.is_float_scalar(ty))
     }
 
     /// A node without its attributes and types.

@@ -4,7 +4,7 @@ use super::callees::{Callees, Digest};
 use super::function::callees;
 use super::interner::{mix, node_hash};
 use super::{Graph, NodeRef};
-use crate::op::{Attributes, ControlKind, FunctionId, Product, ValueId, is_commutative};
+use crate::op::{Attributes, ControlKind, FunctionId, Op, Product, ValueId, is_commutative};
 use crate::tensor::{DType, Tensor, TensorType};
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
@@ -181,14 +181,29 @@ fn structural_hashes(graph: &Graph, functions: &[Digest]) -> (Vec<u64>, Repeated
     }
     // Attributes are interned: each is hashed once, by content.
     let mut of_attributes: Vec<Option<u64>> = Vec::new();
+    // Of nodes without attributes, by operation: nearly all of a large scalar graph.
+    let mut plain: Vec<u64> = Vec::new();
     for node in arena.steps() {
         let attributes = node.attributes as usize;
-        if attributes >= of_attributes.len() {
-            of_attributes.resize(attributes + 1, None);
-        }
-        let mut hash = *of_attributes[attributes]
-            .get_or_insert_with(|| attributes_hash(arena.attributes(node.attributes), functions));
-        hash = mix(hash ^ mix(node.op.number().into()));
+        let op = node.op.number();
+        let known = plain.get(op as usize).filter(|_| attributes == 0);
+        let mut hash = match known {
+            Some(&known) if known != 0 => known,
+            _ => {
+                if attributes >= of_attributes.len() {
+                    of_attributes.resize(attributes + 1, None);
+                }
+                let of = &mut of_attributes[attributes];
+                let content = || attributes_hash(arena.attributes(node.attributes), functions);
+                let hash = mix(*of.get_or_insert_with(content) ^ mix(op.into()));
+                if attributes == 0 {
+                    let length = plain.len().max(op as usize + 1);
+                    plain.resize(length, 0);
+                    plain[op as usize] = hash;
+                }
+                hash
+            }
+        };
         if is_commutative(node.op) {
             let (a, b) = (
                 hashes[node.operands[0].index()],
@@ -357,15 +372,15 @@ impl Encoder<'_> {
             } else {
                 step.operands
             };
-            let waiting = stack.len();
             // Reversed, so that the first operand is numbered first.
-            stack.extend(
-                operands
-                    .iter()
-                    .rev()
-                    .filter(|v| self.numbers[v.index()] == UNNUMBERED),
-            );
-            if stack.len() > waiting {
+            let mut waits = false;
+            for &operand in operands.iter().rev() {
+                if self.numbers[operand.index()] == UNNUMBERED {
+                    stack.push(operand);
+                    waits = true;
+                }
+            }
+            if waits {
                 continue;
             }
             stack.pop();
@@ -378,6 +393,18 @@ impl Encoder<'_> {
                 }
                 continue;
             }
+            if buffer.len() > 1 << 16 {
+                hasher.update(buffer);
+                buffer.clear();
+            }
+            // Nearly every node of a large scalar graph ends here.
+            if !repeated && arena.of_scalars(&step).is_some() {
+                let dtype = arena.ty(value).dtype;
+                put_scalar(buffer, step.op, operands, &self.numbers, dtype);
+                self.numbers[value.index()] = self.next;
+                self.next += 1;
+                continue;
+            }
             let node = arena.node(step.id);
             let numbers = operands.iter().map(|v| self.numbers[v.index()].into());
             put(buffer, node.op.number().into());
@@ -387,10 +414,6 @@ impl Encoder<'_> {
             put_bodies(buffer, node.attributes, |f, buffer| {
                 put(buffer, self.callees.number(f));
             });
-            if buffer.len() > 1 << 16 {
-                hasher.update(buffer);
-                buffer.clear();
-            }
             for result in node.results() {
                 self.numbers[result.index()] = self.next;
                 self.next += 1;
@@ -416,6 +439,30 @@ pub(super) fn put(buffer: &mut Vec<u8>, mut number: u64) {
     buffer.push(number as u8);
 }
 
+/// A node by element of scalars: its operation, its operands' numbers and its result's type, as for all nodes, at once.
+#[inline]
+fn put_scalar(buffer: &mut Vec<u8>, op: Op, operands: &[ValueId], numbers: &[u32], dtype: DType) {
+    // Room for an operation, a count, three numbers of 32 bits, and a type.
+    let mut bytes = [0; 2 + 1 + 3 * 5 + 2];
+    let mut length = 0;
+    let mut add = |mut number: u32| {
+        while number >= 0x80 {
+            bytes[length] = number as u8 | 0x80;
+            length += 1;
+            number >>= 7;
+        }
+        bytes[length] = number as u8;
+        length += 1;
+    };
+    add(op.number());
+    add(operands.len() as u32);
+    operands.iter().for_each(|v| add(numbers[v.index()]));
+    add(type_code(dtype).into());
+    // No dimensions.
+    add(0);
+    buffer.extend_from_slice(&bytes[..length]);
+}
+
 fn put_bytes(buffer: &mut Vec<u8>, bytes: &[u8]) {
     put(buffer, bytes.len() as u64);
     buffer.extend_from_slice(bytes);
@@ -427,13 +474,17 @@ fn put_list(buffer: &mut Vec<u8>, list: impl ExactSizeIterator<Item = u64>) {
 }
 
 pub(super) fn put_type(buffer: &mut Vec<u8>, ty: &TensorType) {
-    buffer.push(match ty.dtype {
+    buffer.push(type_code(ty.dtype));
+    put_list(buffer, ty.shape.iter().copied());
+}
+
+fn type_code(dtype: DType) -> u8 {
+    match dtype {
         DType::F64 => 1,
         DType::F32 => 2,
         DType::Bool => 3,
         DType::I64 => 4,
-    });
-    put_list(buffer, ty.shape.iter().copied());
+    }
 }
 
 /// The result's type is encoded beside the attributes, so what follows from it is left out.
@@ -605,4 +656,31 @@ fn canonical_constant(tensor: &Tensor) -> Vec<u8> {
         DType::Bool | DType::I64 => {}
     }
     raw
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalar_nodes_are_written_as_all_nodes() {
+        let numbers = [0, 127, 128, 1 << 14, 1 << 28, u32::MAX];
+        let lists = (0..numbers.len()).flat_map(|i| (0..=3).map(move |n| (i, n)));
+        for (i, n) in lists {
+            for op in [Op::Add, Op::Exp, Op::Fma] {
+                for dtype in DType::ALL {
+                    let operands: Vec<ValueId> = (0..n)
+                        .map(|k| ValueId(((i + k) % numbers.len()) as u32))
+                        .collect();
+                    let (mut at_once, mut one_by_one) = (vec![7], vec![7]);
+                    put_scalar(&mut at_once, op, &operands, &numbers, dtype);
+                    put(&mut one_by_one, op.number().into());
+                    let all = operands.iter().map(|v| numbers[v.index()].into());
+                    put_list(&mut one_by_one, all);
+                    put_type(&mut one_by_one, &TensorType::scalar(dtype));
+                    assert_eq!(at_once, one_by_one);
+                }
+            }
+        }
+    }
 }

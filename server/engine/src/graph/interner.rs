@@ -1,5 +1,5 @@
-use crate::op::Op;
-use hashbrown::HashTable;
+use crate::op::{Op, ValueId};
+use hashbrown::{HashTable, hash_table::Entry};
 use rustc_hash::FxHasher;
 use std::hash::{Hash, Hasher};
 
@@ -7,7 +7,8 @@ use std::hash::{Hash, Hasher};
 #[derive(Clone, Debug)]
 pub struct Interner<T> {
     items: Vec<T>,
-    table: HashTable<u32>,
+    /// Hashes and numbers: items are not read again when the table grows.
+    table: HashTable<(u64, u32)>,
 }
 
 impl<T> Default for Interner<T> {
@@ -30,15 +31,16 @@ impl<T: Hash + Eq> Interner<T> {
     /// The item's number; the same for equal items.
     pub fn intern(&mut self, item: T) -> u32 {
         let hash = hash_of(&item);
-        if let Some(&i) = self.table.find(hash, |&i| self.items[i as usize] == item) {
-            return i;
+        let is_same = |&(own, i): &(u64, u32)| own == hash && self.items[i as usize] == item;
+        match self.table.entry(hash, is_same, |&(own, _)| own) {
+            Entry::Occupied(known) => known.get().1,
+            Entry::Vacant(place) => {
+                let i = self.items.len() as u32;
+                place.insert((hash, i));
+                self.items.push(item);
+                i
+            }
         }
-        let i = self.items.len() as u32;
-        self.items.push(item);
-        let items = &self.items;
-        self.table
-            .insert_unique(hash, i, |&i| hash_of(&items[i as usize]));
-        i
     }
 
     /// The item of a number.
@@ -54,12 +56,36 @@ impl<T: Hash + Eq> Interner<T> {
 
 /// A hash of a node, mixed from everything: a hash that kept neighbours together made long runs in the table for
 /// some graphs.
+#[inline]
 pub fn node_hash(op: Op, attributes: u32, operands: impl Iterator<Item = u32>) -> u64 {
-    let kind = mix(u64::from(op.number()) << 32 | u64::from(attributes));
-    operands.fold(kind, |hash, operand| mix(hash ^ u64::from(operand)))
+    let kind = u64::from(op.number()) << 32 | u64::from(attributes);
+    operands.fold(mix(kind), |hash, operand| mix(hash ^ u64::from(operand)))
+}
+
+/// The same of operands that are at hand, for a table of its own: two at a time.
+#[inline]
+pub fn slice_hash(op: Op, attributes: u32, operands: &[ValueId]) -> u64 {
+    let kind = u64::from(op.number()) << 32 | u64::from(attributes);
+    let (pairs, rest) = operands.as_chunks();
+    let mut hash = kind;
+    for &[a, b] in pairs {
+        hash = folded(hash, u64::from(a.0) << 32 | u64::from(b.0));
+    }
+    let rest = rest.first().map_or(u64::MAX, |v| v.0.into());
+    mix(folded(hash, rest))
+}
+
+/// Both halves of a product of two numbers, which depend on all of their bits.
+#[inline]
+fn folded(a: u64, b: u64) -> u64 {
+    const A: u64 = 0x9e37_79b9_7f4a_7c15;
+    const B: u64 = 0xd1b5_4a32_d192_ed03;
+    let product = u128::from(a ^ A) * u128::from(b ^ B);
+    (product as u64) ^ (product >> 64) as u64
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea, Flood, 2014).
+#[inline]
 pub fn mix(x: u64) -> u64 {
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

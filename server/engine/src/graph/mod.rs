@@ -18,7 +18,7 @@ pub use canonical::GraphId;
 pub use control::{UNKNOWN_STEPS, control_cost, stacked};
 pub use dependence::{Bits, Dependence};
 pub use function::{Function, FunctionSource, NodeSource, Signature};
-pub use interner::{Interner, mix, node_hash};
+pub use interner::{Interner, mix, slice_hash};
 pub use memo::Memo;
 pub use statistics::Statistics;
 

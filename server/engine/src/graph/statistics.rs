@@ -35,7 +35,11 @@ impl Graph {
         let mut operations = 0u64;
         for step in live() {
             counts[step.op as usize] += 1;
-            operations = operations.saturating_add(arena.cost(arena.node(step.id)));
+            let cost = match arena.of_scalars(&step) {
+                Some(row) => row.cost.into(),
+                None => arena.cost(arena.node(step.id)),
+            };
+            operations = operations.saturating_add(cost);
         }
         let mut op_counts: Vec<(Op, u64)> = Op::ALL
             .iter()

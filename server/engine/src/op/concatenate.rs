@@ -35,7 +35,11 @@ pub const CONCATENATE: Rule = Rule {
         let mut offset = 0;
         let mut parts = Vec::with_capacity(types.operands.len());
         for (i, operand) in types.operands.iter().enumerate() {
-            parts.push((i, Strided::new(offset, &operand.shape.sizes(), &strides)));
+            let view = match operand.shape[..] {
+                [1] => Strided::new(offset, &[], &[]),
+                _ => Strided::new(offset, &operand.shape.sizes(), &strides),
+            };
+            parts.push((i, view));
             offset += operand.shape[d] as usize * strides[d];
         }
         Kernel::Place { fill: None, parts }

@@ -43,6 +43,16 @@ pub trait Emit {
     fn emit_plain(&mut self, op: Op, operands: &[ValueId]) -> ValueId {
         self.emit(op, operands, Attributes::None)
     }
+    /// The same elements in another shape.
+    fn emit_reshape(&mut self, value: ValueId, shape: &[u64]) -> ValueId {
+        let shape = shape.to_vec();
+        self.emit(Op::Reshape, &[value], Attributes::Reshape { shape })
+    }
+    /// A scalar constant.
+    fn emit_number(&mut self, dtype: DType, value: f64) -> ValueId {
+        let tensor = Arc::new(Tensor::scalar(dtype, value));
+        self.emit(Op::Constant, &[], Attributes::Constant(tensor))
+    }
 }
 
 /// Whether a type has a shape. Scalars first: comparing no numbers at all takes some machines longer than a node does
@@ -67,8 +77,7 @@ impl dyn Emit + '_ {
 
     /// A scalar constant.
     pub fn scalar(&mut self, dtype: DType, value: f64) -> ValueId {
-        let tensor = Arc::new(Tensor::scalar(dtype, value));
-        self.emit(Op::Constant, &[], Attributes::Constant(tensor))
+        self.emit_number(dtype, value)
     }
 
     /// A tensor filled with one number.
@@ -100,8 +109,7 @@ impl dyn Emit + '_ {
         if has_shape(self.ty(value), shape) {
             return value;
         }
-        let shape = shape.to_vec();
-        self.emit(Op::Reshape, &[value], Attributes::Reshape { shape })
+        self.emit_reshape(value, shape)
     }
 
     /// Permuted dimensions.

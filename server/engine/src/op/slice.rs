@@ -19,6 +19,12 @@ pub const SLICE: Rule = Rule {
     jvp: Jvp::One(apply_to_tangent),
     transpose: Some(transpose),
     kernel: |_, attributes, types| {
+        // One element of a vector: there may be one for each.
+        if let Attributes::Slice { starts, .. } = attributes
+            && let (&[start], [1]) = (&starts[..], &types.result.shape[..])
+        {
+            return Kernel::View(Strided::new(start as usize, &[], &[]));
+        }
         let mut strides = types.operands[0].shape.strides();
         let mut offset = 0;
         if let Attributes::Slice {

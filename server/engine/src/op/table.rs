@@ -68,6 +68,7 @@ pub fn is_by_element(op: Op) -> bool {
 }
 
 /// Two operands may change places without changing a bit of the result.
+#[inline]
 pub fn is_commutative(op: Op) -> bool {
     // Not maximum and minimum: NaN payloads and signed zeros make order visible.
     matches!(
@@ -124,45 +125,9 @@ macro_rules! ops {
             }
 
             /// The row of an elementwise operation.
-            #[allow(clippy::needless_update, reason = "a row may give every field")]
+            #[inline]
             pub fn elementwise(self) -> Option<&'static Elementwise> {
-                match self {
-                    $(Op::$u => {
-                        const ROW: Elementwise = Elementwise {
-                            domain: &[$udom], cost: $ucost, integer: ops!(@has $($uint)?),
-                            $($uflag: $uflagv,)*
-                            partials: &[|x, y| { let d: for<'a> fn(E<'a>, E<'a>) -> Partial<'a> = $ud; d(x[0], y) }],
-                            ..PLAIN
-                        };
-                        Some(&ROW)
-                    })*
-                    $(Op::$b => {
-                        const ROW: Elementwise = Elementwise {
-                            domain: &[$bdom0, $bdom1], cost: $bcost, integer: ops!(@has $($bint)?),
-                            $($bflag: $bflagv,)*
-                            partials: &[
-                                |x, y| { let d: for<'a> fn(E<'a>, E<'a>, E<'a>) -> Partial<'a> = $bda; d(x[0], x[1], y) },
-                                |x, y| { let d: for<'a> fn(E<'a>, E<'a>, E<'a>) -> Partial<'a> = $bdb; d(x[0], x[1], y) },
-                            ],
-                            ..PLAIN
-                        };
-                        Some(&ROW)
-                    })*
-                    $(Op::$t => {
-                        const ROW: Elementwise = Elementwise {
-                            domain: &[$tdom0, $tdom1, $tdom2], cost: $tcost, integer: ops!(@has $($tint)?),
-                            $($tflag: $tflagv,)*
-                            partials: &[
-                                |x, y| { let d: for<'a> fn(&[E<'a>], E<'a>) -> Partial<'a> = $tda; d(x, y) },
-                                |x, y| { let d: for<'a> fn(&[E<'a>], E<'a>) -> Partial<'a> = $tdb; d(x, y) },
-                                |x, y| { let d: for<'a> fn(&[E<'a>], E<'a>) -> Partial<'a> = $tdc; d(x, y) },
-                            ],
-                            ..PLAIN
-                        };
-                        Some(&ROW)
-                    })*
-                    _ => None,
-                }
+                ROWS[self as usize]
             }
 
             /// The rule of a structural operation.
@@ -204,6 +169,47 @@ macro_rules! ops {
                 }
             }
         }
+
+        /// Rows by the operation's number: one is asked for at every node, often.
+        #[allow(clippy::needless_update, reason = "a row may give every field")]
+        static ROWS: [Option<&'static Elementwise>; NUMBERS] = {
+            let mut rows = [None; NUMBERS];
+            $({
+                const ROW: Elementwise = Elementwise {
+                    domain: &[$udom], cost: $ucost, integer: ops!(@has $($uint)?),
+                    $($uflag: $uflagv,)*
+                    partials: &[|x, y| { let d: for<'a> fn(E<'a>, E<'a>) -> Partial<'a> = $ud; d(x[0], y) }],
+                    ..PLAIN
+                };
+                rows[$unum] = Some(&ROW);
+            })*
+            $({
+                const ROW: Elementwise = Elementwise {
+                    domain: &[$bdom0, $bdom1], cost: $bcost, integer: ops!(@has $($bint)?),
+                    $($bflag: $bflagv,)*
+                    partials: &[
+                        |x, y| { let d: for<'a> fn(E<'a>, E<'a>, E<'a>) -> Partial<'a> = $bda; d(x[0], x[1], y) },
+                        |x, y| { let d: for<'a> fn(E<'a>, E<'a>, E<'a>) -> Partial<'a> = $bdb; d(x[0], x[1], y) },
+                    ],
+                    ..PLAIN
+                };
+                rows[$bnum] = Some(&ROW);
+            })*
+            $({
+                const ROW: Elementwise = Elementwise {
+                    domain: &[$tdom0, $tdom1, $tdom2], cost: $tcost, integer: ops!(@has $($tint)?),
+                    $($tflag: $tflagv,)*
+                    partials: &[
+                        |x, y| { let d: for<'a> fn(&[E<'a>], E<'a>) -> Partial<'a> = $tda; d(x, y) },
+                        |x, y| { let d: for<'a> fn(&[E<'a>], E<'a>) -> Partial<'a> = $tdb; d(x, y) },
+                        |x, y| { let d: for<'a> fn(&[E<'a>], E<'a>) -> Partial<'a> = $tdc; d(x, y) },
+                    ],
+                    ..PLAIN
+                };
+                rows[$tnum] = Some(&ROW);
+            })*
+            rows
+        };
 
         #[cfg(target_arch = "x86_64")]
         impl Op {
@@ -381,6 +387,9 @@ macro_rules! ops {
     (@has) => { false };
     (@has $e:expr) => { true };
 }
+
+/// Numbers of operations are below it.
+const NUMBERS: usize = 512;
 
 /// 1 / √(2π).
 const FRAC_1_SQRT_2PI: f64 = 0.398_942_280_401_432_7;

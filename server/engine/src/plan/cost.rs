@@ -121,6 +121,7 @@ pub struct Work {
 
 impl Work {
     /// A step that gives so many elements, each by itself or not, of so many operations.
+    #[inline]
     pub fn add(&mut self, elements: u64, by_element: bool, operations: u64) {
         let (wide, steps) = match by_element && elements <= FEW_ELEMENTS {
             true => (0, elements),
@@ -128,6 +129,12 @@ impl Work {
         };
         self.steps[wide] = self.steps[wide].saturating_add(steps);
         self.operations[wide] = self.operations[wide].saturating_add(operations);
+    }
+
+    /// So many steps on single numbers, of so many operations together.
+    fn add_scalars(&mut self, steps: u64, operations: u64) {
+        self.steps[0] = self.steps[0].saturating_add(steps);
+        self.operations[0] = self.operations[0].saturating_add(operations);
     }
 
     /// So many steps of a loop begin.
@@ -189,15 +196,28 @@ impl Price {
             costs,
             ..Self::default()
         };
-        for node in arena.nodes().filter(|n| needed[n.result.index()]) {
-            let i = node.result.index();
-            moves[i] = node.operands.iter().any(|v| moves[v.index()]);
-            let moved = moves[i];
-            node.results().for_each(|v| moves[v.index()] = moved);
+        let (mut scalars, mut operations) = (0, 0);
+        for step in arena.steps().filter(|s| needed[s.result.index()]) {
+            // Nearly every node of a large scalar graph ends here.
+            let row = arena.of_scalars(&step);
+            if seeds.is_empty()
+                && let Some(row) = row
+            {
+                scalars += 1;
+                operations += u64::from(row.cost);
+                continue;
+            }
+            let moved = !seeds.is_empty() && step.operands.iter().any(|v| moves[v.index()]);
+            step.results().for_each(|v| moves[v.index()] = moved);
             let part = match moved {
                 true => &mut price.moving,
                 false => &mut price.still,
             };
+            if let Some(row) = row {
+                part.add(1, true, row.cost.into());
+                continue;
+            }
+            let node = arena.node(step.id);
             let operations = arena.cost(node);
             let by_element = node.op.elementwise().is_some() || operations == 0;
             part.add(node.ty.elements(), by_element, operations);
@@ -205,6 +225,7 @@ impl Price {
                 part.turn(control.turns(UNKNOWN_STEPS));
             }
         }
+        price.still.add_scalars(scalars, operations);
         price
     }
 

@@ -3,13 +3,14 @@ use super::repeats::{Repeat, Repeats};
 use super::slots::Slots;
 use super::{Check, Instruction, Place, Sizes, Slot, Structural, Tape};
 use crate::error::Error;
-use crate::graph::{Arena, NodeRef};
+use crate::graph::{Arena, NodeRef, Step};
 use crate::op::{
     Attributes, Control, ControlKind, Direction, FunctionId, Kernel, Op, Strided, Sweep, Types,
     ValueId,
 };
 use crate::tensor::{DType, TensorType};
 use crate::transform::{FunctionTable, Reason, Source, Watched, resolve};
+use smallvec::SmallVec;
 use std::collections::HashMap;
 
 /// What a parameter varies over: 0 nothing, g + 1 the lanes of group g.
@@ -47,6 +48,7 @@ pub fn lower(
         true => Repeats::of(arena, &needed, &class, &mut last_use, FOREVER),
         false => Repeats::default(),
     };
+    let steps = arena.steps().filter(|s| needed[s.result.index()]).count();
     let mut lowering = Lowering {
         recorded: recorded(arena, &needed),
         table,
@@ -60,7 +62,7 @@ pub fn lower(
         uniform: Default::default(),
         lanes: Default::default(),
         tape: Tape {
-            instructions: Vec::new(),
+            instructions: Vec::with_capacity(steps),
             function: None,
             order: 0,
             remembered: false,
@@ -185,6 +187,15 @@ struct Lowering<'a> {
     watched: HashMap<ValueId, Watched>,
 }
 
+fn too_large(asked: u64) -> Error {
+    Error::Limit {
+        name: "max_tape_elements",
+        value: Slot::MOST.into(),
+        asked,
+        repair: "the derivative needs more memory than one tape addresses; split the graph".into(),
+    }
+}
+
 fn memory(dtype: DType) -> usize {
     dtype as usize
 }
@@ -215,18 +226,12 @@ impl Lowering<'_> {
     }
 
     fn take(&mut self, ty: &TensorType, varying: bool) -> Result<Slot, Error> {
-        let too_large = || Error::Limit {
-            name: "max_tape_elements",
-            value: Slot::MOST.into(),
-            asked: ty.elements(),
-            repair: "the derivative needs more memory than one tape addresses; split the graph"
-                .into(),
-        };
-        let elements = u32::try_from(ty.elements()).map_err(|_| too_large())?;
+        let asked = ty.elements();
+        let elements = u32::try_from(asked).map_err(|_| too_large(asked))?;
         let offset = self
             .slots(ty.dtype, varying)
             .take(elements)
-            .ok_or_else(too_large)?;
+            .ok_or_else(|| too_large(asked))?;
         Ok(Slot::new(offset, varying))
     }
 
@@ -253,8 +258,18 @@ impl Lowering<'_> {
             if !needed[i] || self.class[i] != section {
                 continue;
             }
-            for repeat in self.repeats.before(step.id) {
-                cost = cost.saturating_add(self.again(&repeat)?);
+            if !self.repeats.is_empty() {
+                for repeat in self.repeats.before(step.id) {
+                    cost = cost.saturating_add(self.again(&repeat)?);
+                }
+            }
+            // Nearly every node of a large scalar graph ends here.
+            if self.watched.is_empty()
+                && let Some(row) = arena.of_scalars(&step)
+            {
+                cost = cost.saturating_add(row.cost.into());
+                self.scalars(&step, section)?;
+                continue;
             }
             let node = arena.node(step.id);
             self.node(node, varying)?;
@@ -277,6 +292,41 @@ impl Lowering<'_> {
         let end = self.tape.instructions.len();
         self.tape.sections.push(begin..end);
         self.tape.costs.push(cost);
+        Ok(())
+    }
+
+    /// A node by element of floating-point scalars that nobody watches.
+    #[inline]
+    fn scalars(&mut self, step: &Step<'_>, section: Class) -> Result<(), Error> {
+        let varying = section > 0;
+        let ty = self.arena.ty(step.result);
+        let dtype = ty.dtype;
+        let offset = self.slots(dtype, varying).take(1);
+        let offset = offset.ok_or_else(|| too_large(1))?;
+        let result = Slot::new(offset, varying);
+        self.places[step.result.index()] = result;
+        let mut operands = [result; 3];
+        for (place, v) in operands.iter_mut().zip(step.operands) {
+            *place = self.places[v.index()];
+        }
+        self.tape.instructions.push(Instruction {
+            op: step.op,
+            dtype,
+            flags: 0,
+            detail: 0,
+            elements: 1,
+            result,
+            operands,
+        });
+        for &v in step.operands {
+            let owner = self.owner(v);
+            if self.last_use[owner] == step.id.0 && self.class[owner] == section {
+                // Once, however often it is an operand.
+                self.last_use[owner] = FOREVER;
+                let place = self.places[v.index()].offset() as u32;
+                self.slots(dtype, varying).give(place, 1);
+            }
+        }
         Ok(())
     }
 
@@ -391,8 +441,9 @@ impl Lowering<'_> {
             return self.control(node, control, instruction);
         }
         if node.op.elementwise().is_none() {
-            let types: Vec<&TensorType> = node.operands.iter().map(|&v| self.arena.ty(v)).collect();
-            let results: Vec<&TensorType> = node.results().map(|v| self.arena.ty(v)).collect();
+            let ty = |v: ValueId| self.arena.ty(v);
+            let types: SmallVec<[&TensorType; 4]> = node.operands.iter().map(|&v| ty(v)).collect();
+            let results: SmallVec<[&TensorType; 4]> = node.results().map(ty).collect();
             let types = Types {
                 operands: &types,
                 result: node.ty,

@@ -5,6 +5,7 @@
 use super::lower::Class;
 use crate::graph::{Arena, NodeId};
 use crate::op::{Op, ValueId};
+use crate::tensor::TensorType;
 use rustc_hash::FxHashMap;
 
 /// Smaller values stay in a cache that all of a core's work shares.
@@ -48,6 +49,11 @@ impl Repeats {
         let is_own = |v: ValueId| needed[v.index()] && class[v.index()] == 0;
         let is_large = |v: ValueId| arena.ty(v).elements() >= MIN_ELEMENTS;
         let mut repeats = Self::default();
+        // Few graphs have large tensors: types are sooner looked through than nodes.
+        let large = |ty: &TensorType| ty.elements() >= MIN_ELEMENTS;
+        if !arena.all_types().iter().any(large) {
+            return repeats;
+        }
         if !arena
             .steps()
             .any(|s| is_own(s.result) && is_large(s.result))
@@ -110,6 +116,11 @@ impl Repeats {
             }
         }
         repeats
+    }
+
+    /// Whether nothing is.
+    pub fn is_empty(&self) -> bool {
+        self.before.is_empty()
     }
 
     /// What is worked out again before a node.

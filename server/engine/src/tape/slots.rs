@@ -13,6 +13,7 @@ pub struct Slots {
 
 impl Slots {
     /// A place for that many elements; `None` if the memory would pass [`Slot::MOST`] elements.
+    #[inline]
     pub fn take(&mut self, elements: u32) -> Option<u32> {
         let reused = match elements {
             1 => self.scalars.pop(),
@@ -30,6 +31,7 @@ impl Slots {
     }
 
     /// Gives a place back.
+    #[inline]
     pub fn give(&mut self, offset: u32, elements: u32) {
         match elements {
             1 => self.scalars.push(offset),

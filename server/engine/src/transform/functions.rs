@@ -138,9 +138,10 @@ impl FunctionTable {
         let table = std::mem::take(self);
         let finite = table.finite;
         let policy = table.policy;
+        let needed = graph.arena().needed(outputs.iter().copied());
         let (cx, parameters, results) = deeper(|| {
             Workspace::copy(
-                graph.arena(),
+                (graph.arena(), &needed),
                 &inputs,
                 &outputs,
                 (policy, finite),
@@ -209,8 +210,9 @@ impl FunctionTable {
         };
         let (finite, policy) = (self.finite, self.policy);
         let table = std::mem::take(self);
+        let needed = from.arena.needed(from.results.iter().copied());
         let (mut cx, parameters, results) = Workspace::copy(
-            &from.arena,
+            (&from.arena, &needed),
             &from.parameters,
             &from.results,
             (policy, finite),

@@ -1,6 +1,6 @@
 use super::watch::Reason;
 use super::{Workspace, control};
-use crate::graph::NodeId;
+use crate::graph::{NodeId, Step};
 use crate::op::{Application, Attributes, E, Elementwise, Jvp, Op, Partial, ValueId};
 use std::cell::RefCell;
 
@@ -26,6 +26,24 @@ pub fn jvp(
         if !needed[result.index()] || tangents[result.index()].is_some() {
             continue;
         }
+        // Nearly every node of a large scalar graph ends here.
+        if let Some(row) = cx.arena().of_scalars(&step) {
+            let (mut own, mut moved) = ([result; 3], [None; 3]);
+            for ((own, moved), v) in own.iter_mut().zip(&mut moved).zip(step.operands) {
+                (*own, *moved) = (*v, tangents[v.index()]);
+            }
+            if moved.iter().all(Option::is_none) {
+                continue;
+            }
+            let (op, count) = (step.op, row.partials.len());
+            let careful = guarded[result.index()];
+            let tangent = elementwise(cx, op, row, &own[..count], result, &moved, careful);
+            tangents[result.index()] = tangent;
+            if let Some(tangent) = tangent {
+                cx.watch(tangent, Reason::Derivative);
+            }
+            continue;
+        }
         given.clear();
         given.extend(step.operands.iter().map(|v| tangents[v.index()]));
         if given.iter().all(Option::is_none) {
@@ -44,6 +62,11 @@ pub fn jvp(
                 &given,
                 guarded[result.index()],
             );
+        } else if op == Op::Reshape
+            && let Some(rank) = cx.single_rank(result)
+            && let Some(moved) = given[0].and_then(|tangent| cx.single(tangent, rank))
+        {
+            tangents[result.index()] = Some(moved);
         } else if let Some(rule) = op.rule() {
             let attributes = cx.arena().node(NodeId(i)).attributes.clone();
             let application = Application {
@@ -89,7 +112,10 @@ fn guarded(cx: &mut Workspace, needed: &[bool]) -> Vec<bool> {
     if poisons {
         return guarded;
     }
-    for step in arena.steps().rev() {
+    // What comes after the last choice is discarded by none.
+    let is_choice = |step: &Step<'_>| step.op == Op::Select && needed[step.result.index()];
+    let steps = arena.steps().rev().skip_while(|step| !is_choice(step));
+    for step in steps {
         let i = step.result.index();
         if !needed[i] {
             continue;
@@ -118,11 +144,16 @@ fn elementwise(
     tangents: &[Option<ValueId>],
     guarded: bool,
 ) -> Option<ValueId> {
-    let shape = cx.arena().ty(result).shape.clone();
     let careful = guarded || row.singular && !cx.emitter().policy().poisons();
+    let ty = cx.arena().type_id(result);
     let mut sum = None;
     for (partial, tangent) in row.partials.iter().zip(tangents) {
         let Some(tangent) = *tangent else { continue };
+        // Only others have to be spread.
+        let shape = match cx.arena().type_id(tangent) == ty {
+            true => None,
+            false => Some(cx.arena().ty(result).shape.clone()),
+        };
         let cell = RefCell::new(cx.emitter());
         let x = [0, 1, 2].map(|i| E::new(*operands.get(i).unwrap_or(&result), &cell));
         let partial = partial(&x, E::new(result, &cell));
@@ -134,7 +165,11 @@ fn elementwise(
             }
             _ => {}
         }
-        let t = E::new(cell.borrow_mut().spread(tangent, &shape), &cell);
+        let t = match shape {
+            Some(shape) => cell.borrow_mut().spread(tangent, &shape),
+            None => tangent,
+        };
+        let t = E::new(t, &cell);
         let term = match partial {
             Partial::Zero | Partial::Unavailable => continue,
             Partial::One => t,

@@ -64,9 +64,9 @@ impl Pieces {
         true
     }
 
-    /// Whether there is nothing to put together.
-    pub fn is_empty(&self) -> bool {
-        self.consecutive.is_empty() && self.halves.is_empty()
+    /// Whether there is something to put together for `key`.
+    pub fn has(&self, key: usize) -> bool {
+        self.consecutive.contains_key(&key) || self.halves.contains_key(&key)
     }
 
     /// The cotangent of all pieces taken for `key`, of type `ty`; `pad` turns a slice round by itself.

@@ -4,12 +4,12 @@ use super::views::side_by_side;
 use super::watch::{Reason, Watch};
 use super::{derivative, implicit};
 use crate::error::Error;
-use crate::graph::{Arena, Graph, Step, TypeId, node_hash};
+use crate::graph::{Arena, Graph, Step, TypeId, slice_hash};
 use crate::op::{
     Attributes, DotDimensions, Emit, FunctionId, NonSmooth, Op, ValueId, is_commutative,
 };
 use crate::tensor::{DType, Tensor, TensorType};
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table::Entry};
 use std::sync::Arc;
 
 /// A gradient writes about five nodes for each of the function's.
@@ -23,14 +23,30 @@ fn outputs_of(graph: &Graph) -> Vec<ValueId> {
     graph.outputs().iter().map(|o| o.value).collect()
 }
 
+/// Whether two lists are the same; short ones are compared without a call.
+#[inline(always)]
+fn are_equal(a: &[ValueId], b: &[ValueId]) -> bool {
+    match (a, b) {
+        ([a], [b]) => a == b,
+        ([a, c], [b, d]) => a == b && c == d,
+        _ => a == b,
+    }
+}
+
+fn single_rank(shape: &[u64]) -> Option<usize> {
+    matches!(shape, [] | [1]).then_some(shape.len())
+}
+
 /// An arena that simplifies what is written to it: equal nodes are shared, constants folded, identities
 /// dropped. No rule changes a bit of a result. Dead nodes stay; readers take what outputs need.
 #[derive(Default)]
 pub struct Workspace {
     pub(super) arena: Arena,
     sharing: HashTable<ValueId>,
-    /// Which values are floating-point scalar constants: asked for every operand of every node.
-    numbers: Vec<bool>,
+    /// What each value is: asked for every operand of every node.
+    kinds: Vec<Kind>,
+    /// Scalar constants that rules asked for: the same few again and again.
+    asked: Asked,
     /// Types of the node being written.
     types: Vec<TypeId>,
     policy: NonSmooth,
@@ -40,6 +56,36 @@ pub struct Workspace {
     pub table: FunctionTable,
     /// The first thing that went wrong where no result could say so.
     pub(super) trouble: Option<Error>,
+}
+
+/// What a value is, as far as it may make nodes simpler that it is a scalar operand of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// A floating-point scalar constant.
+    Number,
+    /// The result of a negation.
+    Negative,
+    Other,
+}
+
+/// The last scalar constants that rules asked for.
+#[derive(Default)]
+struct Asked {
+    numbers: [Option<(DType, u64, ValueId)>; 8],
+    next: usize,
+}
+
+impl Asked {
+    fn find(&self, dtype: DType, bits: u64) -> Option<ValueId> {
+        let known = self.numbers.iter().flatten();
+        let mut same = known.filter(|&&(d, b, _)| d == dtype && b == bits);
+        same.next().map(|&(.., value)| value)
+    }
+
+    fn keep(&mut self, dtype: DType, bits: u64, value: ValueId) {
+        self.numbers[self.next % 8] = Some((dtype, bits, value));
+        self.next += 1;
+    }
 }
 
 impl Workspace {
@@ -62,30 +108,29 @@ impl Workspace {
         rolls: bool,
     ) -> (Self, Vec<ValueId>, Vec<ValueId>) {
         let (inputs, outputs) = (inputs_of(graph), outputs_of(graph));
+        let needed = graph.arena().needed(outputs.iter().copied());
         // Who looks at nodes wants the client's.
         let rolls = rolls && Watch::wanted(policy, finite).is_none();
-        if rolls && let Some(rolled) = rolled_graph(graph, policy) {
+        if rolls && let Some(rolled) = rolled_graph(graph, &needed, policy) {
             return rolled;
         }
         let table = FunctionTable::new(graph.functions().clone(), policy, finite);
-        let (cx, inputs, outputs) = Self::copy(
-            graph.arena(),
-            &inputs,
-            &outputs,
-            (policy, finite),
-            table,
-            None,
-        );
+        let from = (graph.arena(), &needed[..]);
+        let (cx, inputs, outputs) =
+            Self::copy(from, &inputs, &outputs, (policy, finite), table, None);
         // What looks as before has as few runs.
-        match rolls && !cx.is_copy_of(graph.arena(), &inputs_of(graph), &outputs_of(graph)) {
+        match rolls && !cx.is_copy_of(from, &inputs_of(graph)) {
             true => rolled(cx, inputs, outputs),
             false => (cx, inputs, outputs),
         }
     }
 
     /// Whether these are the needed nodes of another arena one by one, nothing simplified.
-    fn is_copy_of(&self, from: &Arena, inputs: &[ValueId], outputs: &[ValueId]) -> bool {
-        let needed = from.needed(outputs.iter().copied());
+    fn is_copy_of(&self, (from, needed): (&Arena, &[bool]), inputs: &[ValueId]) -> bool {
+        let count = from.steps().filter(|s| needed[s.result.index()]).count();
+        if count != self.arena.node_count() {
+            return false;
+        }
         let mut to = vec![ValueId(u32::MAX); from.len()];
         for (input, value) in inputs.iter().zip(0..) {
             to[input.index()] = ValueId(value);
@@ -113,7 +158,7 @@ impl Workspace {
         Self {
             arena: Arena::with_capacity(room),
             sharing: HashTable::with_capacity(room),
-            numbers: Vec::with_capacity(room),
+            kinds: Vec::with_capacity(room),
             policy,
             table,
             ..Self::default()
@@ -127,19 +172,19 @@ impl Workspace {
 
     /// The part of an arena that `outputs` need, simplified, and the values of parameters and outputs there.
     pub(super) fn copy(
-        from: &Arena,
+        (from, needed): (&Arena, &[bool]),
         inputs: &[ValueId],
         outputs: &[ValueId],
         (policy, finite): (NonSmooth, bool),
         table: FunctionTable,
         origins: Option<&[u32]>,
     ) -> (Self, Vec<ValueId>, Vec<ValueId>) {
-        let needed = from.needed(outputs.iter().copied());
         let room = needed.iter().filter(|&&n| n).count() * NODES_OF_DERIVATIVE;
         let mut workspace = Self {
             arena: Arena::with_capacity(room),
             sharing: HashTable::with_capacity(room),
-            numbers: Vec::with_capacity(room),
+            kinds: Vec::with_capacity(room),
+            asked: Asked::default(),
             types: Vec::new(),
             policy,
             watch: Watch::wanted(policy, finite),
@@ -151,7 +196,7 @@ impl Workspace {
             .iter()
             .map(|&input| workspace.parameter(from.ty(input).clone()))
             .collect();
-        let outputs = workspace.write_part(from, inputs, &parameters, outputs, &needed, origins);
+        let outputs = workspace.write_part(from, inputs, &parameters, outputs, needed, origins);
         (workspace, parameters, outputs)
     }
 
@@ -170,12 +215,33 @@ impl Workspace {
             to[input.index()] = value;
         }
         let mut operands = Vec::new();
-        for node in from.nodes().filter(|n| needed[n.result.index()]) {
+        // Constants by number of their attributes.
+        let mut constants: Vec<Option<ValueId>> = vec![None; from.all_attributes().len()];
+        for step in from.steps().filter(|s| needed[s.result.index()]) {
             operands.clear();
-            operands.extend(node.operands.iter().map(|v| to[v.index()]));
+            operands.extend(step.operands.iter().map(|v| to[v.index()]));
+            self.write_for(origins.map_or(step.id.0, |all| all[step.id.0 as usize]));
+            // Nearly every node of a large scalar graph ends here.
+            if step.attributes == 0 && step.result_count == 1 {
+                let value = self.emit_plain(step.op, &operands);
+                to[step.result.index()] = value;
+                self.watch(value, Reason::Value);
+                continue;
+            }
+            let node = from.node(step.id);
+            if node.op == Op::Constant {
+                let known = &mut constants[step.attributes as usize];
+                // An infinity that the client put there is no surprise: nobody watches it.
+                to[node.result.index()] = match *known {
+                    Some(value) => value,
+                    None => {
+                        let value = self.emit(node.op, &operands, node.attributes.clone());
+                        *known.insert(value)
+                    }
+                };
+                continue;
+            }
             let attributes = node.attributes.clone();
-            let id = node.id.0;
-            self.write_for(origins.map_or(id, |all| all[id as usize]));
             if let Attributes::Derivative(derivative) = &attributes {
                 let results = derivative::written(self, derivative, &operands);
                 for (result, value) in node.results().zip(results) {
@@ -192,10 +258,7 @@ impl Workspace {
             if node.result_count == 1 {
                 let value = self.emit(node.op, &operands, attributes);
                 to[node.result.index()] = value;
-                // An infinity that the client put there is no surprise.
-                if node.op != Op::Constant {
-                    self.watch(value, Reason::Value);
-                }
+                self.watch(value, Reason::Value);
                 continue;
             }
             let results = self.emit_all(node.op, &operands, attributes);
@@ -253,7 +316,7 @@ impl Workspace {
 
     /// A new parameter.
     pub fn parameter(&mut self, ty: TensorType) -> ValueId {
-        self.numbers.push(false);
+        self.kinds.push(Kind::Other);
         self.arena.parameter(ty)
     }
 
@@ -265,7 +328,7 @@ impl Workspace {
     /// The number in a floating-point scalar constant.
     #[inline]
     pub(super) fn number(&self, value: ValueId) -> Option<f64> {
-        if !self.numbers[value.index()] {
+        if self.kinds[value.index()] != Kind::Number {
             return None;
         }
         match self.arena.producer(value)?.attributes {
@@ -435,7 +498,7 @@ impl Workspace {
 
     /// The constant that an operation on scalar constants gives.
     fn fold(&self, op: Op, v: &[ValueId]) -> Option<Tensor> {
-        if !v.iter().all(|v| self.numbers[v.index()]) {
+        if !v.iter().all(|v| self.kinds[v.index()] == Kind::Number) {
             return None;
         }
         op.elementwise()?;
@@ -466,52 +529,35 @@ impl Workspace {
         Some((composite.expand)(self, op, attributes, operands))
     }
 
-    /// Appends a node, or finds its equal. Attributes by number in the arena.
-    fn place(&mut self, op: Op, operands: &[ValueId], attributes: u32) -> ValueId {
-        let mut ordered;
-        let operands = match operands {
-            [a, b] if is_commutative(op) && a > b => {
-                ordered = [*b, *a];
-                &mut ordered[..]
-            }
-            _ => operands,
+    /// A node by element of floating-point scalars, where there is nothing to simplify: nearly every node of a large scalar
+    /// graph. `None` where there may be.
+    #[inline]
+    fn of_scalars(&mut self, op: Op, operands: &[ValueId]) -> Option<ValueId> {
+        op.elementwise()?;
+        let ty = self.arena.type_id(*operands.first()?);
+        if !self.arena.is_float_scalar(ty) {
+            return None;
+        }
+        let (mut numbers, mut negatives, mut alike) = (0, 0, true);
+        for &v in operands {
+            let kind = self.kinds[v.index()];
+            numbers += usize::from(kind == Kind::Number);
+            negatives += usize::from(kind == Kind::Negative);
+            alike &= self.arena.type_id(v) == ty;
+        }
+        let simpler = match op {
+            Op::Negate => negatives > 0,
+            // There are neutral elements, and negatives may be taken off instead of added.
+            Op::Add | Op::Subtract => numbers + negatives > 0,
+            Op::Multiply | Op::Divide => numbers > 0,
+            _ => false,
         };
-        let hash = node_hash(op, attributes, operands.iter().map(|v| v.0));
-        let arena = &self.arena;
-        let found = self.sharing.find(hash, |&v| {
-            arena.producer_step(v).is_some_and(|step| {
-                step.op == op && step.attributes == attributes && step.operands.iter().eq(operands)
-            })
-        });
-        if let Some(&value) = found {
-            return value;
-        }
-        let mut types = std::mem::take(&mut self.types);
-        self.arena
-            .infer(op, operands, attributes, &mut types)
-            .expect("valid graphs and rules write well-typed nodes");
-        let value = self.arena.push(op, operands, attributes, &types);
-        self.note_origin();
-        let ty = self.arena.ty(value);
-        let is_number = op == Op::Constant && ty.shape.is_empty() && ty.dtype.is_float();
-        self.numbers
-            .resize(self.numbers.len() + types.len(), is_number);
-        self.types = types;
-        let arena = &self.arena;
-        self.sharing.insert_unique(hash, value, |&v| {
-            arena.producer_step(v).map_or(0, |step| {
-                node_hash(step.op, step.attributes, step.operands.iter().map(|v| v.0))
-            })
-        });
-        value
+        (alike && !simpler && numbers < operands.len())
+            .then(|| self.place(op, operands, 0, Some(ty)))
     }
-}
 
-impl Emit for Workspace {
-    fn emit(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> ValueId {
-        if attributes == Attributes::None {
-            return self.emit_plain(op, operands);
-        }
+    /// A node with attributes, of whatever kind.
+    fn any(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> ValueId {
         if let Some(results) = self.expanded(op, operands, &attributes) {
             return results[0];
         }
@@ -519,10 +565,11 @@ impl Emit for Workspace {
             return value;
         }
         let attributes = self.arena.intern_attributes(attributes);
-        self.place(op, operands, attributes)
+        self.place(op, operands, attributes, None)
     }
 
-    fn emit_plain(&mut self, op: Op, operands: &[ValueId]) -> ValueId {
+    /// A node without attributes, of whatever kind.
+    fn any_plain(&mut self, op: Op, operands: &[ValueId]) -> ValueId {
         if let Some(results) = self.expanded(op, operands, &Attributes::None) {
             return results[0];
         }
@@ -534,9 +581,136 @@ impl Emit for Workspace {
             Some(tensor) => {
                 let constant = Attributes::Constant(Arc::new(tensor));
                 let constant = self.arena.intern_attributes(constant);
-                self.place(Op::Constant, &[], constant)
+                self.place(Op::Constant, &[], constant, None)
             }
-            None => self.place(op, operands, 0),
+            None => self.place(op, operands, 0, None),
+        }
+    }
+
+    /// One number as a scalar (`rank` 0) or as a vector (1), where that is nothing simpler: large graphs take vectors apart
+    /// and put them together element by element. `None` where it is something else.
+    pub(super) fn single(&mut self, value: ValueId, rank: usize) -> Option<ValueId> {
+        let own = self.single_rank(value)?;
+        if own == rank {
+            return Some(value);
+        }
+        let from = self.arena.producer_step(value).map(|step| step.op);
+        if matches!(from, Some(Op::Reshape | Op::BroadcastInDim)) {
+            return None;
+        }
+        let dtype = self.arena.ty(value).dtype;
+        let attributes = self.arena.single_reshape(rank);
+        let ty = self.arena.single_type(dtype, rank);
+        Some(self.place(Op::Reshape, &[value], attributes, Some(ty)))
+    }
+
+    /// The rank of a scalar or a vector of one element.
+    pub(super) fn single_rank(&self, value: ValueId) -> Option<usize> {
+        single_rank(&self.arena.ty(value).shape)
+    }
+
+    /// Appends a node, or finds its equal. Attributes by number in the arena; its result's type, where it is known and it
+    /// has one result.
+    fn place(
+        &mut self,
+        op: Op,
+        operands: &[ValueId],
+        attributes: u32,
+        ty: Option<TypeId>,
+    ) -> ValueId {
+        let ordered;
+        let operands = match *operands {
+            [a, b] if is_commutative(op) && a > b => {
+                ordered = [b, a];
+                &ordered[..]
+            }
+            _ => operands,
+        };
+        let hash = slice_hash(op, attributes, operands);
+        let arena = &self.arena;
+        let is_same = |&v: &ValueId| {
+            arena.producer_step(v).is_some_and(|step| {
+                step.op == op && step.attributes == attributes && are_equal(step.operands, operands)
+            })
+        };
+        let hash_of = |&v: &ValueId| {
+            let step = arena.producer_step(v);
+            step.map_or(0, |step| {
+                slice_hash(step.op, step.attributes, step.operands)
+            })
+        };
+        // The next value is its first result.
+        let next = ValueId(arena.len() as u32);
+        match self.sharing.entry(hash, is_same, hash_of) {
+            Entry::Occupied(known) => return *known.get(),
+            Entry::Vacant(place) => place.insert(next),
+        };
+        if let Some(ty) = ty {
+            self.arena.push(op, operands, attributes, &[ty]);
+            self.note_origin();
+            self.kinds.push(match op {
+                Op::Negate => Kind::Negative,
+                _ => Kind::Other,
+            });
+            return next;
+        }
+        let mut types = std::mem::take(&mut self.types);
+        self.arena
+            .infer(op, operands, attributes, &mut types)
+            .expect("valid graphs and rules write well-typed nodes");
+        let value = self.arena.push(op, operands, attributes, &types);
+        self.note_origin();
+        let ty = self.arena.ty(value);
+        let kind = match op {
+            Op::Constant if ty.shape.is_empty() && ty.dtype.is_float() => Kind::Number,
+            Op::Negate => Kind::Negative,
+            _ => Kind::Other,
+        };
+        self.kinds.resize(self.kinds.len() + types.len(), kind);
+        self.types = types;
+        value
+    }
+}
+
+impl Emit for Workspace {
+    fn emit(&mut self, op: Op, operands: &[ValueId], attributes: Attributes) -> ValueId {
+        match &attributes {
+            Attributes::None => return self.emit_plain(op, operands),
+            Attributes::Reshape { shape } if op == Op::Reshape => {
+                let rank = single_rank(shape);
+                if let Some(value) = rank.and_then(|rank| self.single(operands[0], rank)) {
+                    return value;
+                }
+            }
+            _ => {}
+        }
+        self.any(op, operands, attributes)
+    }
+
+    fn emit_reshape(&mut self, value: ValueId, shape: &[u64]) -> ValueId {
+        let rank = single_rank(shape);
+        if let Some(value) = rank.and_then(|rank| self.single(value, rank)) {
+            return value;
+        }
+        let shape = shape.to_vec();
+        self.emit(Op::Reshape, &[value], Attributes::Reshape { shape })
+    }
+
+    fn emit_number(&mut self, dtype: DType, value: f64) -> ValueId {
+        let bits = value.to_bits();
+        if let Some(known) = self.asked.find(dtype, bits) {
+            return known;
+        }
+        let constant = Attributes::Constant(Arc::new(Tensor::scalar(dtype, value)));
+        let number = self.emit(Op::Constant, &[], constant);
+        self.asked.keep(dtype, bits, number);
+        number
+    }
+
+    fn emit_plain(&mut self, op: Op, operands: &[ValueId]) -> ValueId {
+        match self.of_scalars(op, operands) {
+            Some(value) => value,
+            None => self.any_plain(op, operands),
         }
     }
 
@@ -577,5 +751,80 @@ impl Workspace {
     /// A scalar constant.
     pub fn scalar(&mut self, dtype: DType, value: f64) -> ValueId {
         self.emitter().scalar(dtype, value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parameters, their negatives, and numbers that are neutral somewhere: of both types, as scalars and vectors.
+    fn values(cx: &mut Workspace) -> Vec<ValueId> {
+        let mut values = Vec::new();
+        for dtype in [DType::F64, DType::F32] {
+            for shape in [&[][..], &[1], &[3]] {
+                let x = cx.parameter(TensorType::new(dtype, shape));
+                let negative = cx.any_plain(Op::Negate, &[x]);
+                values.extend([x, negative]);
+            }
+            values.extend([1.0, -1.0, 0.0, -0.0, 2.5].map(|number| cx.scalar(dtype, number)));
+        }
+        values
+    }
+
+    /// What is written without a look at simplifications is what they would have left.
+    #[test]
+    fn short_ways_write_what_the_long_one_does() {
+        let (mut short, mut long) = (Workspace::default(), Workspace::default());
+        let all = values(&mut short);
+        assert_eq!(all, values(&mut long));
+        let ops = Op::ALL
+            .iter()
+            .filter_map(|&op| Some((op, op.elementwise()?.partials.len())));
+        for (op, arity) in ops {
+            for &a in &all {
+                for &b in &all {
+                    let operands = &[a, b, a][..arity];
+                    let fits = operands.iter().all(|&v| {
+                        let (one, other) = (long.arena.ty(v), long.arena.ty(a));
+                        one.dtype == other.dtype
+                            && (one.shape.is_empty()
+                                || other.shape.is_empty()
+                                || one.shape == other.shape)
+                    });
+                    if fits {
+                        let (ours, theirs) =
+                            (short.emit_plain(op, operands), long.any_plain(op, operands));
+                        assert_eq!(ours, theirs, "{op:?} of {operands:?}");
+                    }
+                }
+            }
+        }
+        let nodes = short.arena.node_count();
+        for v in (0..short.arena.len() as u32).map(ValueId) {
+            for shape in [vec![], vec![1]] {
+                if short.arena.ty(v).elements() == 1 {
+                    let reshape = Attributes::Reshape { shape };
+                    let ours = short.emit(Op::Reshape, &[v], reshape.clone());
+                    assert_eq!(ours, long.any(Op::Reshape, &[v], reshape));
+                }
+            }
+        }
+        assert!(short.arena.node_count() > nodes);
+        let nodes = |cx: &Workspace| -> Vec<_> {
+            let nodes = cx.arena.nodes();
+            nodes
+                .map(|n| {
+                    (
+                        n.op,
+                        n.operands.to_vec(),
+                        n.attributes.clone(),
+                        n.ty.clone(),
+                    )
+                })
+                .collect()
+        };
+        assert!(nodes(&short) == nodes(&long));
+        assert_eq!(short.kinds, long.kinds);
     }
 }

@@ -60,7 +60,7 @@ pub fn transpose(
     // What is turned round is linear and stands before `end`.
     let settle =
         |cx: &mut Workspace, pieces: &mut Pieces, cotangents: &mut [Option<ValueId>], i: usize| {
-            if pieces.is_empty() {
+            if !pieces.has(i) {
                 return;
             }
             let value = ValueId((begin.values + i) as u32);
@@ -85,8 +85,32 @@ pub fn transpose(
             continue;
         };
         let results = step.results();
+        let is_of_scalars = cx.arena().of_scalars(&step).is_some();
+        let (op, result) = (step.op, step.result);
+        let (mut own, count) = ([result; 3], step.operands.len());
+        if is_of_scalars {
+            let pairs = own.iter_mut().zip(step.operands);
+            pairs.for_each(|(own, &v)| *own = v);
+        } else {
+            operands.clear();
+            operands.extend_from_slice(step.operands);
+        }
         for i in results.filter_map(at) {
             settle(cx, &mut pieces, &mut cotangents, i);
+        }
+        // Nearly every node of a large scalar graph ends here.
+        if is_of_scalars {
+            let Some(ct) = cotangents[i] else { continue };
+            let operands = &own[..count];
+            for (k, &operand) in operands.iter().enumerate() {
+                let Some(j) = at(operand).filter(|&j| linear[j]) else {
+                    continue;
+                };
+                let part = elementwise(cx, op, operands, ct, k).ok_or_else(|| lacks(op))?;
+                cx.watch(part, Reason::Derivative);
+                cotangents[j] = cx.emitter().add_some(cotangents[j], Some(part));
+            }
+            continue;
         }
         let node = cx.arena().node(NodeId(n));
         if let Attributes::Control(control) = node.attributes {
@@ -113,15 +137,9 @@ pub fn transpose(
         }
         // What tangents are written with has one result.
         if node.result_count > 1 {
-            return Err(Error::Unimplemented(format!(
-                "the transpose of {}",
-                node.op.name()
-            )));
+            return Err(lacks(op));
         }
         let Some(ct) = cotangents[i] else { continue };
-        operands.clear();
-        operands.extend_from_slice(node.operands);
-        let (op, result) = (node.op, node.result);
         // Elementwise operations have no attributes.
         let attributes = match op.rule() {
             Some(_) => node.attributes.clone(),
@@ -155,10 +173,7 @@ pub fn transpose(
                 (_, None) => elementwise(cx, op, &operands, ct, k),
             };
             let Some(part) = part else {
-                return Err(Error::Unimplemented(format!(
-                    "the transpose of {}",
-                    op.name()
-                )));
+                return Err(lacks(op));
             };
             let part = in_all(cx.emitter(), operand, part);
             cx.watch(part, Reason::Derivative);
@@ -172,6 +187,10 @@ pub fn transpose(
         .iter()
         .map(|&v| at(v).and_then(|i| cotangents[i]))
         .collect())
+}
+
+fn lacks(op: Op) -> Error {
+    Error::Unimplemented(format!("the transpose of {}", op.name()))
 }
 
 /// The cotangent of an operand: a scalar that went with every element of the others has its share of each.

@@ -77,9 +77,14 @@ pub(super) fn work(tape: &Tape) -> Vec<Work> {
         .collect()
 }
 
+#[inline]
 fn add(tape: &Tape, i: &Instruction, work: &mut Work) {
     let at = i.operands[0].offset();
-    if i.flags & Instruction::CONTROL != 0 {
+    let each = || i.op.elementwise().map_or(0, |row| u64::from(row.cost));
+    if i.flags == 0 && i.elements == 1 {
+        // Nearly all of a large scalar graph.
+        work.add(1, true, each());
+    } else if i.flags & Instruction::CONTROL != 0 {
         work.turn(tape.controls[at].run.turns(UNKNOWN_STEPS));
         work.add(0, false, 0);
     } else if i.flags & Instruction::STRUCTURAL != 0 {
@@ -90,8 +95,7 @@ fn add(tape: &Tape, i: &Instruction, work: &mut Work) {
         );
         work.add(step.result().elements.into(), moves, 0);
     } else {
-        let each = i.op.elementwise().map_or(0, |row| u64::from(row.cost));
         let elements = u64::from(i.elements);
-        work.add(elements, true, elements.saturating_mul(each));
+        work.add(elements, true, elements.saturating_mul(each()));
     }
 }

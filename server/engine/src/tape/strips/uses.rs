@@ -4,6 +4,7 @@ use crate::op::Op;
 use crate::tape::{Argument, Instruction, Place, Slot, Tape};
 use crate::tensor::DType;
 use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::{SmallVec, smallvec};
 
 /// A place, whatever stands there: places of one memory are the same or apart.
 pub type Key = (DType, Slot);
@@ -18,11 +19,11 @@ pub type Definition = Option<usize>;
 /// What the instructions of a section read and write, by their numbers in it.
 pub struct Uses {
     /// For each instruction what it reads.
-    pub reads: Vec<Vec<(Key, Definition)>>,
+    pub reads: Vec<SmallVec<[(Key, Definition); 2]>>,
     /// For each instruction where its results go.
-    pub writes: Vec<Vec<Key>>,
+    pub writes: Vec<SmallVec<[Key; 1]>>,
     /// For each instruction who reads its results.
-    pub readers: Vec<Vec<usize>>,
+    pub readers: Vec<SmallVec<[usize; 2]>>,
     /// Instructions whose results are read after the section.
     pub outlive: FxHashSet<usize>,
 }
@@ -40,13 +41,15 @@ impl Uses {
         let mut uses = Self {
             reads: Vec::with_capacity(instructions.len()),
             writes: Vec::with_capacity(instructions.len()),
-            readers: vec![vec![]; instructions.len()],
+            readers: vec![SmallVec::new(); instructions.len()],
             outlive: FxHashSet::default(),
         };
         let mut last: FxHashMap<Key, usize> = FxHashMap::default();
+        last.reserve(instructions.len());
         for (at, i) in instructions.iter().enumerate() {
             let own = reads(tape, i).into_iter();
-            let own: Vec<_> = own.map(|key| (key, last.get(&key).copied())).collect();
+            let own: SmallVec<[(Key, Definition); 2]> =
+                own.map(|key| (key, last.get(&key).copied())).collect();
             for definition in own.iter().filter_map(|(_, d)| *d) {
                 uses.readers[definition].push(at);
             }
@@ -78,7 +81,7 @@ pub fn types(i: &Instruction) -> ([Option<DType>; 3], DType) {
     }
 }
 
-fn reads(tape: &Tape, i: &Instruction) -> Vec<Key> {
+fn reads(tape: &Tape, i: &Instruction) -> SmallVec<[Key; 3]> {
     if i.flags & Instruction::STRUCTURAL != 0 {
         let step = &tape.structural[i.operands[0].offset()];
         return step.operands.iter().map(key).collect();
@@ -94,7 +97,7 @@ fn reads(tape: &Tape, i: &Instruction) -> Vec<Key> {
     types(i).0.into_iter().flatten().zip(i.operands).collect()
 }
 
-fn writes(tape: &Tape, i: &Instruction) -> Vec<Key> {
+fn writes(tape: &Tape, i: &Instruction) -> SmallVec<[Key; 1]> {
     if i.flags & Instruction::STRUCTURAL != 0 {
         let step = &tape.structural[i.operands[0].offset()];
         return step.results.iter().map(key).collect();
@@ -103,5 +106,5 @@ fn writes(tape: &Tape, i: &Instruction) -> Vec<Key> {
         let step = &tape.controls[i.operands[0].offset()];
         return step.results.iter().flatten().map(key).collect();
     }
-    vec![(types(i).1, i.result)]
+    smallvec![(types(i).1, i.result)]
 }

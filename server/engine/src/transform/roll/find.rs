@@ -1,8 +1,8 @@
 //! Looks for runs of equal blocks.
 
 use super::{Run, Source};
-use crate::graph::{Arena, NodeId, mix};
-use crate::op::{Op, ValueId};
+use crate::graph::{Arena, NodeId, Step, mix};
+use crate::op::{Attributes, Op, ValueId};
 use hashbrown::HashTable;
 use rustc_hash::FxHashSet;
 
@@ -28,52 +28,68 @@ struct Finder<'a> {
     is_part: Vec<bool>,
     /// Runs that were looked at closely and are none: begin, blocks, period.
     failed: FxHashSet<(usize, usize, usize)>,
+    /// Why the last one was none, if it was for an operand that is another input for each block: the node's position, and
+    /// which of its operands.
+    lone: Option<(usize, usize)>,
+    /// Where something of a short period comes again and again but reads another input each time: begin, end, period. It
+    /// does so by twice the period, and so on.
+    hopeless: Vec<(usize, usize, usize)>,
     /// When each value was met last.
     met: Vec<u32>,
     now: u32,
 }
 
 impl Run {
-    pub(super) fn find(arena: &Arena, outputs: &[ValueId]) -> Option<Self> {
+    /// Among the values of an arena of which outputs need these.
+    pub(super) fn find(arena: &Arena, needed: &[bool]) -> Option<Self> {
         if arena.node_count() < MIN_NODES {
             return None;
         }
-        let needed = arena.needed(outputs.iter().copied());
+        let look = |step: &Step<'_>| {
+            let ty = arena.type_id(step.result).number();
+            u128::from(step.op.number()) << 64 | u128::from(step.attributes) << 32 | u128::from(ty)
+        };
+        let is_slice = |a: &Attributes| matches!(a, Attributes::Slice { .. });
+        let has_slices = arena.all_attributes().iter().any(is_slice);
         let mut position = vec![NOWHERE; arena.len()];
         let mut nodes = Vec::with_capacity(arena.node_count());
-        let mut others = Vec::with_capacity(arena.node_count());
+        let mut looks = Vec::with_capacity(arena.node_count());
         let mut is_part = vec![false; arena.len()];
+        let mut parts = Vec::new();
         for step in arena.steps().filter(|s| needed[s.result.index()]) {
             let of_input = |v: &ValueId| arena.is_parameter(*v);
-            let part = match step.op {
-                Op::Slice => step.operands.iter().all(of_input),
-                Op::Reshape => is_part[step.operands[0].index()],
-                _ => false,
-            };
-            is_part[step.result.index()] = part;
-            match part {
-                true => nodes.push(step.id),
-                false => others.push(step.id),
+            let part = has_slices
+                && match step.op {
+                    Op::Slice => step.operands.iter().all(of_input),
+                    Op::Reshape => is_part[step.operands[0].index()],
+                    _ => false,
+                };
+            if part {
+                is_part[step.result.index()] = true;
+                parts.push(step.id);
+                continue;
             }
+            for result in step.results() {
+                position[result.index()] = nodes.len() as u32;
+            }
+            nodes.push(step.id);
+            looks.push(look(&step));
         }
         // Parts of inputs first: each looks different, and they can be anywhere.
-        let first = nodes.len();
-        nodes.append(&mut others);
+        let first = parts.len();
+        if first > 0 {
+            let known = position.iter_mut().filter(|at| **at != NOWHERE);
+            known.for_each(|at| *at += first as u32);
+            for (&id, at) in parts.iter().zip(0..) {
+                let results = arena.step(id).results();
+                results.for_each(|result| position[result.index()] = at);
+            }
+            let of_parts: Vec<u128> = parts.iter().map(|&id| look(&arena.step(id))).collect();
+            nodes.splice(0..0, parts);
+            looks.splice(0..0, of_parts);
+        }
         if nodes.len() < MIN_NODES {
             return None;
-        }
-        let mut looks = Vec::with_capacity(nodes.len());
-        for (at, &id) in nodes.iter().enumerate() {
-            let step = arena.step(id);
-            for result in step.results() {
-                position[result.index()] = at as u32;
-            }
-            let ty = arena.type_id(step.result).number();
-            looks.push(
-                u128::from(step.op.number()) << 64
-                    | u128::from(step.attributes) << 32
-                    | u128::from(ty),
-            );
         }
         let mut finder = Finder {
             arena,
@@ -82,6 +98,8 @@ impl Run {
             position,
             is_part,
             failed: FxHashSet::default(),
+            lone: None,
+            hopeless: Vec::new(),
             met: Vec::new(),
             now: 0,
         };
@@ -112,6 +130,10 @@ impl Finder<'_> {
             if tries > MAX_TRIES {
                 break;
             }
+            if self.is_hopeless(middle, period) {
+                continue;
+            }
+            let (looks, later) = (&self.looks[..n - period], &self.looks[period..]);
             let same = |(a, b): &(&u128, &u128)| a == b;
             let before = looks[..middle].iter().rev();
             let before = before.zip(later[..middle].iter().rev());
@@ -121,8 +143,36 @@ impl Finder<'_> {
             if let Some(run) = self.aligned(begin, end, period, middle) {
                 return Some(run);
             }
+            if let Some((at, k)) = self.lone.take()
+                && self.reads_inputs(begin, end, period, at, k)
+            {
+                self.hopeless.push((begin, end, period));
+            }
         }
         None
+    }
+
+    /// Whether a node and all that look like it, a period apart, read one input after the other.
+    fn reads_inputs(&self, begin: usize, end: usize, period: usize, at: usize, k: usize) -> bool {
+        let from = begin + (at - begin) % period;
+        let read = |i: usize| self.arena.operands(self.nodes[i]).get(k).copied();
+        let read = (from..end).step_by(period).map(read);
+        let mut last = None;
+        let mut rises = |v: ValueId| last.replace(v).is_none_or(|last| last < v);
+        read.into_iter()
+            .all(|v| v.is_some_and(|v| self.arena.is_parameter(v) && rises(v)))
+    }
+
+    /// Whether what has this period around a place is known to be hopeless: just as far as its divisor reaches, and not on.
+    /// Of so many sequences of inputs each is fresh, whatever the alignment.
+    fn is_hopeless(&self, middle: usize, period: usize) -> bool {
+        let n = self.nodes.len();
+        self.hopeless.iter().any(|&(begin, end, divisor)| {
+            period.is_multiple_of(divisor)
+                && (begin..end.saturating_sub(period)).contains(&middle)
+                && (begin == 0 || self.looks[begin - 1] != self.looks[begin - 1 + period])
+                && (end == n || self.looks[end] != self.looks[end - period])
+        })
     }
 
     /// The alignment of blocks with the fewest carries.
@@ -238,8 +288,12 @@ impl Finder<'_> {
                             None => {
                                 let number = sequences.len();
                                 known.insert_unique(hash, (hash, number), |&(hash, _)| hash);
-                                sequences.push(values);
                                 fresh += usize::from(rises);
+                                let inputs = |v: &ValueId| arena.is_parameter(*v);
+                                if rises && 4 > period && values.iter().all(inputs) {
+                                    self.lone = Some((begin + q, k));
+                                }
+                                sequences.push(values);
                                 number
                             }
                         };
@@ -389,6 +443,26 @@ mod tests {
         let y = g.push(Op::Concatenate, &parts, together, "").unwrap();
         g.output("y", y).unwrap();
         let graph = g.finish().unwrap();
-        assert!(Run::find(graph.arena(), &[y]).is_none());
+        let needed = graph.arena().needed([y]);
+        assert!(Run::find(graph.arena(), &needed).is_none());
+    }
+
+    /// A sum over inputs, each read by one term: what repeats needs another input for each block, however the blocks are cut.
+    #[test]
+    fn terms_of_an_input_each_have_no_run() {
+        let mut g = GraphBuilder::new("sum", Limits::default());
+        let number = TensorType::scalar(crate::tensor::DType::F64);
+        let inputs = (0..2000).map(|i| g.input(format!("x{i}"), number.clone()).unwrap());
+        let inputs: Vec<ValueId> = inputs.collect();
+        let term = |g: &mut GraphBuilder, x| g.push(Op::Exp, &[x], Attributes::None, "").unwrap();
+        let mut sum = term(&mut g, inputs[0]);
+        for &x in &inputs[1..] {
+            let term = term(&mut g, x);
+            sum = g.push(Op::Add, &[sum, term], Attributes::None, "").unwrap();
+        }
+        g.output("y", sum).unwrap();
+        let graph = g.finish().unwrap();
+        let needed = graph.arena().needed([sum]);
+        assert!(Run::find(graph.arena(), &needed).is_none());
     }
 }

@@ -21,9 +21,10 @@ use crate::op::{Attributes, NonSmooth, ValueId};
 const MAX_RUNS: usize = 4;
 
 /// A graph with runs of equal blocks as scans, where there are any to be seen as the client wrote it: what is rolled
-/// need not be simplified first.
+/// need not be simplified first. Which of its values outputs depend on is known.
 pub(super) fn rolled_graph(
     graph: &Graph,
+    needed: &[bool],
     policy: NonSmooth,
 ) -> Option<(Workspace, Vec<ValueId>, Vec<ValueId>)> {
     // These are written by rules of their own.
@@ -33,7 +34,7 @@ pub(super) fn rolled_graph(
     }
     let inputs: Vec<ValueId> = graph.inputs().iter().map(|i| i.value).collect();
     let outputs: Vec<ValueId> = graph.outputs().iter().map(|o| o.value).collect();
-    let run = Run::find(graph.arena(), &outputs)?;
+    let run = Run::find(graph.arena(), needed)?;
     let table = FunctionTable::new(graph.functions().clone(), policy, false);
     let cx = Workspace::empty(policy, table, run.left());
     let (cx, inputs, outputs) = run.written(cx, graph.arena(), &inputs, &outputs);
@@ -47,7 +48,8 @@ pub(super) fn rolled(
     mut outputs: Vec<ValueId>,
 ) -> (Workspace, Vec<ValueId>, Vec<ValueId>) {
     for _ in 0..MAX_RUNS {
-        let Some(run) = Run::find(&cx.arena, &outputs) else {
+        let needed = cx.arena.needed(outputs.iter().copied());
+        let Some(run) = Run::find(&cx.arena, &needed) else {
             break;
         };
         let (from, table, policy) = cx.into_rolling();

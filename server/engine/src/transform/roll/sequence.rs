@@ -9,6 +9,9 @@ use std::sync::Arc;
 
 /// Distinct values in order of appearance, and where each value is among them.
 pub(super) fn distinct(values: &[ValueId]) -> (Vec<ValueId>, Vec<i64>) {
+    if values.is_sorted_by(|a, b| a < b) {
+        return (values.to_vec(), (0..values.len() as i64).collect());
+    }
     let mut numbers: FxHashMap<ValueId, i64> = FxHashMap::default();
     let mut list = Vec::new();
     let places = values

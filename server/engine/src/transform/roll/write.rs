@@ -7,6 +7,7 @@ use crate::graph::{Arena, NodeId};
 use crate::op::{Attributes, Control, Emit, FunctionId, ValueId};
 use crate::tensor::TensorType;
 use crate::transform::Workspace;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
 pub(super) const NOT_YET: ValueId = ValueId(u32::MAX);
@@ -279,7 +280,11 @@ fn constant(cx: &mut Workspace, from: &Arena, v: ValueId) -> ValueId {
 
 fn copy(cx: &mut Workspace, from: &Arena, n: NodeId, to: &mut [ValueId]) {
     let node = from.node(n);
-    let operands: Vec<ValueId> = node.operands.iter().map(|v| to[v.index()]).collect();
+    let operands: SmallVec<[ValueId; 3]> = node.operands.iter().map(|v| to[v.index()]).collect();
+    if node.result_count == 1 {
+        to[node.result.index()] = cx.emit(node.op, &operands, node.attributes.clone());
+        return;
+    }
     let values = cx.emit_all(node.op, &operands, node.attributes.clone());
     for (result, value) in node.results().zip(values) {
         to[result.index()] = value;
