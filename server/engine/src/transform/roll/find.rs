@@ -34,7 +34,8 @@ struct Finder<'a> {
 }
 
 impl Run {
-    pub(super) fn find(arena: &Arena, outputs: &[ValueId]) -> Option<Self> {
+    /// Looks for one. Inputs that are `packed` are parts of one, whatever reads them.
+    pub(super) fn find(arena: &Arena, outputs: &[ValueId], packed: &[ValueId]) -> Option<Self> {
         if arena.node_count() < MIN_NODES {
             return None;
         }
@@ -43,6 +44,7 @@ impl Run {
         let mut nodes = Vec::with_capacity(arena.node_count());
         let mut others = Vec::with_capacity(arena.node_count());
         let mut is_part = vec![false; arena.len()];
+        packed.iter().for_each(|v| is_part[v.index()] = true);
         for step in arena.steps().filter(|s| needed[s.result.index()]) {
             let of_input = |v: &ValueId| arena.is_parameter(*v);
             let part = match step.op {
@@ -389,6 +391,6 @@ mod tests {
         let y = g.push(Op::Concatenate, &parts, together, "").unwrap();
         g.output("y", y).unwrap();
         let graph = g.finish().unwrap();
-        assert!(Run::find(graph.arena(), &[y]).is_none());
+        assert!(Run::find(graph.arena(), &[y], &[]).is_none());
     }
 }
