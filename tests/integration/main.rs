@@ -15,6 +15,7 @@ mod identity;
 mod linear_algebra;
 mod malformed;
 mod methods;
+mod numbers;
 mod order;
 mod parts;
 mod patterns;

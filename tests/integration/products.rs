@@ -499,7 +499,7 @@ fn an_evaluation_stops_soon_after_its_deadline() {
     .expect("compile");
     let x = tensor(&TensorType::f64([2000, 2000]), &vec![1e-3; 4_000_000]);
     let arguments = Arguments {
-        inputs: vec![x.as_ref()],
+        inputs: vec![x.as_ref()].into(),
         seeds: vec![vec![]],
         batch: 1,
     };

@@ -658,7 +658,7 @@ fn batches_share_coordinates() {
         };
         let program = compile(&graph, &request).expect("compiles");
         let arguments = Arguments {
-            inputs: vec![stacked.as_ref()],
+            inputs: vec![stacked.as_ref()].into(),
             seeds: vec![vec![]],
             batch: 3,
         };

@@ -5,8 +5,8 @@
 
 use gradient_client::{Expr, GraphBuilder};
 use gradient_engine::{
-    Arguments, Block, Graph, Limits, Options, Product, Program, Request, Scratch, Stop, Tensor,
-    compile,
+    Arguments, Block, Graph, Limits, Options, Product, Program, Request, Results, Scratch, Stop,
+    Tensor, compile,
 };
 use gradient_tests::engine::Random;
 use gradient_tests::scalars::{chain, log_sum_exp, lorenz, mixture, recurrence, rosenbrock};
@@ -149,6 +149,20 @@ impl Work {
         }
     }
 
+    /// The results, many numbers as such, and blocks that were asked for from the inputs as they are.
+    fn results(&mut self) -> (Vec<Results>, u64) {
+        let stop = Stop::default();
+        let (result, blocks) = counted(|| {
+            let arguments = Arguments {
+                inputs: self.inputs.as_slice().into(),
+                seeds: vec![],
+                batch: self.batch,
+            };
+            self.program.results(&arguments, &mut self.scratch, &stop)
+        });
+        (result.expect("numbers"), blocks)
+    }
+
     /// The result, and blocks that the engine asked for.
     fn evaluate(&mut self) -> (Vec<Vec<Block>>, u64) {
         let arguments = Arguments {
@@ -273,6 +287,30 @@ fn a_warm_evaluation_allocates_its_result() {
             let (_, own) = counted(|| result.clone());
             println!("{name:<20} {form:>20} {own:>8} {all:>8} {:>8}", all - own);
         }
+    }
+}
+
+/// However many inputs and results of one number each there are, the lists of products and their numbers are all that is
+/// asked for.
+#[test]
+fn many_numbers_are_one_block() {
+    const LISTS: u64 = 4;
+    let _alone = alone();
+    for (name, x, write, repeats) in functions().into_iter().filter(|(_, x, ..)| x.len() > 50) {
+        assert!(!repeats, "{name}");
+        let mut work = Work::new(&x, true, None, &write);
+        for _ in 0..WARM {
+            work.results();
+        }
+        let before = COUNTS.get().bytes;
+        let (results, blocks) = work.results();
+        let [Results::Numbers(numbers)] = &results[..] else {
+            panic!("{name}: no numbers");
+        };
+        assert_eq!(numbers.numbers().len(), x.len());
+        assert!(blocks <= LISTS, "{name}: {blocks} blocks");
+        drop(results);
+        assert_eq!(COUNTS.get().bytes, before, "{name}: bytes stay behind");
     }
 }
 

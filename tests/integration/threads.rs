@@ -244,7 +244,7 @@ fn all_who_help_end_in_time() {
     let program = compile(&graph, &request).unwrap();
     let x = Random(2).tensor(&TensorType::f64([2_000_000]), (-1.0, 1.0));
     let arguments = Arguments {
-        inputs: vec![x.as_ref()],
+        inputs: vec![x.as_ref()].into(),
         seeds: vec![vec![]],
         batch: 1,
     };
@@ -288,7 +288,7 @@ fn errors_are_those_of_the_first_point_that_fails() {
     numbers[4 * 40 + 1] = f64::INFINITY;
     let x = Tensor::f64([1024u64, 4], &numbers).unwrap();
     let arguments = Arguments {
-        inputs: vec![x.as_ref()],
+        inputs: vec![x.as_ref()].into(),
         seeds: vec![vec![]],
         batch: 1024,
     };

@@ -29,9 +29,9 @@
 //! let program = compile(&graph, &request)?;
 //! assert_eq!(program.plans()[0].mode, Some(Mode::Reverse));
 //!
-//! // … and evaluated wherever it is asked for.
+//! // … and evaluated wherever it is asked for. Of many results of one number each, `results` makes no blocks.
 //! let (x, y) = (Tensor::scalar(DType::F64, 0.5), Tensor::scalar(DType::F64, 2.0));
-//! let arguments = Arguments { inputs: vec![x.as_ref(), y.as_ref()], seeds: vec![vec![]], batch: 1 };
+//! let arguments = Arguments { inputs: vec![x.as_ref(), y.as_ref()].into(), seeds: vec![vec![]], batch: 1 };
 //! let blocks = program.evaluate(&arguments, &mut Scratch::default(), &Stop::default())?;
 //! assert_eq!(blocks[0][0].tensor.element(0), 2.0 * 1f64.cos());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -50,7 +50,8 @@ pub mod transform;
 pub use check::{Certificate, CheckRequest, Curve, CustomRule, Verdict, check};
 pub use error::{Culprit, Error, StopReason};
 pub use execute::{
-    Arguments, Block, Counts, Crew, Estimate, Hands, Program, Scratch, Stop, calibrate, compile,
+    Arguments, Block, Counts, Crew, Estimate, Hands, Inputs, Name, Numbers, Program, Results,
+    Scratch, Stop, calibrate, compile,
 };
 pub use graph::{
     Function, FunctionSource, Graph, GraphBuilder, GraphId, Limits, NodeSource, Signature,

@@ -14,7 +14,7 @@ use crate::{
         request::{self, Evaluation, admit_memory, decode_evaluation, decode_plan, reply_limit},
     },
 };
-use gradient_engine::{Plan, Scratch};
+use gradient_engine::{Plan, Results, Scratch};
 use gradient_proto::v1::{self as pb, evaluate_request::Graph};
 use std::{
     mem,
@@ -130,15 +130,19 @@ impl Core {
             None => None,
         };
         let ran = match together {
-            Some(ran) => ran,
+            Some(ran) => Ran {
+                value: ran.value.into_iter().map(Results::Blocks).collect(),
+                queued: ran.queued,
+                took: ran.took,
+            },
             None => {
                 let work = {
                     let (program, flag) = (program.clone(), stop.flag());
                     let evaluation = evaluation.clone();
                     move |scratch: &mut Scratch| {
-                        let blocks = program.evaluate(&evaluation.arguments(), scratch, &flag);
+                        let results = program.results(&evaluation.arguments(), scratch, &flag);
                         release(scratch, estimate.bytes);
-                        blocks
+                        results
                     }
                 };
                 // How often bodies run, and how deep, nobody knows before.
@@ -147,7 +151,7 @@ impl Core {
                     true => here(work)?,
                     false => Box::pin(self.executor.run(price, work)).await?,
                 };
-                let blocks = ran
+                let results = ran
                     .value
                     .map_err(|error| Error::of_engine(error, &wanted.paths))?;
                 prediction.compare(ran.took);
@@ -155,7 +159,7 @@ impl Core {
                     visit.ran_alone(ran.took);
                 }
                 Ran {
-                    value: blocks,
+                    value: results,
                     queued: ran.queued,
                     took: ran.took,
                 }

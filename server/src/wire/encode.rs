@@ -6,6 +6,7 @@ use super::{
     tensor::{encode_dtype, encode_tensor, encode_type},
 };
 use crate::{cache::Found, store::Registered};
+use bytes::Bytes;
 use gradient_engine::{self as engine, HvpMode, Mode, Statistics};
 use gradient_proto::v1 as pb;
 use prost_types::Duration as WireDuration;
@@ -21,7 +22,7 @@ pub fn duration(duration: Duration) -> WireDuration {
 
 /// Results of an evaluation, blocks named by a signature, without plans.
 pub fn results(
-    blocks: Vec<Vec<engine::Block>>,
+    all: Vec<engine::Results>,
     patterns: &Patterns,
     names: &Signature,
 ) -> Vec<pb::Result> {
@@ -34,15 +35,37 @@ pub fn results(
             Some(at) => pb::block::Data::Sparse(patterns.place(product, b, at, block.tensor)),
         }),
     };
-    let results = blocks.into_iter().enumerate();
+    let results = all.into_iter().enumerate();
     results
-        .map(|(product, blocks)| pb::Result {
-            blocks: (blocks.into_iter().enumerate())
-                .map(|(b, of)| block(product, b, of))
-                .collect(),
+        .map(|(product, results)| pb::Result {
+            blocks: match results {
+                engine::Results::Blocks(blocks) => (blocks.into_iter().enumerate())
+                    .map(|(b, of)| block(product, b, of))
+                    .collect(),
+                engine::Results::Numbers(numbers) => each(&numbers, names),
+            },
             plan: None,
         })
         .collect()
+}
+
+/// A block for each number. All lie in one buffer.
+fn each(numbers: &engine::Numbers, names: &Signature) -> Vec<pb::Block> {
+    const BYTES: usize = size_of::<f64>();
+    let raw = numbers.numbers().iter().flat_map(|x| x.to_le_bytes());
+    let raw: Bytes = raw.collect::<Vec<u8>>().into();
+    let all = numbers.names().iter().enumerate();
+    all.map(|(i, name)| pb::Block {
+        output: name.output.map_or("", |o| names.output(o)).to_owned(),
+        wrt: name.wrt.map_or("", |i| names.input(i)).to_owned(),
+        wrt_second: name.wrt_second.map_or("", |i| names.input(i)).to_owned(),
+        data: Some(pb::block::Data::Tensor(pb::Tensor {
+            dtype: encode_dtype(engine::DType::F64).into(),
+            shape: vec![],
+            data: Some(pb::tensor::Data::Raw(raw.slice(i * BYTES..(i + 1) * BYTES))),
+        })),
+    })
+    .collect()
 }
 
 /// How a product is computed.

@@ -8,5 +8,6 @@ mod evaluate;
 mod harness;
 mod lifecycle;
 mod names;
+mod numbers;
 mod stream;
 mod traps;

@@ -20,7 +20,7 @@ mod wire;
 
 use gradient_client::{Array, Expr, GraphBuilder};
 use gradient_engine::{
-    Arguments, Block, Crew, Layout, Limits, Options, Product, Program, Request, Scratch, Stop,
+    Arguments, Crew, Layout, Limits, Options, Product, Program, Request, Results, Scratch, Stop,
     Tensor, TensorType, compile,
 };
 use gradient_proto::v1 as pb;
@@ -278,20 +278,21 @@ impl Loaded {
         })
     }
 
-    fn evaluate(&mut self) -> Result<Vec<Vec<Block>>, gradient_engine::Error> {
+    fn evaluate(&mut self) -> Result<Vec<Results>, gradient_engine::Error> {
         let arguments = Arguments {
-            inputs: self.inputs.iter().map(Tensor::as_ref).collect(),
+            inputs: self.inputs.as_slice().into(),
             seeds: vec![self.seeds.iter().map(Tensor::as_ref).collect()],
             batch: self.batch,
         };
         self.program
-            .evaluate(&arguments, &mut self.scratch, &Stop::default())
+            .results(&arguments, &mut self.scratch, &Stop::default())
     }
 
     /// All blocks, one after the other; a sparse one as rows, columns, entries.
     fn numbers(&mut self) -> Result<Vec<f64>, Failure> {
         let mut numbers = Vec::new();
-        for block in &self.evaluate()?[0] {
+        let all = self.evaluate()?.into_iter().flat_map(Results::into_blocks);
+        for block in all {
             if let Some(at) = &block.coordinates {
                 numbers.extend(at.rows.iter().map(|&i| i as f64));
                 numbers.extend(at.columns.iter().map(|&i| i as f64));

@@ -181,7 +181,7 @@ fn one_product(
     };
     let program = crate::execute::compile(graph, &request)?;
     let arguments = Arguments {
-        inputs: point.to_vec(),
+        inputs: point.to_vec().into(),
         seeds: vec![seeds],
         batch: 1,
     };

@@ -149,7 +149,7 @@ fn median(program: &Program, ty: &TensorType, points: u64) -> Result<f64, Error>
     };
     let (x, y) = (filled(0.3), filled(0.5));
     let arguments = Arguments {
-        inputs: vec![x.as_ref(), y.as_ref()],
+        inputs: vec![x.as_ref(), y.as_ref()].into(),
         seeds: vec![vec![]],
         batch: points,
     };

@@ -29,5 +29,5 @@ pub use memory::Scratch;
 pub use method::{
     Differences, Direction, Directional, Duals, Pair, Point, Program, Steps, compile, complex_step,
 };
-pub use program::{Arguments, Block, Estimate};
+pub use program::{Arguments, Block, Estimate, Inputs, Name, Numbers, Results};
 pub use stop::Stop;

@@ -3,7 +3,9 @@
 mod company;
 mod compile;
 mod estimate;
+mod inputs;
 mod memory;
+mod numbers;
 mod parts;
 mod run;
 mod seeds;
@@ -14,6 +16,8 @@ mod tests_costs;
 
 pub use compile::compile;
 pub use estimate::Estimate;
+pub use inputs::Inputs;
+pub use numbers::{Name, Numbers, Results};
 
 use super::assemble::Run as Reads;
 use super::control::Machine;
@@ -28,6 +32,7 @@ use crate::plan::{BlockSource, Coordinates, Costs, Entry, Parts, Plan, SeedSourc
 use crate::tape::{MOST_OUTSIDE, Place, Slot, Tape};
 use crate::tensor::{DType, Raw, Shape, Tensor, TensorRef, TensorType};
 use arrayvec::ArrayVec;
+use numbers::{Layout, Taken};
 use run::Run;
 use std::sync::Arc;
 
@@ -53,6 +58,14 @@ pub struct Program {
     groups: Vec<Lanes>,
     /// Parameters of the tape: the graph's inputs come first, then seeds.
     inputs: Vec<TensorType>,
+    /// How those that the tape reads are read at one point.
+    taken: Vec<Taken>,
+    /// Inputs that may be read where the caller has them.
+    left: Vec<usize>,
+    /// For each input the parameter of which it is an element, if it is one: derivatives sum in an order of their own there.
+    packs: Vec<Option<usize>>,
+    /// For each product how its results are read, if they are many numbers.
+    layouts: Vec<Option<Layout>>,
     batched: Option<Vec<bool>>,
     /// With a batch: lanes are points, since no product has several directions.
     points_in_lanes: bool,
@@ -110,7 +123,7 @@ struct Lanes {
 /// What a program is evaluated at.
 pub struct Arguments<'a> {
     /// In order of the graph's inputs, with a leading axis B where the request said so.
-    pub inputs: Vec<TensorRef<'a>>,
+    pub inputs: Inputs<'a>,
     /// For each product its tangents, cotangents or vectors, shape `[B ++] [directions ++] declared`.
     pub seeds: Vec<Vec<TensorRef<'a>>>,
     /// B; 1 without a batch.
@@ -172,12 +185,14 @@ impl Program {
             reads.sum::<usize>() * size_of::<Reads>()
                 + product.subtractions.len() * size_of::<(Entry, Entry)>()
         });
+        let layouts = self.layouts.iter().flatten().map(Layout::bytes);
+        let numbers = layouts.sum::<usize>() + self.taken.len() * size_of::<Taken>();
         let bodies = self.library.iter().map(Tape::code_bytes);
         let held = self.groups.iter().flat_map(|group| &group.held).flatten();
         let held = held.map(|numbers| numbers.ty().bytes());
         self.tape.code_bytes()
             + bodies.sum::<u64>()
-            + entries.sum::<usize>() as u64
+            + (entries.sum::<usize>() + numbers) as u64
             + held.sum::<u64>()
     }
 
@@ -207,6 +222,17 @@ impl Program {
         scratch: &mut Scratch,
         stop: &Stop,
     ) -> Result<Vec<Vec<Block>>, Error> {
+        self.evaluate_into(arguments, scratch, stop, &mut [])
+    }
+
+    /// Appends the results of products that have a layout to their `numbers`, if there are any: then these have no blocks.
+    fn evaluate_into(
+        &self,
+        arguments: &Arguments<'_>,
+        scratch: &mut Scratch,
+        stop: &Stop,
+        numbers: &mut [Vec<f64>],
+    ) -> Result<Vec<Vec<Block>>, Error> {
         stop.check()?;
         let batch = arguments.batch.max(1);
         let width = self.width(batch);
@@ -223,7 +249,7 @@ impl Program {
             });
         }
         let batched = self.batched.is_some();
-        let mut blocks = self.blocks(batched.then_some(batch));
+        let mut blocks = self.blocks(batched.then_some(batch), !numbers.is_empty());
         scratch.forget(&mut 0);
         let mut own = self.own_results(&mut blocks, width, batch);
         let mut outside = self.outside(arguments);
@@ -243,6 +269,7 @@ impl Program {
             results: &results,
             ticker: Ticker::new(stop, machine).with_crew(crew.as_ref()),
             blocks: &mut blocks,
+            numbers,
         };
         let done = match self.points_in_lanes {
             true => run.points(batch),
@@ -299,8 +326,8 @@ impl Program {
     /// Parameters that may be read from the arguments.
     fn outside<'a>(&'a self, arguments: &Arguments<'a>) -> ArrayVec<Outside<'a>, MOST> {
         let place = |parameter: usize| self.tape.parameters[parameter];
-        let inputs = arguments.inputs.iter().enumerate();
-        let inputs = inputs.map(|(i, tensor)| (place(i), tensor.raw()));
+        let inputs = self.left.iter();
+        let inputs = inputs.map(|&i| (place(i), arguments.inputs.get(i).raw()));
         let seeds = self.groups.iter().flat_map(|group| {
             let given = &arguments.seeds[group.product];
             let own = group.seeds.iter().zip(&group.held);
@@ -317,7 +344,7 @@ impl Program {
 
     /// Names the node that a check caught, and its operands' values.
     fn explain(&self, caught: &Caught, arguments: &Arguments<'_>, point: u64) -> Error {
-        let inputs = self.inputs.iter().zip(&arguments.inputs).enumerate();
+        let inputs = self.inputs.iter().zip(arguments.inputs.iter()).enumerate();
         let inputs = inputs.map(|(i, (ty, given))| {
             let batched = self.batched.as_ref().is_some_and(|b| b[i]);
             let begin = if batched {
@@ -330,8 +357,8 @@ impl Program {
         explain::explain(self.checked.as_ref(), caught, inputs.collect())
     }
 
-    /// The blocks of all products, zeros so far where not all is written.
-    fn blocks(&self, batch: Option<u64>) -> Vec<Vec<Block>> {
+    /// The blocks of all products, zeros so far where not all is written; with `numbers` none of those that have a layout.
+    fn blocks(&self, batch: Option<u64>, numbers: bool) -> Vec<Vec<Block>> {
         let block = |p: usize, b: usize, source: &BlockSource| {
             // These are written in full.
             let all = self.direct.contains(&(p, b)) || self.filled.contains(&(p, b));
@@ -358,6 +385,9 @@ impl Program {
         let products = self.products.iter().enumerate();
         products
             .map(|(p, product)| {
+                if numbers && self.layouts[p].is_some() {
+                    return vec![];
+                }
                 let blocks = product.blocks.iter().enumerate();
                 blocks.map(|(b, (source, _))| block(p, b, source)).collect()
             })

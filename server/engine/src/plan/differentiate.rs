@@ -46,10 +46,10 @@ pub fn differentiate(
             .inputs()
             .iter()
             .zip(&derivation.inputs)
-            .map(|(input, &value)| Input {
+            .map(|(input, place)| Input {
                 name: input.name.clone(),
                 ty: input.ty.clone(),
-                value,
+                value: place.value,
             })
             .collect(),
         derivation,

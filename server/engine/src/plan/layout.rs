@@ -16,6 +16,8 @@ pub struct BlockSource {
     pub ty: TensorType,
     /// `None`: zeros throughout.
     pub value: Option<ValueId>,
+    /// The one element of the value that is the block's; `None`: all are.
+    pub element: Option<u32>,
     /// First lane that belongs to the block.
     pub first_lane: u64,
     /// How many do.
@@ -127,6 +129,7 @@ impl BlockSource {
             wrt_second: None,
             ty,
             value,
+            element: None,
             first_lane: 0,
             lanes: 1,
             element_stride: 1,

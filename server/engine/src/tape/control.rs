@@ -7,6 +7,7 @@ use crate::op::deeper;
 use crate::op::{Control, ControlKind, FunctionId, PULL_TURNS, Sweep};
 use crate::tensor::DType;
 use crate::transform::{Backward, FunctionTable, backward};
+use rustc_hash::FxHashSet;
 use std::collections::HashMap;
 
 /// A body's number in the library.
@@ -183,7 +184,7 @@ impl Library {
                 &body.arena,
                 table,
                 self,
-                &parameters,
+                (&parameters, &FxHashSet::default()),
                 &roots,
                 1,
                 &body.watched,

@@ -10,6 +10,7 @@ use crate::op::{
 };
 use crate::tensor::{DType, TensorType};
 use crate::transform::{FunctionTable, Reason, Source, Watched, resolve};
+use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 
@@ -17,12 +18,13 @@ use std::collections::HashMap;
 pub type Class = u16;
 
 /// Lowers what `roots` need, and checks of what is watched. Parameters nobody needs get no place. A value depends
-/// on one group at most. Bodies that nodes run go into the library.
+/// on one group at most. Bodies that nodes run go into the library. Parameters that are given `apart`, element by element,
+/// are read so, too, where they lie.
 pub fn lower(
     arena: &Arena,
     table: &mut FunctionTable,
     library: &mut Library,
-    parameters: &[(ValueId, Class)],
+    (parameters, apart): (&[(ValueId, Class)], &FxHashSet<ValueId>),
     roots: &[ValueId],
     groups: usize,
     watched: &[Watched],
@@ -56,6 +58,7 @@ pub fn lower(
         arena,
         places: vec![Slot::new(0, false); arena.len()],
         owners: (0..arena.len() as u32).collect(),
+        apart,
         last_use,
         repeats,
         class: &class,
@@ -179,6 +182,8 @@ struct Lowering<'a> {
     places: Vec<Slot>,
     /// For each value whose place it has: another's where it is the same numbers in order.
     owners: Vec<u32>,
+    /// See [`lower`].
+    apart: &'a FxHashSet<ValueId>,
     last_use: Vec<u32>,
     repeats: Repeats,
     uniform: [Slots; 4],
@@ -416,11 +421,38 @@ impl Lowering<'_> {
         self.owners[value.index()] as usize
     }
 
+    /// Whether a value lies in a parameter that is given element by element: these stay where they are.
+    fn is_apart(&self, value: ValueId) -> bool {
+        !self.apart.is_empty() && self.apart.contains(&ValueId(self.owners[value.index()]))
+    }
+
+    /// Where a node's result lies in such a parameter, if it is one of the elements.
+    fn element(&self, node: &NodeRef<'_>) -> Option<Slot> {
+        let Attributes::Slice { starts, .. } = node.attributes else {
+            return None;
+        };
+        let operand = node.operands[0];
+        let one = self.is_apart(operand) && node.ty.elements() == 1;
+        match (one, &starts[..]) {
+            (true, &[start]) => Some(self.places[operand.index()].plus(start as usize)),
+            _ => None,
+        }
+    }
+
     fn node(&mut self, node: NodeRef<'_>, varying: bool) -> Result<(), Error> {
+        if let Some(place) = self.element(&node) {
+            let own = node.result.index();
+            self.owners[own] = self.owners[node.operands[0].index()];
+            self.places[own] = place;
+            return Ok(());
+        }
         if self.is_alias(&node) {
             let (own, owner) = (node.result.index(), self.owner(node.operands[0]));
             self.owners[own] = owner as u32;
-            self.places[own] = self.places[owner];
+            self.places[own] = match self.is_apart(node.operands[0]) {
+                true => self.places[node.operands[0].index()],
+                false => self.places[owner],
+            };
             self.last_use[owner] = self.last_use[owner].max(self.last_use[own]);
             return Ok(());
         }

@@ -16,14 +16,16 @@ pub const MOST_OUTSIDE: usize = 16;
 
 impl Tape {
     /// Marks the slots of large parameters and results. What runs the tape may then say where each of them is; they have
-    /// their places in memory as before, for where it does not.
-    pub fn leave_outside(&mut self) {
+    /// their places in memory as before, for where it does not. Those that are read or written `apart`, element by element,
+    /// stay in memory.
+    pub fn leave_outside(&mut self, apart: &[Slot]) {
         // Groups of lanes share their memory: another's slot may have the same number.
         let one_group = self.sections.len() <= 2;
         let is_large = |place: &&Place| {
             place.dtype == DType::F64
                 && place.elements >= MIN_ELEMENTS
                 && (one_group || !place.slot.varies())
+                && !apart.contains(&place.slot)
         };
         let slots = |places: &mut dyn Iterator<Item = &Place>| -> Vec<Slot> {
             let large = places.filter(is_large).map(|place| place.slot);

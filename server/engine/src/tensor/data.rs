@@ -65,11 +65,13 @@ impl<'a> TensorRef<'a> {
     }
 
     /// Its type.
+    #[inline]
     pub fn ty(&self) -> &'a TensorType {
         self.ty
     }
 
     /// Its bytes: little-endian, row-major, no padding.
+    #[inline]
     pub fn raw(&self) -> &'a [u8] {
         self.raw
     }
@@ -117,11 +119,13 @@ impl Tensor {
     }
 
     /// Its type.
+    #[inline]
     pub fn ty(&self) -> &TensorType {
         &self.ty
     }
 
     /// Its bytes: little-endian, row-major, no padding.
+    #[inline]
     pub fn raw(&self) -> &[u8] {
         &self.raw
     }
@@ -168,6 +172,7 @@ impl Tensor {
     }
 
     /// Borrows it.
+    #[inline]
     pub fn as_ref(&self) -> TensorRef<'_> {
         TensorRef {
             ty: &self.ty,

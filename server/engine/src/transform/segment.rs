@@ -3,7 +3,7 @@
 //! pull-back does. Parts may be cut into parts again (multi-level checkpointing): with l levels of k parts, about
 //! (l + 1) n^(1/(l + 1)) of n values are kept, and every node runs l + 1 times.
 
-use super::Workspace;
+use super::{InputPlace, Workspace};
 use crate::graph::{Arena, NodeId};
 use crate::op::{Attributes, Control, Emit, Op, ValueId};
 use crate::tensor::TensorType;
@@ -24,17 +24,18 @@ const MIN_NODES: usize = 4;
 
 /// The same inputs and outputs, the nodes in parts. Who looks at nodes wants the client's: then nothing changes.
 pub fn segmented(
-    (old, inputs, outputs): (Workspace, Vec<ValueId>, Vec<ValueId>),
+    (old, inputs, outputs): (Workspace, Vec<InputPlace>, Vec<ValueId>),
     parts: Parts,
-) -> (Workspace, Vec<ValueId>, Vec<ValueId>) {
+) -> (Workspace, Vec<InputPlace>, Vec<ValueId>) {
     if old.watch.is_some() {
         return (old, inputs, outputs);
     }
     let (from, table, policy) = old.into_rolling();
     let mut cx = Workspace::empty(policy, table, from.node_count());
     let mut to = HashMap::new();
-    for &input in &inputs {
-        to.insert(input, cx.parameter(from.ty(input).clone()));
+    for input in &inputs {
+        let new = to.entry(input.value);
+        new.or_insert_with(|| cx.parameter(from.ty(input.value).clone()));
     }
     let cutter = Cutter::new(&from, &outputs, parts.count as usize);
     let all = 0..cutter.nodes.len();
@@ -42,7 +43,11 @@ pub fn segmented(
     // Outputs that are constants, or inputs.
     let outputs = outputs.iter().map(|&v| cutter.read(&mut cx, v, &mut to));
     let outputs = outputs.collect();
-    let inputs = inputs.iter().map(|v| to[v]).collect();
+    let inputs = inputs.iter().map(|&input| InputPlace {
+        value: to[&input.value],
+        ..input
+    });
+    let inputs = inputs.collect();
     (cx, inputs, outputs)
 }
 

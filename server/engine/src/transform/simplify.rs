@@ -2,7 +2,7 @@ use super::functions::FunctionTable;
 use super::roll::{rolled, rolled_graph};
 use super::views::side_by_side;
 use super::watch::{Reason, Watch};
-use super::{derivative, implicit};
+use super::{InputPlace, Packing, derivative, implicit};
 use crate::error::Error;
 use crate::graph::{Arena, Graph, Step, TypeId, slice_hash};
 use crate::op::{
@@ -96,22 +96,26 @@ impl Workspace {
 
     /// The live part of a graph, simplified. Gives the values of its inputs and outputs.
     pub fn of(graph: &Graph) -> (Self, Vec<ValueId>, Vec<ValueId>) {
-        Self::checked(graph, NonSmooth::Standard, false, false)
+        let (cx, inputs, outputs) = Self::checked(graph, NonSmooth::Standard, false, false, None);
+        let inputs = inputs.iter().map(|input| input.value).collect();
+        (cx, inputs, outputs)
     }
 
     /// The same with a choice of derivatives where there are none, watching for infinities and NaN, and, if it
-    /// `rolls`, with repeated blocks as loops: what depends on what is not seen through these element by element.
+    /// `rolls`, with repeated blocks as loops: what depends on what is not seen through these element by element. Where there are
+    /// such loops, inputs are put together as `packing` says.
     pub fn checked(
         graph: &Graph,
         policy: NonSmooth,
         finite: bool,
         rolls: bool,
-    ) -> (Self, Vec<ValueId>, Vec<ValueId>) {
+        packing: Option<&Packing>,
+    ) -> (Self, Vec<InputPlace>, Vec<ValueId>) {
         let (inputs, outputs) = (inputs_of(graph), outputs_of(graph));
         let needed = graph.arena().needed(outputs.iter().copied());
         // Who looks at nodes wants the client's.
         let rolls = rolls && Watch::wanted(policy, finite).is_none();
-        if rolls && let Some(rolled) = rolled_graph(graph, &needed, policy) {
+        if rolls && let Some(rolled) = rolled_graph(graph, &needed, policy, packing) {
             return rolled;
         }
         let table = FunctionTable::new(graph.functions().clone(), policy, finite);
@@ -119,8 +123,11 @@ impl Workspace {
         let (cx, inputs, outputs) =
             Self::copy(from, &inputs, &outputs, (policy, finite), table, None);
         // What looks as before has as few runs.
-        match rolls && !cx.is_copy_of(from, &inputs_of(graph)) {
-            true => rolled(cx, inputs, outputs),
+        let is_new = || !cx.is_copy_of(from, &inputs_of(graph));
+        let finds = rolls && is_new();
+        let inputs = inputs.into_iter().map(InputPlace::whole).collect();
+        match finds {
+            true => rolled(cx, inputs, outputs, packing),
             false => (cx, inputs, outputs),
         }
     }

@@ -379,7 +379,7 @@ fn calls_of(k: u32, product: &Product, mode: Mode, budget: u64) -> u64 {
         _ => vec![],
     };
     let arguments = Arguments {
-        inputs: vec![x0.as_ref()],
+        inputs: vec![x0.as_ref()].into(),
         seeds: vec![vec![], seeds],
         batch: 1,
     };
@@ -560,7 +560,7 @@ fn what_never_ends_ends_with_an_error() {
         };
         let x = Tensor::scalar(DType::F64, 1.0);
         let arguments = Arguments {
-            inputs: vec![x.as_ref()],
+            inputs: vec![x.as_ref()].into(),
             seeds: vec![vec![]],
             batch: 1,
         };

@@ -175,7 +175,7 @@ impl Blocks {
                 .enumerate()
                 .map(|(i, ty)| {
                     let batched = self.batched.as_ref().is_some_and(|b| b[i]);
-                    let raw = part(&arguments.inputs[i], ty, batched);
+                    let raw = part(&arguments.inputs.get(i), ty, batched);
                     Tensor::from_raw(ty.clone(), raw).expect("arguments have their declared types")
                 })
                 .collect();

@@ -8,7 +8,7 @@ pub use along::{Direction, Directional, Duals, Pair, Point, complex_step};
 pub use numerical::{Differences, Steps};
 
 use super::dual::Evaluator;
-use super::program::{self, Arguments, Block, Estimate};
+use super::program::{self, Arguments, Block, Estimate, Results};
 use super::{Scratch, Stop};
 use crate::error::Error;
 use crate::graph::Graph;
@@ -259,6 +259,22 @@ impl Program {
             Body::Dual(along) => {
                 let mut duals = Duals::new(&along.way, stop);
                 along.blocks.evaluate(arguments, &mut duals)
+            }
+        }
+    }
+
+    /// The same, where many results of one number each need not become blocks.
+    pub fn results(
+        &self,
+        arguments: &Arguments<'_>,
+        scratch: &mut Scratch,
+        stop: &Stop,
+    ) -> Result<Vec<Results>, Error> {
+        match &self.0 {
+            Body::Exact(program) => program.results(arguments, scratch, stop),
+            _ => {
+                let blocks = self.evaluate(arguments, scratch, stop)?;
+                Ok(blocks.into_iter().map(Results::Blocks).collect())
             }
         }
     }

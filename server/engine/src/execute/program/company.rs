@@ -14,6 +14,7 @@ impl Program {
         self.points_in_lanes
             && alone.batched.is_none()
             && self.parts == alone.parts
+            && self.packs == alone.packs
             && !crossed
             && self.library.iter().chain([&self.tape]).all(keeps_order)
     }

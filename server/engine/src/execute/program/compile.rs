@@ -1,10 +1,14 @@
+use super::numbers::{Layout, Taken};
 use super::{Compiled, Lanes, Program, Reads, estimate};
 use crate::error::Error;
 use crate::execute::crossed;
 use crate::graph::Graph;
 use crate::op::ValueId;
 use crate::plan::{BlockSource, Mode, Parts, Plan, Request, across, derive};
-use crate::tape::{Class, Library, Slot, Tape, lower};
+use crate::tape::{Class, Library, Place, Slot, Tape, lower};
+use crate::tensor::TensorType;
+use crate::transform::InputPlace;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Parts are cut into parts again so often at most.
 const MAX_LEVELS: u32 = 5;
@@ -51,22 +55,31 @@ pub fn compile(graph: &Graph, request: &Request) -> Result<Program, Error> {
 }
 
 fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<Program, Error> {
-    let mut derivation = derive(graph, &request.products, &request.options, parts)?;
+    let mut derivation = derive(graph, request, parts)?;
     let points_in_lanes =
         request.batched.is_some() && derivation.groups.iter().all(|g| g.lanes <= 1);
     let mut parameters: Vec<(ValueId, Class)> = Vec::new();
-    for (i, &value) in derivation.inputs.iter().enumerate() {
-        let batched = request.batched.as_ref().is_some_and(|b| b[i]);
-        parameters.push((value, Class::from(points_in_lanes && batched)));
+    // For each input its parameter: several may be elements of one.
+    let mut parameter_of: FxHashMap<ValueId, usize> = FxHashMap::default();
+    for (i, input) in derivation.inputs.iter().enumerate() {
+        let own = parameter_of.entry(input.value).or_insert(parameters.len());
+        if *own == parameters.len() {
+            let batched = request.batched.as_ref().is_some_and(|b| b[i]);
+            parameters.push((input.value, Class::from(points_in_lanes && batched)));
+        }
     }
+    let own_parameters = parameters.len();
+    let elements = derivation.inputs.iter().filter(|i| i.element.is_some());
+    let apart: FxHashSet<ValueId> = elements.map(|input| input.value).collect();
     let arena = derivation.workspace.arena();
     let mut groups = Vec::with_capacity(derivation.groups.len());
     for (g, group) in derivation.groups.iter().enumerate() {
         let class = if points_in_lanes { 1 } else { g as Class + 1 };
         let mut seeds = Vec::with_capacity(group.seeds.len());
         for seed in &group.seeds {
+            let before = derivation.inputs.len() - own_parameters;
             seeds.push((
-                parameters.len(),
+                before + parameters.len(),
                 seed.source.clone(),
                 arena.ty(seed.parameter).clone(),
             ));
@@ -80,6 +93,8 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
         });
     }
     let mut roots = Vec::new();
+    // Of which there is one element to read.
+    let mut single: Vec<(usize, u32)> = Vec::new();
     let mut products = Vec::with_capacity(derivation.products.len());
     let mut plans = Vec::with_capacity(derivation.products.len());
     for product in &derivation.products {
@@ -87,7 +102,9 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
         for block in &product.blocks {
             let root = block.value.map(|value| {
                 roots.push(value);
-                roots.len() - 1
+                let root = roots.len() - 1;
+                single.extend(block.element.map(|element| (root, element)));
+                root
             });
             blocks.push((block.clone(), root));
         }
@@ -117,12 +134,13 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
         arena,
         table,
         &mut library,
-        &parameters,
+        (&parameters, &apart),
         &roots,
         sections,
         &watched,
     )?;
-    tape.leave_outside();
+    let apart = take_apart(&mut tape, &derivation.inputs, &parameter_of, &single);
+    tape.leave_outside(&apart);
     tape.in_strips();
     let crossed = products.iter().filter_map(|p| p.crossed.as_ref());
     let products_of_factors = crossed.map(crossed::Product::operations);
@@ -133,7 +151,18 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
     let work = estimate::work(&tape);
     let direct = direct(&tape, &products);
     let filled = filled(&products);
+    let inputs: Vec<TensorType> = graph.inputs().iter().map(|i| i.ty.clone()).collect();
+    let is_left = |place: &Option<Place>| place.is_some_and(|place| place.slot.is_outside());
+    let layouts = products.iter().map(|product| Layout::of(&tape, product));
     let mut program = Program {
+        layouts: layouts.collect(),
+        packs: (derivation.inputs.iter())
+            .map(|input| input.element.map(|_| parameter_of[&input.value]))
+            .collect(),
+        taken: Taken::all(&tape, &inputs, request.batched.as_deref()),
+        left: (0..inputs.len())
+            .filter(|&i| is_left(&tape.parameters[i]))
+            .collect(),
         useful_lanes: tape.useful_lanes(),
         ends_bytes: ends_bytes(graph, &products),
         direct,
@@ -145,7 +174,7 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
         parts,
         products,
         groups,
-        inputs: graph.inputs().iter().map(|i| i.ty.clone()).collect(),
+        inputs,
         batched: request.batched.clone(),
         points_in_lanes,
         plans,
@@ -159,6 +188,42 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
     program.plans.iter_mut().for_each(|plan| plan.bytes = bytes);
     program.tell(&about_states);
     Ok(program)
+}
+
+/// Gives each input its place in its parameter, and each root that is an element of a value its place there. Gives the
+/// slots of these parameters and values.
+fn take_apart(
+    tape: &mut Tape,
+    inputs: &[InputPlace],
+    parameter_of: &FxHashMap<ValueId, usize>,
+    single: &[(usize, u32)],
+) -> Vec<Slot> {
+    let mut apart = Vec::new();
+    let mut part = |whole: Place, element: u32| {
+        if element == 0 {
+            apart.push(whole.slot);
+        }
+        Place {
+            slot: whole.slot.plus(element as usize),
+            elements: 1,
+            ..whole
+        }
+    };
+    for &(root, element) in single {
+        tape.roots[root] = part(tape.roots[root], element);
+    }
+    let mut parameters = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let whole = tape.parameters[parameter_of[&input.value]];
+        parameters.push(match input.element {
+            None => whole,
+            Some(element) => whole.map(|whole| part(whole, element)),
+        });
+    }
+    let seeds = &tape.parameters[parameter_of.len()..];
+    parameters.extend_from_slice(seeds);
+    tape.parameters = parameters;
+    apart
 }
 
 impl Program {

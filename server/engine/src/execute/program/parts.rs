@@ -89,7 +89,7 @@ impl Program {
             helped: threads as u64 - 1,
             ..Counts::default()
         };
-        let mut blocks = self.blocks(Some(arguments.batch));
+        let mut blocks = self.blocks(Some(arguments.batch), false);
         for (part, (result, counts)) in parts.iter().zip(results) {
             scratch.counts.add(counts);
             // The first point that failed is the one that is told.
@@ -149,7 +149,7 @@ impl Program {
         let seeds = arguments.seeds.iter().zip(&part.seeds);
         Arguments {
             inputs: inputs
-                .map(|(i, (whole, ty))| of(whole, ty, self.is_batched(i)))
+                .map(|(i, (whole, ty))| of(&whole, ty, self.is_batched(i)))
                 .collect(),
             seeds: seeds
                 .map(|(wholes, types)| {

@@ -1,3 +1,4 @@
+use super::numbers::{self, Taken};
 use super::{Arguments, Block, Compiled, Lanes, Program};
 use crate::error::Error;
 use crate::execute::assemble::{Blocks, Window, colored, load, store, store_points, unit};
@@ -18,6 +19,8 @@ pub(super) struct Run<'a> {
     pub results: &'a [Slot],
     pub ticker: Ticker<'a>,
     pub blocks: &'a mut [Vec<Block>],
+    /// Of products whose results are many numbers, in the blocks' place; empty where all are blocks.
+    pub numbers: &'a mut [Vec<f64>],
 }
 
 impl<'a> Run<'a> {
@@ -32,20 +35,38 @@ impl<'a> Run<'a> {
     pub fn point(&mut self, point: u64) -> Result<(), Halt> {
         let program = self.program;
         self.memory.leave_results(self.results, point as usize);
-        for (i, ty) in program.inputs.iter().enumerate() {
-            let Some(place) = program.tape.parameters[i] else {
-                continue;
-            };
-            let own = if self.program.is_batched(i) {
-                point * ty.bytes()
-            } else {
-                0
-            };
-            self.take(place, &self.arguments.inputs[i].raw()[own as usize..], 1, 0);
+        for taken in &program.taken {
+            match *taken {
+                Taken::Tensor(i, place) => {
+                    let own = match program.is_batched(i) {
+                        true => point * program.inputs[i].bytes(),
+                        false => 0,
+                    };
+                    self.take(
+                        place,
+                        &self.arguments.inputs.get(i).raw()[own as usize..],
+                        1,
+                        0,
+                    );
+                }
+                Taken::Numbers {
+                    first,
+                    count,
+                    slot,
+                    batched,
+                } => {
+                    let point = if batched { point as usize } else { 0 };
+                    let (inputs, range) = (&self.arguments.inputs, first..first + count);
+                    numbers::read(self.memory, slot, inputs, range, point);
+                }
+            }
         }
         section(&program.tape, 0, self.memory, &mut self.ticker)?;
         for (p, product) in program.products.iter().enumerate() {
-            if product.group.is_none() {
+            let layout = program.layouts[p].as_ref();
+            if let Some((layout, numbers)) = layout.zip(self.numbers.get_mut(p)) {
+                layout.write(self.memory, numbers);
+            } else if product.group.is_none() {
                 self.store(p, point, &Window { first: 0, lanes: 1 });
             }
         }
@@ -212,7 +233,7 @@ impl<'a> Run<'a> {
             .filter(|&(i, _)| !self.program.is_batched(i))
         {
             if let Some(place) = program.tape.parameters[i] {
-                self.take(place, self.arguments.inputs[i].raw(), 1, 0);
+                self.take(place, self.arguments.inputs.get(i).raw(), 1, 0);
             }
         }
         section(&program.tape, 0, self.memory, &mut self.ticker).map_err(|halt| (halt, 0))?;
@@ -234,7 +255,7 @@ impl<'a> Run<'a> {
                 let Some(place) = program.tape.parameters[i] else {
                     continue;
                 };
-                let raw = &self.arguments.inputs[i].raw()[(first * ty.bytes()) as usize..];
+                let raw = &self.arguments.inputs.get(i).raw()[(first * ty.bytes()) as usize..];
                 self.take(place, raw, lanes, ty.elements() as usize);
             }
             for group in &program.groups {

@@ -60,7 +60,7 @@ fn numbers(program: &Program, hvp: bool) -> Result<(Vec<f64>, u64), Error> {
     let given: Vec<_> = given.iter().map(Tensor::as_ref).collect();
     let seeds = if hvp { given[2..].to_vec() } else { vec![] };
     let arguments = Arguments {
-        inputs: given[..2].to_vec(),
+        inputs: given[..2].to_vec().into(),
         seeds: vec![vec![], seeds],
         batch: 1,
     };

@@ -79,7 +79,7 @@ impl Deriver<'_> {
         for (i, &o) in outputs.iter().enumerate() {
             let of = self.ty(ys[i]);
             for (&w, place) in wrt.iter().zip(&live.places) {
-                let by = self.ty(self.input(w));
+                let by = self.input_type(w);
                 let value = place
                     .zip(chosen.as_ref())
                     .and_then(|(place, way)| way.values[if columns { i } else { place.at }]);
@@ -92,7 +92,11 @@ impl Deriver<'_> {
                     true => place.map_or(0, |place| place.first),
                     false => row,
                 };
-                let block = BlockSource::matrix(value, &of, &by, first, columns);
+                let element = place.and_then(|place| place.element);
+                let block = BlockSource {
+                    element: element.filter(|_| !columns),
+                    ..BlockSource::matrix(value, &of, &by, first, columns)
+                };
                 blocks.push(block.at(Some(o), Some(w), None));
             }
             row += of.elements();

@@ -10,12 +10,13 @@ pub use structure::structure;
 use super::cost::Price;
 use super::mode::{Size, plan, sweeps};
 use super::{BlockSource, Chain, Compressed, Entry};
-use super::{Candidate, HvpMode, Layout, Mode, NonFinite, Options, Plan, Product};
+use super::{Candidate, HvpMode, Layout, Mode, NonFinite, Options, Plan, Product, Request};
 use crate::error::Error;
 use crate::graph::{Graph, NodeRef};
 use crate::op::{Attributes, ValueId};
 use crate::tensor::TensorType;
-use crate::transform::{Parts, Workspace, between, jvp, segmented, vjp};
+use crate::transform::{InputPlace, Packing, Parts, Workspace, between, jvp, segmented, vjp};
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// Above this many nodes only one of two ways is written down.
@@ -84,8 +85,8 @@ pub struct DerivedProduct {
 pub struct Derivation {
     /// The values.
     pub workspace: Workspace,
-    /// The graph's inputs.
-    pub inputs: Vec<ValueId>,
+    /// The graph's inputs. Elements of a parameter come in their order.
+    pub inputs: Vec<InputPlace>,
     /// Directions.
     pub groups: Vec<Group>,
     /// The products, in order.
@@ -93,19 +94,46 @@ pub struct Derivation {
 }
 
 /// Writes the products' derivatives down, choosing modes; of a graph cut in parts, if they are given.
-pub fn derive(
-    graph: &Graph,
-    products: &[Product],
-    options: &Options,
-    parts: Option<Parts>,
-) -> Result<Derivation, Error> {
-    derive_all(graph, products, options, true, parts)
+pub fn derive(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<Derivation, Error> {
+    let packing = packing(graph, request);
+    let (products, options) = (&request.products, &request.options);
+    derive_all(graph, products, options, packing.as_ref(), true, parts)
+}
+
+/// Which inputs may be put together: what a product is asked for by some of them alone stays apart, and so does what
+/// some points of a batch share. Other products than gradients tell their directions and blocks by inputs.
+fn packing(graph: &Graph, request: &Request) -> Option<Packing> {
+    // For each gradient whether it needs an input, and whether it is asked for by it.
+    let mut asked: Vec<Vec<[bool; 2]>> = Vec::new();
+    for product in &request.products {
+        match product {
+            Product::Value { .. } => {}
+            Product::Gradient { output, wrt } => {
+                let output = graph.outputs().get(*output as usize)?.value;
+                let needed = graph.arena().needed([output]);
+                let inputs = graph.inputs().iter();
+                let mut own: Vec<[bool; 2]> = inputs
+                    .map(|input| [needed[input.value.index()], false])
+                    .collect();
+                for &w in wrt {
+                    own.get_mut(w as usize)?[1] = true;
+                }
+                asked.push(own);
+            }
+            _ => return None,
+        }
+    }
+    Packing::of(graph, |i| {
+        let batched = request.batched.as_ref().is_some_and(|b| b[i]);
+        let asked: Vec<[bool; 2]> = asked.iter().map(|own| own[i]).collect();
+        (batched, asked)
+    })
 }
 
 /// Bytes that go from one part of a graph to the next, about.
 pub fn across(graph: &Graph, options: &Options) -> u64 {
     const CUTS: u32 = 16;
-    let (workspace, _, outputs) = Workspace::checked(graph, options.non_smooth, false, true);
+    let (workspace, _, outputs) = Workspace::checked(graph, options.non_smooth, false, true, None);
     between(&workspace, &outputs, CUTS + 1) / u64::from(CUTS)
 }
 
@@ -127,13 +155,21 @@ pub(super) fn derive_written(
             "LAYOUT_SPARSE of a derivative as a graph".into(),
         ));
     }
-    derive_all(graph, std::slice::from_ref(product), options, false, None)
+    derive_all(
+        graph,
+        std::slice::from_ref(product),
+        options,
+        None,
+        false,
+        None,
+    )
 }
 
 fn derive_all(
     graph: &Graph,
     products: &[Product],
     options: &Options,
+    packing: Option<&Packing>,
     compresses: bool,
     parts: Option<Parts>,
 ) -> Result<Derivation, Error> {
@@ -141,7 +177,7 @@ fn derive_all(
     // Matrices want to know what depends on what, and who reads a derivative wants to find the graph in it.
     let matrix = |p: &Product| matches!(p, Product::Jacobian { .. } | Product::Hessian { .. });
     let rolls = compresses && !products.iter().any(matrix);
-    let whole = Workspace::checked(graph, options.non_smooth, finite, rolls);
+    let whole = Workspace::checked(graph, options.non_smooth, finite, rolls, packing);
     let (workspace, inputs, outputs) = match parts {
         Some(parts) => segmented(whole, parts),
         None => whole,
@@ -201,6 +237,8 @@ struct LivePlace {
     at: usize,
     /// Elements of the live inputs before it: the first of its lanes.
     first: u64,
+    /// Which element of the live input it is, if it is one.
+    element: Option<u32>,
 }
 
 /// One way to compute a product: its values, its seeds, its price.
@@ -221,8 +259,13 @@ impl Deriver<'_> {
         self.derivation.workspace.arena().ty(value).clone()
     }
 
+    /// The value of an input. Where inputs may be put together: of all these.
     fn input(&self, i: u32) -> ValueId {
-        self.derivation.inputs[i as usize]
+        self.derivation.inputs[i as usize].value
+    }
+
+    fn input_type(&self, i: u32) -> TensorType {
+        self.graph.inputs()[i as usize].ty.clone()
     }
 
     fn output(&self, i: u32) -> ValueId {
@@ -304,16 +347,32 @@ impl Deriver<'_> {
         let arena = self.derivation.workspace.arena();
         let needed = arena.needed(outputs.iter().copied());
         let mut live = Live::default();
+        // Where those begin of which inputs are elements.
+        let mut begun: FxHashMap<ValueId, LivePlace> = FxHashMap::default();
         for &w in wrt {
-            let x = self.input(w);
-            live.places.push(needed[x.index()].then_some(LivePlace {
+            let InputPlace { value, element } = self.derivation.inputs[w as usize];
+            if !needed[value.index()] {
+                live.places.push(None);
+                continue;
+            }
+            let next = LivePlace {
                 at: live.values.len(),
                 first: live.elements,
-            }));
-            if needed[x.index()] {
-                live.values.push(x);
-                live.elements += arena.ty(x).elements();
+                element: None,
+            };
+            let place = match element {
+                None => next,
+                Some(_) => *begun.entry(value).or_insert(next),
+            };
+            if place.at == live.values.len() {
+                live.values.push(value);
+                live.elements += arena.ty(value).elements();
             }
+            live.places.push(Some(LivePlace {
+                first: place.first + u64::from(element.unwrap_or(0)),
+                element,
+                ..place
+            }));
         }
         live
     }

@@ -40,8 +40,9 @@ struct Finder<'a> {
 }
 
 impl Run {
-    /// Among the values of an arena of which outputs need these.
-    pub(super) fn find(arena: &Arena, needed: &[bool]) -> Option<Self> {
+    /// Among the values of an arena of which outputs need these. Inputs that are `packed` are parts of one, whatever reads
+    /// them.
+    pub(super) fn find(arena: &Arena, needed: &[bool], packed: &[ValueId]) -> Option<Self> {
         if arena.node_count() < MIN_NODES {
             return None;
         }
@@ -55,6 +56,7 @@ impl Run {
         let mut nodes = Vec::with_capacity(arena.node_count());
         let mut looks = Vec::with_capacity(arena.node_count());
         let mut is_part = vec![false; arena.len()];
+        packed.iter().for_each(|v| is_part[v.index()] = true);
         let mut parts = Vec::new();
         for step in arena.steps().filter(|s| needed[s.result.index()]) {
             let of_input = |v: &ValueId| arena.is_parameter(*v);
@@ -444,7 +446,7 @@ mod tests {
         g.output("y", y).unwrap();
         let graph = g.finish().unwrap();
         let needed = graph.arena().needed([y]);
-        assert!(Run::find(graph.arena(), &needed).is_none());
+        assert!(Run::find(graph.arena(), &needed, &[]).is_none());
     }
 
     /// A sum over inputs, each read by one term: what repeats needs another input for each block, however the blocks are cut.
@@ -463,6 +465,6 @@ mod tests {
         g.output("y", sum).unwrap();
         let graph = g.finish().unwrap();
         let needed = graph.arena().needed([sum]);
-        assert!(Run::find(graph.arena(), &needed).is_none());
+        assert!(Run::find(graph.arena(), &needed, &[]).is_none());
     }
 }

@@ -12,8 +12,8 @@ mod sequence;
 mod sums;
 mod write;
 
-use super::Workspace;
 use super::functions::FunctionTable;
+use super::{InputPlace, Packing, Workspace};
 use crate::graph::{Graph, NodeId};
 use crate::op::{Attributes, NonSmooth, ValueId};
 
@@ -26,35 +26,44 @@ pub(super) fn rolled_graph(
     graph: &Graph,
     needed: &[bool],
     policy: NonSmooth,
-) -> Option<(Workspace, Vec<ValueId>, Vec<ValueId>)> {
+    packing: Option<&Packing>,
+) -> Option<(Workspace, Vec<InputPlace>, Vec<ValueId>)> {
     // These are written by rules of their own.
     let written = |a: &Attributes| matches!(a, Attributes::Derivative(_) | Attributes::Implicit(_));
     if graph.arena().all_attributes().iter().any(written) {
         return None;
     }
-    let inputs: Vec<ValueId> = graph.inputs().iter().map(|i| i.value).collect();
+    let inputs = graph.inputs().iter().map(|i| InputPlace::whole(i.value));
+    let inputs: Vec<InputPlace> = inputs.collect();
     let outputs: Vec<ValueId> = graph.outputs().iter().map(|o| o.value).collect();
-    let run = Run::find(graph.arena(), needed)?;
+    let run = Run::find(graph.arena(), needed, &packed(packing, &inputs))?;
     let table = FunctionTable::new(graph.functions().clone(), policy, false);
     let cx = Workspace::empty(policy, table, run.left());
-    let (cx, inputs, outputs) = run.written(cx, graph.arena(), &inputs, &outputs);
-    Some(rolled(cx, inputs, outputs))
+    let (cx, inputs, outputs) = run.written(cx, graph.arena(), &inputs, &outputs, packing);
+    Some(rolled(cx, inputs, outputs, None))
 }
 
-/// The same values with runs of equal blocks as scans, where there are any worth it.
+fn packed(packing: Option<&Packing>, inputs: &[InputPlace]) -> Vec<ValueId> {
+    let values = packing.map(|packing| packing.values(inputs).collect());
+    values.unwrap_or_default()
+}
+
+/// The same values with runs of equal blocks as scans, where there are any worth it; then inputs are put together as
+/// `packing` says.
 pub(super) fn rolled(
     mut cx: Workspace,
-    mut inputs: Vec<ValueId>,
+    mut inputs: Vec<InputPlace>,
     mut outputs: Vec<ValueId>,
-) -> (Workspace, Vec<ValueId>, Vec<ValueId>) {
+    mut packing: Option<&Packing>,
+) -> (Workspace, Vec<InputPlace>, Vec<ValueId>) {
     for _ in 0..MAX_RUNS {
         let needed = cx.arena.needed(outputs.iter().copied());
-        let Some(run) = Run::find(&cx.arena, &needed) else {
+        let Some(run) = Run::find(&cx.arena, &needed, &packed(packing, &inputs)) else {
             break;
         };
         let (from, table, policy) = cx.into_rolling();
         let empty = Workspace::empty(policy, table, run.left());
-        (cx, inputs, outputs) = run.written(empty, &from, &inputs, &outputs);
+        (cx, inputs, outputs) = run.written(empty, &from, &inputs, &outputs, packing.take());
     }
     (cx, inputs, outputs)
 }

@@ -6,7 +6,8 @@ use super::{Run, Source};
 use crate::graph::{Arena, NodeId};
 use crate::op::{Attributes, Control, Emit, FunctionId, ValueId};
 use crate::tensor::TensorType;
-use crate::transform::Workspace;
+use crate::transform::packed::parameters;
+use crate::transform::{InputPlace, Packing, Workspace};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
@@ -29,13 +30,12 @@ impl Run {
         &self,
         mut cx: Workspace,
         from: &Arena,
-        inputs: &[ValueId],
+        inputs: &[InputPlace],
         outputs: &[ValueId],
-    ) -> (Workspace, Vec<ValueId>, Vec<ValueId>) {
+        packing: Option<&Packing>,
+    ) -> (Workspace, Vec<InputPlace>, Vec<ValueId>) {
         let mut to = vec![NOT_YET; from.len()];
-        for &input in inputs {
-            to[input.index()] = cx.parameter(from.ty(input).clone());
-        }
+        let inputs = parameters(&mut cx, from, inputs, packing, &mut to);
         let end = self.begin + self.blocks * self.period;
         for &n in &self.nodes[..self.begin] {
             copy(&mut cx, from, n, &mut to);
@@ -44,8 +44,7 @@ impl Run {
         for &n in &self.nodes[end..] {
             copy(&mut cx, from, n, &mut to);
         }
-        let of = |values: &[ValueId]| values.iter().map(|v| to[v.index()]).collect();
-        let (inputs, outputs) = (of(inputs), of(outputs));
+        let outputs = outputs.iter().map(|v| to[v.index()]).collect();
         (cx, inputs, outputs)
     }
 
