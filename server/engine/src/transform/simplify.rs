@@ -368,7 +368,14 @@ impl Workspace {
                         Some(-1.0) if keeps(kept, constant) => {
                             return Some(self.emit(Op::Negate, &[kept], Attributes::None));
                         }
-                        _ => {}
+                        Some(c) => {
+                            if let Some(positive) = self.negated(kept) {
+                                let dtype = self.arena.ty(constant).dtype;
+                                let turned = self.emitter().scalar(dtype, -c);
+                                return Some(self.emit_plain(Op::Multiply, &[positive, turned]));
+                            }
+                        }
+                        None => {}
                     }
                 }
                 None
