@@ -4,18 +4,22 @@
 //! clients may be named: `… -- 16`.
 //!
 //! Each server runs in a process of its own; both are there all the time and are asked in turns. Answers of both must
-//! be the same bit for bit before anything is timed.
+//! be the same bit for bit before anything is timed. The clients share the machine with the servers: they send bytes that
+//! are there already, and read what they got after each turn.
 
+use bytes::Bytes;
 use gradient_client::GraphBuilder;
 use gradient_proto::v1::{
-    EvaluateRequest, Gradient, Product, RegisterGraphRequest, Result as Answer, evaluate_request,
-    gradient_service_client::GradientServiceClient, product,
+    EvaluateRequest, EvaluateResponse, Gradient, Product, RegisterGraphRequest, Result as Answer,
+    evaluate_request, gradient_service_client::GradientServiceClient, product,
 };
 use gradient_server::{Config, telemetry::BATCH_LANES};
+use gradient_tests::server::call_with_bytes;
 use gradient_tests::{recurrence, scalars};
 use metrics::{
     Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
+use prost::Message;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{
@@ -36,6 +40,8 @@ const WARM_UP: Duration = Duration::from_secs(3);
 /// Throughput together by throughput alone.
 const BOUND: f64 = 3.0;
 
+const EVALUATE: &str = "/gradient.v1.GradientService/Evaluate";
+
 /// As the server's binary has it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -44,7 +50,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const SERVE: &str = "GRADIENT_BENCH_SERVE";
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
-type Client = GradientServiceClient<Channel>;
 
 fn main() -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()?;
@@ -103,7 +108,8 @@ async fn compare(clients: usize) -> Result<(), Failure> {
 struct Served {
     child: Child,
     output: BufReader<ChildStdout>,
-    clients: Vec<(Client, EvaluateRequest)>,
+    /// A connection each, and what it sends.
+    clients: Vec<(Channel, Bytes)>,
 }
 
 impl Drop for Served {
@@ -133,58 +139,61 @@ impl Served {
         let mut id = String::new();
         for i in 0..clients {
             let channel = Channel::from_shared(address.clone())?.connect().await?;
-            let mut client =
-                GradientServiceClient::new(channel).max_encoding_message_size(64 << 20);
             if i == 0 {
                 let graph = Some(graph()?);
-                let registered = client
+                let registered = GradientServiceClient::new(channel.clone())
+                    .max_encoding_message_size(64 << 20)
                     .register_graph(RegisterGraphRequest { graph })
                     .await?;
                 id = registered.into_inner().graph_id;
             }
-            this.clients.push((client, request(&id, i)));
+            let request = request(&id, i).encode_to_vec();
+            this.clients.push((channel, request.into()));
         }
         Ok(this)
     }
 
     /// What each client gets, one after the other.
-    async fn answers(&mut self) -> Result<Vec<Vec<Answer>>, Failure> {
+    async fn answers(&self) -> Result<Vec<Vec<Answer>>, Failure> {
         let mut answers = Vec::new();
-        for (client, request) in &mut self.clients {
-            let answer = client.evaluate(request.clone()).await?.into_inner();
-            let mut results = answer.results;
-            // Figures of the machine, not of the answer.
-            results.iter_mut().for_each(|result| result.plan = None);
-            answers.push(results);
+        for (channel, request) in &self.clients {
+            let reply = call_with_bytes(channel, EVALUATE, request.clone()).await?;
+            answers.push(results(reply.into_inner())?);
         }
         Ok(answers)
     }
 
-    /// Answers a second with all clients at work, none of them different from that client's first one.
+    /// Answers a second with all clients at work. None may be different from that client's first one: they are looked at
+    /// when the time is over, which belongs to the server.
     async fn load(&self, time: Duration) -> Result<f64, Failure> {
         let begin = Instant::now();
-        let calls = self.clients.iter().cloned().map(|(mut client, request)| {
+        let calls = self.clients.iter().cloned().map(|(channel, request)| {
             tokio::spawn(async move {
-                let mut first = None;
-                let mut count = 0u64;
+                let mut replies = Vec::new();
                 while begin.elapsed() < time {
-                    let answer = client.evaluate(request.clone()).await?.into_inner();
-                    let blocks = answer.results.into_iter().map(|result| result.blocks);
-                    let blocks: Vec<_> = blocks.collect();
-                    if *first.get_or_insert_with(|| blocks.clone()) != blocks {
-                        return Err("the same request has two answers".into());
-                    }
-                    count += 1;
+                    let reply = call_with_bytes(&channel, EVALUATE, request.clone()).await?;
+                    replies.push(reply.into_inner());
                 }
-                Ok::<u64, Failure>(count)
+                Ok::<Vec<Bytes>, Failure>(replies)
             })
         });
         let calls: Vec<_> = calls.collect();
-        let mut count = 0;
+        let mut all = Vec::new();
         for call in calls {
-            count += call.await??;
+            all.push(call.await??);
         }
-        Ok(count as f64 / begin.elapsed().as_secs_f64())
+        let took = begin.elapsed().as_secs_f64();
+        let count: usize = all.iter().map(Vec::len).sum();
+        for replies in all {
+            let mut replies = replies.into_iter().map(results);
+            let first = replies.next().transpose()?;
+            for other in replies {
+                if Some(other?) != first {
+                    return Err("the same request has two answers".into());
+                }
+            }
+        }
+        Ok(count as f64 / took)
     }
 
     /// Ends the server; what it says about its evaluations.
@@ -194,6 +203,13 @@ impl Served {
         self.output.read_to_string(&mut said)?;
         Ok(said.trim_end().to_owned())
     }
+}
+
+/// What a reply says, but for figures of the machine.
+fn results(reply: Bytes) -> Result<Vec<Answer>, Failure> {
+    let mut results = EvaluateResponse::decode(reply)?.results;
+    results.iter_mut().for_each(|result| result.plan = None);
+    Ok(results)
 }
 
 fn request(id: &str, client: usize) -> EvaluateRequest {

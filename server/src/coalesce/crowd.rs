@@ -15,6 +15,8 @@ pub struct Crowd(Mutex<State>);
 pub(super) struct State {
     /// Evaluations that wait or run, together or alone.
     pub present: usize,
+    /// The most that were present lately, and when.
+    most: Option<(usize, Instant)>,
     ways: Vec<Way>,
     alone: Pace,
     together: Pace,
@@ -54,14 +56,25 @@ pub(super) struct Terms {
 #[derive(Clone, Copy, Default, Debug)]
 struct Pace {
     nanoseconds: f64,
+    points: f64,
     runs: u32,
 }
 
 impl Pace {
-    fn note(&mut self, took: Duration) {
+    /// So many points took so long: a run of many points says more than one of few, which an interruption makes as long.
+    fn note(&mut self, points: usize, took: Duration) {
+        const KEPT: f64 = 7.0 / 8.0;
         self.runs = self.runs.saturating_add(1);
-        let weight = 1.0 / f64::from(self.runs.min(8));
-        self.nanoseconds += weight * (took.as_nanos() as f64 - self.nanoseconds);
+        self.nanoseconds = self.nanoseconds * KEPT + took.as_nanos() as f64;
+        self.points = self.points * KEPT + points as f64;
+    }
+
+    /// Nanoseconds of a point; 0 where nothing is known.
+    fn each(&self) -> f64 {
+        match self.runs {
+            0 => 0.0,
+            _ => self.nanoseconds / self.points,
+        }
     }
 }
 
@@ -70,6 +83,10 @@ pub(super) const FEWEST: usize = 4;
 
 /// Nobody waits longer for company.
 const PATIENCE: Duration = Duration::from_millis(2);
+
+/// So long a crowd is remembered: of those who come one after the other many are on their way to and from us, and who is
+/// first after a batch is there alone.
+const LATELY: Duration = Duration::from_millis(5);
 
 /// Ways to run together that are compiled of one program.
 const WAYS: usize = 4;
@@ -94,8 +111,14 @@ impl State {
     }
 
     /// Whether points may run together now.
-    pub fn is_gathering(&self, threads: usize, now: Instant) -> bool {
-        self.share(threads) >= FEWEST && self.apart_until.is_none_or(|until| now >= until)
+    pub fn is_gathering(&mut self, threads: usize, now: Instant) -> bool {
+        let lately = self
+            .most
+            .filter(|&(_, at)| now.saturating_duration_since(at) < LATELY);
+        let most = lately.filter(|&(most, _)| most > self.present);
+        let (most, _) = *self.most.insert(most.unwrap_or((self.present, now)));
+        let share = most.div_ceil(threads.max(1));
+        share >= FEWEST && self.apart_until.is_none_or(|until| now >= until)
     }
 
     /// How long one may wait for company: not longer than it would wait for the others to run before it, one by one.
@@ -108,18 +131,18 @@ impl State {
     fn took_alone(&self, predicted: Duration) -> Duration {
         match self.alone.runs {
             0 => predicted,
-            _ => Duration::from_nanos(self.alone.nanoseconds as u64),
+            _ => Duration::from_nanos(self.alone.each() as u64),
         }
     }
 
     /// How long so many points take together, as far as that is known.
     pub fn takes_together(&self, lanes: usize) -> Duration {
-        Duration::from_nanos((self.together.nanoseconds * lanes as f64) as u64)
+        Duration::from_nanos((self.together.each() * lanes as f64) as u64)
     }
 
     /// One ran alone.
     pub fn ran_alone(&mut self, took: Duration) {
-        self.alone.note(took);
+        self.alone.note(1, took);
     }
 
     /// So many ran together.
@@ -127,9 +150,9 @@ impl State {
         const ENOUGH: u32 = 8;
         // Longer evaluations are interrupted more often, and the clock goes on.
         const SLOWER: f64 = 1.25;
-        self.together.note(took / lanes.max(1) as u32);
+        self.together.note(lanes.max(1), took);
         let known = self.together.runs >= ENOUGH && self.alone.runs > 0;
-        if known && self.together.nanoseconds > SLOWER * self.alone.nanoseconds {
+        if known && self.together.each() > SLOWER * self.alone.each() {
             self.together = Pace::default();
             self.apart_until = Some(now + APART_WITHOUT_USE);
         }
@@ -215,7 +238,7 @@ mod tests {
             (64, 2, 32, true),
             (64, 64, 1, false),
         ] {
-            let state = of(present);
+            let mut state = of(present);
             assert_eq!(state.share(threads), share, "{present} on {threads}");
             assert_eq!(
                 state.is_gathering(threads, now),
@@ -223,6 +246,27 @@ mod tests {
                 "{present} on {threads}"
             );
         }
+    }
+
+    #[test]
+    fn a_crowd_is_remembered_for_a_while() {
+        let now = Instant::now();
+        let mut state = of(8);
+        assert!(state.is_gathering(2, now));
+        state.present = 1;
+        assert!(state.is_gathering(2, now + LATELY / 2));
+        assert!(!state.is_gathering(2, now + LATELY));
+        // What was forgotten does not come back.
+        assert!(!state.is_gathering(2, now + LATELY / 2));
+    }
+
+    #[test]
+    fn a_point_interrupted_says_less_than_many_that_were_not() {
+        let mut pace = Pace::default();
+        (0..20).for_each(|_| pace.note(16, 16 * MILLISECOND));
+        pace.note(4, 40 * MILLISECOND);
+        let each = pace.each() / MILLISECOND.as_nanos() as f64;
+        assert!((1.0..1.5).contains(&each), "{each}");
     }
 
     #[test]
