@@ -436,7 +436,9 @@ pub(super) fn multiply<T: Element>(
         out.holds(m, n) && left.holds(m, k) && right.holds(k, n),
         "matrices lie within their memory"
     );
-    if m == 1 && right.column == 1 && out.column == 1 && sum_of_rows(out, left, right, [n, k]) {
+    // Of one column `gemm` orders the sum otherwise, and so it does for lanes that stand side by side.
+    let is_row = m == 1 && n > 1 && right.column == 1 && out.column == 1;
+    if is_row && sum_of_rows(out, left, right, [n, k]) {
         return;
     }
     let zero = T::default();

@@ -75,7 +75,7 @@ impl<'a> Run<'a> {
         for (g, group) in program.groups.iter().enumerate() {
             let mut first = 0;
             while first < group.lanes {
-                let lanes = self.take_lanes(group.lanes - first, width);
+                let lanes = self.take_lanes(first, group.lanes, width);
                 self.seed(group, point, first, lanes);
                 section(&program.tape, g + 1, self.memory, &mut self.ticker)?;
                 self.store(group.product, point, &Window { first, lanes });
@@ -91,13 +91,20 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// How many of so many lanes run next, of `width` that there is memory for. Those without a point or a direction
-    /// do what nobody reads: machine code is for some numbers of lanes alone.
-    fn take_lanes(&mut self, lanes: u64, width: usize) -> usize {
-        let some = lanes.min(width as u64);
+    /// How many of `all` lanes run next, from `first` on, of `width` that there is memory for. Those without a point or a
+    /// direction do what nobody reads: machine code is for some numbers of lanes alone, and one that is left over after
+    /// others has company, since large products of matrices are summed up otherwise for a lane alone.
+    fn take_lanes(&mut self, first: u64, all: u64, width: usize) -> usize {
+        let width = width as u64;
+        let some = (all - first).min(width);
+        let run = if first > 0 {
+            some.max(2.min(width))
+        } else {
+            some
+        };
         self.memory.lanes = match native::is_there() {
-            true => padded(some).min(width as u64) as usize,
-            false => some as usize,
+            true => padded(run).min(width) as usize,
+            false => run as usize,
         };
         some as usize
     }
@@ -243,7 +250,7 @@ impl<'a> Run<'a> {
         let writes = self.writes();
         let mut first = 0;
         while first < batch {
-            let lanes = self.take_lanes(batch - first, width);
+            let lanes = self.take_lanes(first, batch, width);
             self.ticker.machine.forget_calls();
             self.memory.leave_results(self.results, first as usize);
             for (i, ty) in program

@@ -11,6 +11,9 @@ use crate::tensor::DType;
 /// Rows that are taken at a time, a multiple of 8. Of 256 or fewer `gemm` orders sums otherwise than of more.
 const ROWS: usize = 264;
 
+/// Fewer columns are not worth it, and of one or two `gemm` orders sums otherwise.
+const MIN_COLUMNS: usize = 8;
+
 /// Bytes of those at most, so that they stay in a core's own cache.
 const MAX_BYTES: usize = 1 << 19;
 
@@ -162,6 +165,7 @@ impl Tape {
             && elements * 8 >= MIN_BYTES
             && elements < MAX_ELEMENTS
             && one.rows >= 2 * ROWS
+            && one.columns >= MIN_COLUMNS
             && ROWS * one.columns * 8 <= MAX_BYTES
             && strips.strip == STRIP
             && !strips
