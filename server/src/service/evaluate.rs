@@ -131,7 +131,7 @@ impl Core {
         };
         let ran = match together {
             Some(ran) => Ran {
-                value: ran.value.into_iter().map(Results::Blocks).collect(),
+                value: Results::of(ran.value),
                 queued: ran.queued,
                 took: ran.took,
             },

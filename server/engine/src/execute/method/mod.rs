@@ -272,10 +272,7 @@ impl Program {
     ) -> Result<Vec<Results>, Error> {
         match &self.0 {
             Body::Exact(program) => program.results(arguments, scratch, stop),
-            _ => {
-                let blocks = self.evaluate(arguments, scratch, stop)?;
-                Ok(blocks.into_iter().map(Results::Blocks).collect())
-            }
+            _ => Ok(Results::of(self.evaluate(arguments, scratch, stop)?)),
         }
     }
 }

@@ -181,7 +181,7 @@ impl Program {
     ) -> Result<Vec<Results>, Error> {
         if self.batched.is_some() || self.layouts.iter().all(Option::is_none) {
             let blocks = self.evaluate(arguments, scratch, stop)?;
-            return Ok(blocks.into_iter().map(Results::Blocks).collect());
+            return Ok(Results::of(blocks));
         }
         let room = |layout: &Option<Layout>| layout.as_ref().map_or(vec![], Layout::room);
         let mut numbers: Vec<Vec<f64>> = self.layouts.iter().map(room).collect();
@@ -212,6 +212,11 @@ pub struct Numbers {
 }
 
 impl Results {
+    /// Of products whose results are blocks.
+    pub fn of(blocks: Vec<Vec<Block>>) -> Vec<Self> {
+        blocks.into_iter().map(Self::Blocks).collect()
+    }
+
     /// As blocks.
     pub fn into_blocks(self) -> Vec<Block> {
         match self {

@@ -205,8 +205,9 @@ impl Tape {
             if reads.iter().any(|p| meet(p, &other.result)) {
                 return None;
             }
-            // What the second product reads must be there strip by strip.
-            if is_last(step) && writes.iter().any(|p| meet(p, &other.vector)) {
+            // What the second product reads must be there strip by strip, and so must what the first one gives.
+            let by_strip = |p: &Place| meet(p, &other.vector) || meet(p, &one.result);
+            if is_last(step) && writes.iter().any(by_strip) {
                 return None;
             }
             written.extend(writes);
