@@ -13,6 +13,7 @@ mod fuzz;
 mod gradbench;
 mod identity;
 mod linear_algebra;
+mod loops;
 mod malformed;
 mod methods;
 mod numbers;

@@ -1,9 +1,9 @@
 use super::memory::Memory;
-use super::stop::Ticker;
+use super::stop::{OPERATIONS_PER_LOOK, Ticker};
 use super::{control, elementwise, strips, structural};
 use crate::error::Error;
 use crate::op::Op;
-use crate::tape::native::{Code, Piece, RUNS};
+use crate::tape::native::{Code, Moves, Piece, RUNS, Steps};
 use crate::tape::{Check, Instruction, Part, Tape};
 use crate::tensor::DType;
 use crate::transform::Reason;
@@ -47,6 +47,9 @@ pub(super) struct Sections<'t, 'm> {
     code: Option<SmallVec<[(&'t Code, &'t Piece); 2]>>,
     /// How often it is still looked for.
     looks: u32,
+    /// What moves in a step of a loop, if many steps may be one piece of code.
+    moves: Option<Moves>,
+    steps: Option<&'t Steps>,
 }
 
 impl<'t, 'm> Sections<'t, 'm> {
@@ -63,7 +66,39 @@ impl<'t, 'm> Sections<'t, 'm> {
             } else {
                 0
             },
+            moves: None,
+            steps: None,
         }
+    }
+
+    /// The same of which many steps may be one piece of code, if it is known what moves in one.
+    pub fn with_moves(self, moves: Option<Moves>) -> Self {
+        Self { moves, ..self }
+    }
+
+    /// How many of the steps that are left are one piece of code; `None`: each is to be run by itself.
+    #[inline]
+    pub fn at_once(&self, left: u64) -> Option<usize> {
+        self.steps?;
+        let each = self.tape.instructions.len().max(1);
+        let most = (OPERATIONS_PER_LOOK / each).max(1) as u64;
+        (left > 0).then_some(left.min(most) as usize)
+    }
+
+    /// Runs so many of them. `cursors`: as what moves in a step asks for.
+    pub fn run_steps(
+        &self,
+        cursors: &mut [usize],
+        steps: usize,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<(), Error> {
+        let Some(code) = self.steps else {
+            return Ok(());
+        };
+        // SAFETY: the memory was lent for this tape with one lane, or nothing would be known to move; the caller's
+        // cursors are within the columns and states of those steps.
+        unsafe { code.run(self.memory.bases(), cursors, steps) };
+        ticker.tick(steps.saturating_mul(self.tape.instructions.len() + 8))
     }
 
     /// Runs them once more.
@@ -72,6 +107,10 @@ impl<'t, 'm> Sections<'t, 'm> {
         if self.code.is_none() && self.looks > 0 {
             self.looks -= 1;
             self.code = self.all_of_it();
+            if self.code.is_some() {
+                let moves = self.moves.as_ref();
+                self.steps = moves.and_then(|moves| self.tape.native_steps(moves));
+            }
         }
         let Some(code) = &self.code else {
             section(self.tape, 0, self.memory, ticker)?;

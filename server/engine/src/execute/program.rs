@@ -196,9 +196,13 @@ impl Program {
             + held.sum::<u64>()
     }
 
-    /// The tape as text.
+    /// The tape as text, then those of bodies.
     pub fn listing(&self) -> String {
-        self.tape.to_string()
+        let bodies = self.library.iter().enumerate();
+        let bodies = bodies.map(|(k, body)| format!("body {k}, {body}"));
+        std::iter::once(self.tape.to_string())
+            .chain(bodies)
+            .collect()
     }
 
     /// Values and derivatives. Arguments must have the types that the request was compiled for. Points of a batch, or

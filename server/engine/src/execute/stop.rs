@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// Elementary operations between two looks at the clock: tens of microseconds.
-const OPERATIONS_PER_LOOK: usize = 1 << 14;
+pub(super) const OPERATIONS_PER_LOOK: usize = 1 << 14;
 
 /// No processor is faster, in seconds an elementary operation.
 const FASTEST_SECONDS: f64 = 2e-11;

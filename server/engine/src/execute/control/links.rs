@@ -1,10 +1,12 @@
 //! What every step of a loop moves, looked up once: numbers straight from cell to cell, all else by its place.
 
 use super::column::Column;
+use super::cursors::{Cursors, Plan, in_a_row, stride};
 use super::states::States;
 use super::steady::Words;
 use crate::execute::memory::Memory;
 use crate::tape::Place;
+use crate::tape::native::Way;
 use crate::tensor::DType;
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -34,6 +36,11 @@ impl<'m> Spans<'m> {
 
     pub fn lanes(&self) -> usize {
         self.memory.lanes
+    }
+
+    /// Plans that a cursor takes them before each step.
+    pub fn plan(&self, plan: &mut Plan) {
+        plan.before(Way::Out, in_a_row(self.places));
     }
 
     /// Appends their words.
@@ -94,6 +101,13 @@ impl<'m> Copies<'m> {
         }
     }
 
+    /// Plans them for after each step.
+    pub fn plan(&self, plan: &mut Plan) {
+        self.links
+            .iter()
+            .for_each(|&(from, to)| plan.link(from, to));
+    }
+
     pub fn run(&mut self) {
         let Some(cells) = &self.cells else {
             return self.words.copy(self.memory, &self.links);
@@ -143,6 +157,22 @@ impl<'m> Feed<'m> {
         }
     }
 
+    /// Plans it for before each step.
+    pub fn plan(&self, plan: &mut Plan) {
+        let place = self.cells.map(|_| (0, self.place));
+        plan.before(Way::In, place.into_iter());
+        plan.all_are_numbers(self.cells.is_some());
+    }
+
+    /// Where steps are that are at so many places in the sequence.
+    pub fn point(&self, cursors: &mut Cursors, first: usize, last: usize) {
+        if let Some((from, to)) = self.cells {
+            let each = to.len();
+            let at = from[first * each..].as_ptr();
+            cursors.add(at, stride(first, last, each));
+        }
+    }
+
     pub fn run(&self, memory: &Memory<'_>, index: usize) {
         let Some((from, to)) = self.cells else {
             return self.column.store_step(index, *memory, self.place);
@@ -175,6 +205,20 @@ impl<'m> Drain<'m> {
             place,
             cells,
             spare: Column::empty(),
+        }
+    }
+
+    /// Plans for after each step that it takes one of a sequence, or adds.
+    pub fn plan(&self, plan: &mut Plan, way: Way) {
+        plan.after(way, self.cells.map(|_| self.place));
+    }
+
+    /// Where steps are that are at so many places in the sequence.
+    pub fn point(&mut self, cursors: &mut Cursors, first: usize, last: usize) {
+        if let (Some(from), Some(to)) = (self.cells, self.column.numbers_mut()) {
+            let each = from.len();
+            let at = to[first * each..].as_mut_ptr();
+            cursors.add(at, stride(first, last, each));
         }
     }
 
@@ -250,5 +294,18 @@ impl<'m> Restore<'m> {
                 }
             }
         }
+    }
+
+    /// Plans them for before each step.
+    pub fn plan(&self, plan: &mut Plan) {
+        let parts = self.states.parts(self.places);
+        plan.before(Way::In, parts.map(|(begin, _, place)| (begin, place)));
+        plan.all_are_numbers(self.cells.is_some());
+    }
+
+    /// Where the steps from one back to another one begin.
+    pub fn point(&self, cursors: &mut Cursors, first: usize, last: usize) {
+        let each = self.states.each(first);
+        cursors.add(self.states.words(first).as_ptr(), stride(first, last, each));
     }
 }

@@ -320,6 +320,11 @@ impl Keeping {
         self.stride == 1 || step.is_multiple_of(self.stride)
     }
 
+    /// Whether the states before so many steps are all kept.
+    pub fn keeps_all(&self, steps: u64) -> bool {
+        self.stride == 1 && self.room >= steps
+    }
+
     /// Keeps a state, or not.
     pub fn offer(&mut self, state: &State, lanes: usize) {
         if self.wants(state.step) {

@@ -2,6 +2,7 @@
 //! take different ways are packed, so that each way runs only for those who go it.
 
 mod column;
+mod cursors;
 mod links;
 mod loops;
 mod memo;
@@ -67,6 +68,8 @@ pub struct Counts {
     pub steps: u64,
     /// Steps of loops, pulled back.
     pub pulled: u64,
+    /// Of all these steps those of which many were one piece of machine code.
+    pub at_once: u64,
     /// Threads that helped, in all steps together.
     pub helped: u64,
 }
@@ -77,6 +80,7 @@ impl Counts {
         self.calls += other.calls;
         self.steps += other.steps;
         self.pulled += other.pulled;
+        self.at_once += other.at_once;
         self.helped += other.helped;
     }
 }

@@ -3,6 +3,7 @@
 //! Each step is then pulled back, the last one first.
 
 use super::column::Column;
+use super::cursors::{Cursors, Plan};
 use super::links::{Copies, Feed, Restore, drains};
 use super::loops::{Keeping, Runner};
 use super::states::{State, States, advance};
@@ -10,6 +11,7 @@ use super::{Frame, Node, Record, steady};
 use crate::execute::interpret::{Halt, Sections};
 use crate::execute::memory::Memory;
 use crate::execute::stop::Ticker;
+use crate::tape::native::Way;
 use crate::tape::{Place, Pull};
 
 /// Runs a pull-back.
@@ -323,8 +325,33 @@ impl<'a, 't> Back<'a, 't> {
         let links = to_carries.iter().zip(of_carries);
         let links = links.filter_map(|(&root, place)| Some((root, (*place)?)));
         let mut copies = Copies::new(memory, links.collect());
-        let mut sections = Sections::new(tape, memory);
-        for i in (0..=last).rev() {
+        let mut plan = Plan::new(memory);
+        restore.plan(&mut plan);
+        feeds.iter().for_each(|feed| feed.plan(&mut plan));
+        let all = steps.iter();
+        all.for_each(|to| to.plan(&mut plan, Way::Out));
+        sums.iter().for_each(|to| to.plan(&mut plan, Way::Sum));
+        copies.plan(&mut plan);
+        let mut sections = Sections::new(tape, memory).with_moves(plan.moves());
+        let mut left = last + 1;
+        while let Some(i) = left.checked_sub(1) {
+            // What comes after the last step is not for another one.
+            if let Some(count) = sections.at_once(i as u64) {
+                let end = left - count;
+                let mut cursors = Cursors::default();
+                restore.point(&mut cursors, i, end);
+                let ends = [i, end].map(|i| runner.index(states.step(i)));
+                let all = feeds.iter();
+                all.for_each(|feed| feed.point(&mut cursors, ends[0], ends[1]));
+                let all = steps.iter_mut();
+                all.for_each(|to| to.point(&mut cursors, ends[0], ends[1]));
+                sums.iter_mut().for_each(|to| to.point(&mut cursors, 0, 0));
+                ticker.machine.counts.pulled += count as u64;
+                cursors.run(&sections, count, ticker)?;
+                left = end;
+                continue;
+            }
+            left = i;
             let index = runner.index(states.step(i));
             restore.run(&memory, i);
             feeds.iter().for_each(|feed| feed.run(&memory, index));

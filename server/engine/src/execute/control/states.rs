@@ -93,6 +93,29 @@ impl States {
         places.read(&mut self.words);
     }
 
+    /// Adds so many states like one, every lane running, later than all others; their words are to be written.
+    pub fn push_all(&mut self, step: u64, count: usize, like: &State, lanes: usize) -> &mut [u64] {
+        if self.like.is_empty() {
+            self.like = like.carries.clone();
+        }
+        let each: usize = like.carries.iter().map(Column::words).sum();
+        let begin = self.words.len();
+        self.words.resize(begin + count * each, 0);
+        self.entries.extend((0..count).map(|k| Entry {
+            step: step + k as u64,
+            begin: begin + k * each,
+            count: lanes,
+            lanes: None,
+        }));
+        &mut self.words[begin..]
+    }
+
+    /// Words of a state that is not the last one.
+    pub fn each(&self, i: usize) -> usize {
+        let begin = |i: usize| self.entries.get(i).map_or(self.words.len(), |e| e.begin);
+        begin(i + 1) - begin(i)
+    }
+
     /// Writes a state into places.
     pub fn restore(&self, i: usize, memory: Memory<'_>, places: &[Option<Place>]) {
         let words = self.words(i);

@@ -1,12 +1,14 @@
 //! Loops whose lanes all go the same way: the state stays in the frame from step to step, and nothing is allocated.
 
 use super::column::Column;
+use super::cursors::{Cursors, Plan};
 use super::links::{Copies, Feed, Spans, drains};
 use super::loops::{Keeping, limit_passed};
 use super::states::State;
 use crate::execute::interpret::{Halt, Sections, section};
 use crate::execute::memory::{Memory, Scratch};
 use crate::execute::stop::Ticker;
+use crate::tape::native::Way;
 use crate::tape::{Loop, Place, Tape};
 
 /// Copies of places as words, so that no copy overwrites what another one still has to read.
@@ -100,10 +102,39 @@ pub(super) fn run(
     let of_outputs = &tape.roots[looped.carries..];
     let mut drains = drains(memory, outputs, of_outputs);
     let mut words = Words::default();
-    let mut sections = Sections::new(tape, memory);
     let state = Spans::new(memory, &carried);
+    let keeps = keeping.as_deref();
+    let may = looped.condition.is_none() && keeps.is_none_or(|k| k.keeps_all(looped.length));
+    let mut plan = Plan::new(memory);
+    if keeps.is_some() {
+        state.plan(&mut plan);
+    }
+    feeds.iter().for_each(|feed| feed.plan(&mut plan));
+    let each = drains.iter();
+    each.for_each(|drain| drain.plan(&mut plan, Way::Out));
+    copies.plan(&mut plan);
+    let moves = plan.moves().filter(|_| may);
+    let mut sections = Sections::new(tape, memory).with_moves(moves);
     let mut step = 0;
     loop {
+        if let Some(count) = sections.at_once(looped.length.saturating_sub(step)) {
+            let ends = [step, step + count as u64 - 1].map(|step| looped.index(step));
+            let mut cursors = Cursors::default();
+            if let Some(keeping) = keeping.as_deref_mut() {
+                let words = keeping.states.push_all(step, count, &first, lanes);
+                cursors.add(words.as_mut_ptr(), (words.len() / count) as isize);
+            }
+            let [begin, end] = ends;
+            feeds
+                .iter()
+                .for_each(|feed| feed.point(&mut cursors, begin, end));
+            let each = drains.iter_mut();
+            each.for_each(|drain| drain.point(&mut cursors, begin, end));
+            ticker.machine.counts.steps += count as u64;
+            cursors.run(&sections, count, ticker)?;
+            step += count as u64;
+            continue;
+        }
         let goes_on = match asked {
             None => step < looped.length,
             Some((tape, own)) => {

@@ -2,7 +2,8 @@
 //! register, and what nobody reads later never reaches memory. Only correctly rounded operations, so bits do not change.
 
 use super::assembler::{Arithmetic, At, Bits, Operand, Order, Register, Width};
-use super::translate::{Kind, MAGNITUDE, ONE, SIGN, Translator, number};
+use super::small::element;
+use super::translate::{MAGNITUDE, ONE, SIGN, Translator, number};
 use crate::op::Op;
 use crate::tape::{Argument, Instruction, Place, Row, Slot};
 use crate::tensor::DType;
@@ -265,16 +266,11 @@ impl Translator<'_> {
         let begin_loop = self.code.begin_loop();
         self.steps(&all, Held::none(self.code.width));
         self.code.end_loop(begin_loop, Some((rows * 8) as i32));
-        // The rest number by number, through memory.
-        self.registers.forget_all();
-        for e in rows..elements {
-            for i in &self.tape.instructions[begin..next] {
-                let (Some(row), Some(address)) = (i.op.elementwise(), i.op.address()) else {
-                    continue;
-                };
-                self.element(i, Kind::Numbers(row.partials.len(), address), e);
-            }
-        }
+        // The rest number by number.
+        let all = &self.tape.instructions[begin..next];
+        let rest = (rows..elements).flat_map(|e| all.iter().filter_map(move |i| element(i, e)));
+        let rest: Vec<_> = rest.collect();
+        self.write(&rest, next);
         Some(next)
     }
 

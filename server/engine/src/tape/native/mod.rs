@@ -10,15 +10,26 @@ mod assembler;
 mod lanes;
 #[cfg(all(target_arch = "x86_64", unix))]
 mod loops;
+mod moves;
 #[cfg(all(target_arch = "x86_64", unix))]
 mod registers;
+#[cfg(all(target_arch = "x86_64", unix))]
+mod small;
+#[cfg(all(target_arch = "x86_64", unix))]
+mod steps;
+#[cfg(all(target_arch = "x86_64", unix))]
+mod straight;
 #[cfg(all(target_arch = "x86_64", unix))]
 mod strips;
 #[cfg(all(target_arch = "x86_64", unix))]
 mod translate;
+#[cfg(all(target_arch = "x86_64", unix))]
+mod uses;
 
 #[cfg(all(test, target_arch = "x86_64", unix))]
 mod tests;
+
+pub use moves::{Move, Moves, Steps, Way};
 
 use super::{Slot, Tape};
 use crate::plan::WIDTHS;
@@ -214,6 +225,8 @@ impl Code {
 pub struct Native {
     /// For each of [`WIDTHS`].
     tiers: [Tier; WIDTHS.len()],
+    /// Of steps of the loop whose body this is.
+    steps: OnceLock<Option<Steps>>,
     /// Bytes of code that there are, or that are being written.
     bytes: AtomicUsize,
 }
@@ -247,11 +260,20 @@ impl Tape {
     }
 
     fn translated(&self, lanes: usize) -> Option<Code> {
+        self.within_bytes(|most| {
+            let code = translated(self, lanes, most)?;
+            let bytes = code.len();
+            Some((code, bytes))
+        })
+    }
+
+    /// Makes code of so many bytes at most; tells how many it has.
+    fn within_bytes<T>(&self, made: impl FnOnce(usize) -> Option<(T, usize)>) -> Option<T> {
         // All that it may take is taken first, so that two at a time cannot take it together.
         let before = self.native.bytes.fetch_add(MAX_BYTES, Ordering::Relaxed);
         let most = MAX_BYTES_IN_ALL.saturating_sub(before).min(MAX_BYTES);
-        let code = translated(self, lanes, most);
-        let unused = MAX_BYTES - code.as_ref().map_or(0, Code::len).min(MAX_BYTES);
+        let (code, bytes) = made(most).unzip();
+        let unused = MAX_BYTES - bytes.unwrap_or(0).min(MAX_BYTES);
         self.native.bytes.fetch_sub(unused, Ordering::Relaxed);
         code
     }
@@ -275,11 +297,16 @@ impl Tape {
 fn translated(tape: &Tape, lanes: usize, most: usize) -> Option<Code> {
     let features = translate::Features::here()?;
     let (bytes, sections) = translate::translate(tape, features, lanes, most)?;
-    // Written first, executable after: pages are never both. Where the platform refuses, all is interpreted.
-    let mut map = memmap2::MmapMut::map_anon(bytes.len()).ok()?;
-    map.copy_from_slice(&bytes);
-    let bytes = map.make_exec().ok()?;
+    let bytes = executable(&bytes)?;
     Some(Code { bytes, sections })
+}
+
+/// Written first, executable after: pages are never both. Where the platform refuses, all is interpreted.
+#[cfg(all(target_arch = "x86_64", unix))]
+fn executable(bytes: &[u8]) -> Option<memmap2::Mmap> {
+    let mut map = memmap2::MmapMut::map_anon(bytes.len()).ok()?;
+    map.copy_from_slice(bytes);
+    map.make_exec().ok()
 }
 
 #[cfg(not(all(target_arch = "x86_64", unix)))]

@@ -1,4 +1,6 @@
+use super::Moves;
 use super::assembler::{Arithmetic, Assembler, At, Base, Bits, Condition, Logic, Operand, Width};
+use crate::tape::Slot;
 
 fn encoded(write: &dyn Fn(&mut Assembler)) -> Vec<u8> {
     let mut code = Assembler::default();
@@ -128,4 +130,52 @@ fn rows_of_eight_are_encoded() {
     let bytes = encoded(&|c| c.spread(28, u));
     let want = [0x62, 0x62, 0xfd, 0x48, 0x19, 0xa3, 8, 0, 0, 0];
     assert_eq!(bytes, want);
+}
+
+#[test]
+fn steps_of_loops_are_encoded() {
+    let bytes = encoded(&|c| {
+        let begin = c.begin_steps();
+        let from = c.cursor(32, 16);
+        c.load(9, from);
+        c.end_steps(begin, 1);
+    });
+    let want = [
+        // push rbx, rbp, r12, r13, r14, r15; sub rsp, 8
+        &[0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57][..],
+        &[0x48, 0x83, 0xec, 8],
+        // mov rbx, rdi; mov r13, rsi; mov r14, rdx; mov r15, rcx; mov r12, r8; mov rbp, r9
+        &[0x48, 0x89, 0xfb, 0x49, 0x89, 0xf5, 0x49, 0x89, 0xd6],
+        &[0x49, 0x89, 0xcf, 0x4d, 0x89, 0xc4, 0x4c, 0x89, 0xcd],
+        // mov rax, [r12 + 256]; vmovsd xmm9, [rax + 16]
+        &[0x49, 0x8b, 0x84, 0x24, 0, 1, 0, 0],
+        &[0xc4, 0x61, 0x7b, 0x10, 0x48, 16],
+        // mov rax, [r12 + 8]; add [r12], rax
+        &[0x49, 0x8b, 0x84, 0x24, 8, 0, 0, 0],
+        &[0x49, 0x01, 0x84, 0x24, 0, 0, 0, 0],
+        // dec rbp; jnz to the first mov
+        &[0x48, 0xff, 0xcd, 0x0f, 0x85, 0xd9, 0xff, 0xff, 0xff],
+        // add rsp, 8; pop r15, r14, r13, r12, rbp, rbx; ret
+        &[0x48, 0x83, 0xc4, 8, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d],
+        &[0x41, 0x5c, 0x5d, 0x5b, 0xc3],
+    ];
+    assert_eq!(bytes, want.concat());
+}
+
+/// A number is read before another one takes its place; where all wait for each other, there is no order.
+#[test]
+fn links_are_put_in_order() {
+    let slot = |k| Slot::new(k, true);
+    let moves = |links: &[(u32, u32)]| Moves {
+        links: links.iter().map(|&(a, b)| (slot(a), slot(b))).collect(),
+        ..Moves::default()
+    };
+    let ordered = |links: &[(u32, u32)]| moves(links).in_order();
+    // b, c, new to a, b, c, whatever order they are given in.
+    let chain = ordered(&[(3, 2), (1, 0), (2, 1), (5, 5)]).expect("there is one");
+    let want = [(1, 0), (2, 1), (3, 2)].map(|(a, b)| (slot(a), slot(b)));
+    assert_eq!(chain, want);
+    assert_eq!(ordered(&[(0, 1), (1, 0)]), None);
+    // One number to two places, its own among them.
+    assert_eq!(ordered(&[(0, 0), (0, 1)]), Some(vec![(slot(0), slot(1))]));
 }

@@ -1,13 +1,12 @@
 //! Instructions of a tape as machine code.
 
-use super::assembler::{
-    Arithmetic, Assembler, At, Base, Bits, Condition, Logic, Operand, Register, Width,
-};
+use super::assembler::{Assembler, At, Base, Width};
 use super::registers::Registers;
+use super::uses::Numbers;
 use super::{Piece, Segment};
-use crate::op::{Direction, Kernel, Op};
+use crate::op::Kernel;
 use crate::tape::{Instruction, Part, Place, Slot, Structural, Tape};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::DType;
 
 /// Fewer instructions in a row are not worth the call.
 const MIN_LENGTH: usize = 2;
@@ -51,7 +50,7 @@ pub(super) const SIGN: usize = 0;
 pub(super) const MAGNITUDE: usize = 32;
 pub(super) const ONE: usize = 64;
 
-fn pool() -> Vec<u8> {
+pub(super) fn pool() -> Vec<u8> {
     let sign = (-0.0f64).to_bits();
     [sign, !sign, 1f64.to_bits()]
         .iter()
@@ -76,6 +75,10 @@ pub fn translate(
             width: Width::Four,
         },
         registers: Registers::default(),
+        numbers: match lanes {
+            1 => Numbers::new(tape),
+            _ => Numbers::default(),
+        },
     };
     let sections = 0..tape.sections.len();
     let sections: Vec<Vec<Piece>> = sections
@@ -96,6 +99,7 @@ pub(super) struct Translator<'a> {
     pub(super) most: usize,
     pub(super) code: Assembler,
     pub(super) registers: Registers,
+    pub(super) numbers: Numbers,
 }
 
 impl Translator<'_> {
@@ -151,18 +155,21 @@ impl Translator<'_> {
 
     /// Translates instructions until one that cannot be; tells which that is.
     fn run(&mut self, begin: usize, end: usize) -> usize {
-        self.registers.forget_all();
         self.code.begin();
         let (mut at, mut elements) = (begin, 0);
         while at < end && elements < MAX_WORK {
             if let Some(next) = self.looped(at, end) {
                 elements += self.work(at..next);
                 at = next;
-            } else if self.instruction(&self.tape.instructions[at]).is_some() {
-                at += 1;
-            } else {
+                continue;
+            }
+            let (steps, next) = self.straight(at..end);
+            if next == at {
                 break;
             }
+            self.write(&steps, next);
+            elements += self.work(at..next);
+            at = next;
         }
         self.code.end();
         at
@@ -172,182 +179,6 @@ impl Translator<'_> {
     fn work(&self, range: std::ops::Range<usize>) -> usize {
         let of = self.tape.instructions[range].iter();
         of.map(|i| i.elements as usize).sum()
-    }
-
-    /// `None`, and no code is written, if it is to be interpreted.
-    fn instruction(&mut self, i: &Instruction) -> Option<()> {
-        if i.flags & Instruction::CONTROL != 0 {
-            return None;
-        }
-        if i.flags & Instruction::STRUCTURAL != 0 {
-            return self.moved(i);
-        }
-        if i.elements > MAX_ELEMENTS || !reachable(i, 1) {
-            return None;
-        }
-        let direction = Direction::ALL.get(i.detail as usize);
-        let kind = match (i.op, i.dtype) {
-            (Op::Compare, DType::F64) => Kind::Compare(*direction?),
-            (Op::Select, DType::F64) => Kind::Select,
-            (Op::And, _) => Kind::Logic(Logic::And),
-            (Op::Or, _) => Kind::Logic(Logic::Or),
-            (Op::Xor, _) => Kind::Logic(Logic::Xor),
-            (Op::Not, _) => Kind::Not,
-            (_, DType::F64) => Kind::Numbers(i.op.elementwise()?.partials.len(), i.op.address()?),
-            _ => return None,
-        };
-        (0..i.elements).for_each(|e| self.element(i, kind, e));
-        Some(())
-    }
-
-    /// One element of an elementwise instruction.
-    pub(super) fn element(&mut self, i: &Instruction, kind: Kind, e: u32) {
-        let single = |k: usize| i.flags & 1 << k != 0;
-        let operand = |k: usize| (i.operands[k], if single(k) { 0 } else { e });
-        let number = |k: usize| {
-            let (slot, e) = operand(k);
-            number(slot, e)
-        };
-        let truth = |k: usize| {
-            let (slot, e) = operand(k);
-            truth(slot, e)
-        };
-        match kind {
-            Kind::Compare(direction) => {
-                let (a, b, condition) = match direction {
-                    Direction::Gt => (0, 1, Condition::Above),
-                    Direction::Ge => (0, 1, Condition::AtLeast),
-                    Direction::Lt => (1, 0, Condition::Above),
-                    Direction::Le => (1, 0, Condition::AtLeast),
-                    Direction::Eq => (0, 1, Condition::Equal),
-                    Direction::Ne => (0, 1, Condition::NotEqual),
-                };
-                let first = self.in_register(number(a));
-                let second = self.operand(number(b));
-                self.code.compare(first, second, condition);
-                self.code.logic(Logic::Store, self::truth(i.result, e));
-            }
-            Kind::Select => {
-                let to = self::number(i.result, e);
-                self.code.select_word(to, truth(0), number(1), number(2));
-                self.registers.forget(to);
-            }
-            Kind::Logic(op) => {
-                self.code.logic(Logic::Load, truth(0));
-                self.code.logic(op, truth(1));
-                self.code.logic(Logic::Store, self::truth(i.result, e));
-            }
-            Kind::Not => {
-                self.code.logic(Logic::Load, truth(0));
-                self.code.not();
-                self.code.logic(Logic::Store, self::truth(i.result, e));
-            }
-            Kind::Numbers(arity, address) => {
-                let operands = [0, 1, 2].map(|k| number(k.min(arity - 1)));
-                let to = self::number(i.result, e);
-                self.numbers(i.op, arity, address, operands, to);
-            }
-        }
-    }
-
-    fn in_register(&mut self, at: At) -> Register {
-        if let Some(register) = self.registers.find(at) {
-            return register;
-        }
-        let register = self.registers.take();
-        self.code.load(register, at);
-        self.registers.set(at, register);
-        register
-    }
-
-    fn operand(&mut self, at: At) -> Operand {
-        match self.registers.find(at) {
-            Some(register) => Operand::Register(register),
-            None => Operand::Memory(at),
-        }
-    }
-
-    fn numbers(&mut self, op: Op, arity: usize, address: usize, [a, b, c]: [At; 3], to: At) {
-        let result = match (op, Arithmetic::of(op)) {
-            (_, Some((op, twice))) => {
-                let first = self.in_register(a);
-                let second = self.operand(if twice { a } else { b });
-                let result = self.registers.take();
-                self.code.arithmetic(op, result, first, second);
-                result
-            }
-            (Op::Negate | Op::Abs, _) => {
-                let first = self.in_register(a);
-                let result = self.registers.take();
-                let (op, constant) = match op {
-                    Op::Negate => (Bits::Xor, SIGN),
-                    _ => (Bits::And, MAGNITUDE),
-                };
-                self.code.bits(op, result, first, Operand::Pool(constant));
-                result
-            }
-            (Op::Reciprocal, _) => {
-                let second = self.in_register(a);
-                let result = self.registers.take();
-                self.code
-                    .bits(Bits::Xor, result, result, Operand::Register(result));
-                let one = Operand::Pool(ONE);
-                self.code.arithmetic(Arithmetic::Add, result, result, one);
-                let second = Operand::Register(second);
-                let divide = Arithmetic::Divide;
-                self.code.arithmetic(divide, result, result, second);
-                result
-            }
-            (Op::Fma, _) if self.features.fma => {
-                let first = self.in_register(a);
-                let third = self.in_register(c);
-                let second = self.operand(b);
-                let result = self.registers.take();
-                self.code.copy(result, third);
-                self.code.multiply_add(result, first, second);
-                result
-            }
-            _ => {
-                for (register, at) in (0..).zip([a, b, c]).take(arity) {
-                    self.code.load(register, at);
-                }
-                self.code.call(address);
-                self.registers.forget_all();
-                0
-            }
-        };
-        self.code.store(to, result);
-        self.registers.set(to, result);
-    }
-
-    /// A few given numbers.
-    fn constant(&mut self, numbers: &Tensor, to: Place) -> Option<()> {
-        if to.elements > MAX_ELEMENTS || to.dtype != DType::F64 || !is_near(to.slot, to.elements, 1)
-        {
-            return None;
-        }
-        for e in 0..to.elements {
-            let target = number(to.slot, e);
-            self.code
-                .store_word(target, numbers.element(e as usize).to_bits());
-            self.registers.forget(target);
-        }
-        Some(())
-    }
-
-    /// Copies of a few numbers, or given ones.
-    fn moved(&mut self, i: &Instruction) -> Option<()> {
-        let step = &self.tape.structural[i.operands[0].offset()];
-        if let Kernel::Constant(numbers) = &step.kernel {
-            return self.constant(numbers, step.result());
-        }
-        for (from, to) in few_copies(step, 1)? {
-            let (source, target) = (number(from, 0), number(to, 0));
-            let register = self.in_register(source);
-            self.code.store(target, register);
-            self.registers.forget(target);
-        }
-        Some(())
     }
 }
 
@@ -367,16 +198,6 @@ pub(super) fn few_copies(step: &Structural, lanes: usize) -> Option<Vec<(Slot, S
         copies.push((from.slot.plus(source), to.slot.plus(position)));
     });
     Some(copies)
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Kind {
-    Compare(Direction),
-    Select,
-    Logic(Logic),
-    Not,
-    /// Operands and the function.
-    Numbers(usize, usize),
 }
 
 /// Whether elements are in memory, and in that many lanes near enough to its beginning for a displacement of 32 bits.
@@ -402,7 +223,7 @@ pub(super) fn number(slot: Slot, element: u32) -> At {
     }
 }
 
-fn truth(slot: Slot, element: u32) -> At {
+pub(super) fn truth(slot: Slot, element: u32) -> At {
     At {
         base: if slot.varies() {
             Base::VARYING_BOOL

@@ -1,0 +1,132 @@
+//! Where the numbers of a tape are read.
+
+use super::assembler::{At, Base};
+use super::registers::Use;
+use super::small::Step;
+use crate::tape::{Argument, Instruction, Place, Slot, Tape};
+use crate::tensor::DType;
+
+const NOBODY: u32 = u32::MAX;
+
+/// What is known of each number in memory.
+#[derive(Default)]
+pub struct Numbers {
+    /// That are the same in all lanes; the others come after them.
+    uniform: usize,
+    /// Of the last instruction that reads it, the position after it; 0: nobody does.
+    last_read: Vec<u32>,
+    /// Among the steps that are looked at the position after the next one that reads it; 0: none has anything to do with
+    /// it, [`NOBODY`]: it is written before it is read.
+    next: Vec<u32>,
+}
+
+impl Numbers {
+    fn none(tape: &Tape) -> Self {
+        let f64s = DType::F64 as usize;
+        let (uniform, lanes) = (tape.sizes.uniform[f64s], tape.sizes.lanes[f64s]);
+        Self {
+            uniform,
+            last_read: vec![0; uniform + lanes],
+            next: vec![0; uniform + lanes],
+        }
+    }
+
+    /// Of a tape in one lane of which those in the given places are read once all is done, and no others.
+    pub fn read_later(tape: &Tape, places: impl Iterator<Item = Slot>) -> Self {
+        let mut numbers = Self::none(tape);
+        places.for_each(|slot| numbers.read(slot, 1, u32::MAX));
+        numbers
+    }
+
+    /// Of a tape in one lane.
+    pub fn new(tape: &Tape) -> Self {
+        let mut numbers = Self::none(tape);
+        for (at, i) in (1..).zip(&tape.instructions) {
+            numbers.reads(tape, i, at);
+        }
+        for root in &tape.roots {
+            numbers.read(root.slot, root.elements, u32::MAX);
+        }
+        numbers
+    }
+
+    fn reads(&mut self, tape: &Tape, i: &Instruction, at: u32) {
+        let mut place = |p: &Place| {
+            if p.dtype == DType::F64 {
+                self.read(p.slot, p.elements, at);
+            }
+        };
+        if i.flags & Instruction::STRUCTURAL != 0 {
+            let step = &tape.structural[i.operands[0].offset()];
+            step.operands.iter().for_each(place);
+        } else if i.flags & Instruction::CONTROL != 0 {
+            for operand in &tape.controls[i.operands[0].offset()].operands {
+                if let Argument::At(p) = operand {
+                    place(p);
+                }
+            }
+        } else {
+            let arity = i.op.arity().map_or(3, |(_, most)| most as usize).min(3);
+            for k in 0..arity {
+                // Of other types as well: one store too many at worst.
+                let single = i.flags & 1 << k != 0;
+                self.read(i.operands[k], if single { 1 } else { i.elements }, at);
+            }
+        }
+    }
+
+    fn read(&mut self, slot: Slot, elements: u32, at: u32) {
+        if slot.is_outside() {
+            return;
+        }
+        let begin = slot.offset() + if slot.varies() { self.uniform } else { 0 };
+        let all = begin..begin + elements as usize;
+        if let Some(read) = self.last_read.get_mut(all) {
+            read.iter_mut().for_each(|last| *last = (*last).max(at));
+        }
+    }
+
+    fn index(&self, at: At) -> usize {
+        let uniform = if at.base == Base::VARYING {
+            self.uniform
+        } else {
+            0
+        };
+        uniform + at.bytes as usize / 8
+    }
+
+    /// When what is at a place after the steps that were looked at is read.
+    fn next(&self, index: usize, end: usize) -> Use {
+        match self.next[index] {
+            0 if self.last_read[index] as usize > end => Use::Later,
+            0 | NOBODY => Use::Never,
+            next => Use::Step(next - 1),
+        }
+    }
+
+    /// For each step when the numbers that it reads are read again, then when the one that it gives is read first.
+    pub fn uses(&mut self, steps: &[Step], end: usize) -> Vec<[Use; 4]> {
+        let mut uses = vec![[Use::Never; 4]; steps.len()];
+        for (k, step) in steps.iter().enumerate().rev() {
+            if let Some(to) = step.gives() {
+                let index = self.index(to);
+                uses[k][3] = self.next(index, end);
+                self.next[index] = NOBODY;
+            }
+            for (found, &at) in uses[k].iter_mut().zip(step.reads()) {
+                *found = self.next(self.index(at), end);
+            }
+            for &at in step.reads() {
+                let index = self.index(at);
+                self.next[index] = k as u32 + 1;
+            }
+        }
+        for step in steps {
+            for &at in step.reads().iter().chain(&step.gives()) {
+                let index = self.index(at);
+                self.next[index] = 0;
+            }
+        }
+        uses
+    }
+}
