@@ -14,7 +14,7 @@ use gradient_proto::v1::{
     evaluate_request, gradient_service_client::GradientServiceClient, product,
 };
 use gradient_server::{Config, telemetry::BATCH_LANES};
-use gradient_tests::server::call_with_bytes;
+use gradient_tests::lean::{Caller, Failure, framed};
 use gradient_tests::{recurrence, scalars};
 use metrics::{
     Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
@@ -49,8 +49,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// In the environment of a server's process: its `max_coalesced`.
 const SERVE: &str = "GRADIENT_BENCH_SERVE";
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 fn main() -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()?;
     if let Ok(max_coalesced) = std::env::var(SERVE) {
@@ -67,16 +65,18 @@ async fn compare(clients: usize) -> Result<(), Failure> {
     }
     let mut answers = Vec::new();
     for served in &mut servers {
-        served.load(WARM_UP).await?;
+        Served::load(&served.clients, WARM_UP).await?;
         answers.push(served.answers().await?);
     }
     if answers[0] != answers[1] {
         return Err("together they get other answers than alone".into());
     }
     let mut rates = [Vec::new(), Vec::new()];
+    let mut idle = Vec::new();
     for _ in 0..TURNS {
+        idle.push(Served::load(&servers[1].idle, TURN).await?);
         for (served, rates) in servers.iter_mut().zip(&mut rates) {
-            rates.push(served.load(TURN).await?);
+            rates.push(Served::load(&served.clients, TURN).await?);
         }
     }
     println!(
@@ -94,6 +94,12 @@ async fn compare(clients: usize) -> Result<(), Failure> {
         println!("{name:>9}: {median:>8.0} requests a second ({least:.0} to {most:.0}){lanes}");
         medians.push(median);
     }
+    idle.sort_by(f64::total_cmp);
+    let most = idle[TURNS / 2];
+    println!(
+        "{:>9}: {most:>8.0} requests a second of one step: what the way takes",
+        ""
+    );
     let ratio = medians[0] / medians[1];
     let verdict = if ratio >= BOUND {
         "holds"
@@ -109,7 +115,9 @@ struct Served {
     child: Child,
     output: BufReader<ChildStdout>,
     /// A connection each, and what it sends.
-    clients: Vec<(Channel, Bytes)>,
+    clients: Vec<(Caller, Bytes)>,
+    /// The same of a graph of one step: nearly nothing to compute, and as many bytes on the way.
+    idle: Vec<(Caller, Bytes)>,
 }
 
 impl Drop for Served {
@@ -132,23 +140,27 @@ impl Served {
             output: BufReader::new(output.ok_or("the server's output is not there")?),
             child,
             clients: Vec::new(),
+            idle: Vec::new(),
         };
         let mut address = String::new();
         this.output.read_line(&mut address)?;
-        let address = format!("http://{}", address.trim());
-        let mut id = String::new();
-        for i in 0..clients {
-            let channel = Channel::from_shared(address.clone())?.connect().await?;
-            if i == 0 {
-                let graph = Some(graph()?);
-                let registered = GradientServiceClient::new(channel.clone())
-                    .max_encoding_message_size(64 << 20)
-                    .register_graph(RegisterGraphRequest { graph })
-                    .await?;
-                id = registered.into_inner().graph_id;
+        let address = address.trim();
+        let channel = Channel::from_shared(format!("http://{address}"))?;
+        let channel = channel.connect().await?;
+        let registered = async |steps| {
+            let graph = Some(graph(steps)?);
+            let registered = GradientServiceClient::new(channel.clone())
+                .max_encoding_message_size(64 << 20)
+                .register_graph(RegisterGraphRequest { graph })
+                .await?;
+            Ok::<_, Failure>(registered.into_inner().graph_id)
+        };
+        for (steps, all) in [(STEPS, &mut this.clients), (1, &mut this.idle)] {
+            let id = registered(steps).await?;
+            for i in 0..clients {
+                let caller = Caller::connect(address, EVALUATE).await?;
+                all.push((caller, framed(&request(&id, i).encode_to_vec())));
             }
-            let request = request(&id, i).encode_to_vec();
-            this.clients.push((channel, request.into()));
         }
         Ok(this)
     }
@@ -156,23 +168,22 @@ impl Served {
     /// What each client gets, one after the other.
     async fn answers(&self) -> Result<Vec<Vec<Answer>>, Failure> {
         let mut answers = Vec::new();
-        for (channel, request) in &self.clients {
-            let reply = call_with_bytes(channel, EVALUATE, request.clone()).await?;
-            answers.push(results(reply.into_inner())?);
+        for (caller, request) in &self.clients {
+            let reply = caller.clone().call(request.clone()).await?;
+            answers.push(results(reply)?);
         }
         Ok(answers)
     }
 
     /// Answers a second with all clients at work. None may be different from that client's first one: they are looked at
     /// when the time is over, which belongs to the server.
-    async fn load(&self, time: Duration) -> Result<f64, Failure> {
+    async fn load(clients: &[(Caller, Bytes)], time: Duration) -> Result<f64, Failure> {
         let begin = Instant::now();
-        let calls = self.clients.iter().cloned().map(|(channel, request)| {
+        let calls = clients.iter().cloned().map(|(mut caller, request)| {
             tokio::spawn(async move {
                 let mut replies = Vec::new();
                 while begin.elapsed() < time {
-                    let reply = call_with_bytes(&channel, EVALUATE, request.clone()).await?;
-                    replies.push(reply.into_inner());
+                    replies.push(caller.call(request.clone()).await?);
                 }
                 Ok::<Vec<Bytes>, Failure>(replies)
             })
@@ -230,10 +241,10 @@ fn request(id: &str, client: usize) -> EvaluateRequest {
     }
 }
 
-fn graph() -> Result<gradient_proto::v1::Graph, Failure> {
+fn graph(steps: usize) -> Result<gradient_proto::v1::Graph, Failure> {
     let builder = GraphBuilder::new("lorenz");
     let x: Vec<_> = (0..6).map(|i| builder.input(format!("x{i}"), [])).collect();
-    let f = scalars::lorenz(&x, STEPS);
+    let f = scalars::lorenz(&x, steps);
     Ok(builder.finish([("f", f)])?.into_proto())
 }
 

@@ -7,6 +7,7 @@ pub mod engine;
 pub mod functions;
 #[path = "../bench/gradbench/tool/mod.rs"]
 pub mod gradbench;
+pub mod lean;
 pub mod random_graphs;
 pub mod recurrence;
 pub mod references;

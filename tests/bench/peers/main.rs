@@ -24,13 +24,12 @@ use gradient_engine::{
     Tensor, TensorType, compile,
 };
 use gradient_proto::v1 as pb;
+use gradient_tests::lean::Failure;
 use prost::Message;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
-
-type Failure = Box<dyn std::error::Error>;
 
 /// The server's own, for all that this program does.
 #[global_allocator]

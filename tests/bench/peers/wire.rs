@@ -4,7 +4,8 @@ use super::{Failure, Loaded, bytes};
 use bytes::Bytes;
 use gradient_proto::v1 as pb;
 use gradient_server::Config;
-use gradient_tests::server::{AsTheyAre, TestServer, call_with_bytes};
+use gradient_tests::lean::{Caller, framed};
+use gradient_tests::server::{AsTheyAre, TestServer};
 use prost::Message;
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use tonic::body::Body;
 use tonic::codegen::http;
 use tonic::codegen::{BoxFuture, Service};
-use tonic::transport::{Channel, Endpoint, server::TcpIncoming};
+use tonic::transport::{Endpoint, server::TcpIncoming};
 
 /// Of the echo, and of other peers that take and give bytes.
 const RAW: &str = "/gradient.peers.Raw/Call";
@@ -83,22 +84,21 @@ pub async fn calls(line: &Value, work: Option<&Loaded>) -> Result<Value, Failure
     let connections = line["connections"].as_u64().unwrap_or(1);
     let callers = line["callers"].as_u64().unwrap_or(1);
     let seconds = Duration::from_secs_f64(line["seconds"].as_f64().unwrap_or(1.0));
-    let mut channels = Vec::new();
-    for _ in 0..connections {
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
-        channels.push(endpoint.tcp_nodelay(true).connect().await?);
-    }
-    let channel = channels.first().ok_or("no connections")?;
     let (path, message) = match work {
-        Some(work) => (EVALUATE, request(channel, work).await?),
+        Some(work) => (EVALUATE, request(address, work).await?),
         None => (RAW, raw(line)),
     };
-    let reply = call_with_bytes(channel, path, message.clone()).await?;
-    let reply = reply.into_inner();
+    let mut all = Vec::new();
+    for _ in 0..connections {
+        all.push(Caller::connect(address, path).await?);
+    }
+    let frame = framed(&message);
+    let first = all.first_mut().ok_or("no connections")?;
+    let reply = first.call(frame.clone()).await?;
     let begin = Instant::now();
-    let loops: Vec<_> = (channels.iter())
-        .flat_map(|channel| (0..callers).map(|_| channel.clone()))
-        .map(|channel| tokio::spawn(until(begin + seconds, channel, path, message.clone())))
+    let loops: Vec<_> = (all.iter())
+        .flat_map(|caller| (0..callers).map(|_| caller.clone()))
+        .map(|caller| tokio::spawn(until(begin + seconds, caller, frame.clone())))
         .collect();
     let mut times = Vec::new();
     for each in loops {
@@ -116,16 +116,11 @@ pub async fn calls(line: &Value, work: Option<&Loaded>) -> Result<Value, Failure
 }
 
 /// Nanoseconds of each call on a connection; at least one.
-async fn until(
-    end: Instant,
-    channel: Channel,
-    path: &'static str,
-    message: Bytes,
-) -> Result<Vec<u64>, tonic::Status> {
+async fn until(end: Instant, mut caller: Caller, frame: Bytes) -> Result<Vec<u64>, Failure> {
     let mut times = Vec::new();
     loop {
         let begin = Instant::now();
-        call_with_bytes(&channel, path, message.clone()).await?;
+        caller.call(frame.clone()).await?;
         let now = Instant::now();
         times.push((now - begin).as_nanos() as u64);
         if now >= end {
@@ -169,10 +164,13 @@ fn numbers(path: &str, reply: Bytes) -> Result<Vec<f64>, Failure> {
 }
 
 /// An Evaluate request for the gradient of a loaded work, whose graph the server then has.
-async fn request(channel: &Channel, work: &Loaded) -> Result<Bytes, Failure> {
+async fn request(address: &str, work: &Loaded) -> Result<Bytes, Failure> {
+    let channel = Endpoint::from_shared(format!("http://{address}"))?
+        .connect()
+        .await?;
     let graph = pb::Graph::decode(&work.message[..])?;
     let names: Vec<String> = graph.inputs.iter().map(|i| i.name.clone()).collect();
-    let registered = pb::gradient_service_client::GradientServiceClient::new(channel.clone())
+    let registered = pb::gradient_service_client::GradientServiceClient::new(channel)
         .register_graph(pb::RegisterGraphRequest { graph: Some(graph) })
         .await?;
     let tensor = |x: &gradient_engine::Tensor| pb::Tensor {
