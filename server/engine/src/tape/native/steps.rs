@@ -1,10 +1,8 @@
 //! Steps of a loop as machine code: the body's instructions and all that goes into a step and comes out of it, again and
 //! again. What one step gives the next goes through memory once; all else stays in registers as in [`super::straight`].
 
-use super::assembler::Assembler;
-use super::registers::Registers;
 use super::small::Step;
-use super::translate::{Features, Translator, is_near, number, pool};
+use super::translate::{Features, Translator, is_near, number};
 use super::uses::Numbers;
 use super::{Move, Moves, Way};
 use crate::tape::{Part, Slot, Tape};
@@ -49,18 +47,9 @@ pub fn translate(tape: &Tape, moves: &Moves, most: usize) -> Option<(Vec<u8>, us
         return None;
     }
     let links = moves.in_order()?;
-    let mut translator = Translator {
-        tape,
-        features,
-        most,
-        code: Assembler {
-            bytes: pool(),
-            ..Assembler::default()
-        },
-        registers: Registers::default(),
-        // The next step reads what it finds in the places of its parameters, and nothing else.
-        numbers: Numbers::read_later(tape, links.iter().map(|&(_, to)| to)),
-    };
+    // The next step reads what it finds in the places of its parameters, and nothing else.
+    let numbers = Numbers::read_later(tape, links.iter().map(|&(_, to)| to));
+    let mut translator = Translator::new(tape, features, most, numbers);
     let moved = |m: &Move| {
         let (cursor, bytes) = (m.cursor as i32, (m.offset * 8) as i32);
         let own = number(m.slot, 0);

@@ -50,7 +50,7 @@ pub(super) const SIGN: usize = 0;
 pub(super) const MAGNITUDE: usize = 32;
 pub(super) const ONE: usize = 64;
 
-pub(super) fn pool() -> Vec<u8> {
+fn pool() -> Vec<u8> {
     let sign = (-0.0f64).to_bits();
     [sign, !sign, 1f64.to_bits()]
         .iter()
@@ -66,20 +66,11 @@ pub fn translate(
     lanes: usize,
     most: usize,
 ) -> Option<(Vec<u8>, Vec<Vec<Piece>>)> {
-    let mut translator = Translator {
-        tape,
-        features,
-        most,
-        code: Assembler {
-            bytes: pool(),
-            width: Width::Four,
-        },
-        registers: Registers::default(),
-        numbers: match lanes {
-            1 => Numbers::new(tape),
-            _ => Numbers::default(),
-        },
+    let numbers = match lanes {
+        1 => Numbers::new(tape),
+        _ => Numbers::default(),
     };
+    let mut translator = Translator::new(tape, features, most, numbers);
     let sections = 0..tape.sections.len();
     let sections: Vec<Vec<Piece>> = sections
         .map(|section| match lanes {
@@ -102,7 +93,21 @@ pub(super) struct Translator<'a> {
     pub(super) numbers: Numbers,
 }
 
-impl Translator<'_> {
+impl<'a> Translator<'a> {
+    pub(super) fn new(tape: &'a Tape, features: Features, most: usize, numbers: Numbers) -> Self {
+        Self {
+            tape,
+            features,
+            most,
+            code: Assembler {
+                bytes: pool(),
+                width: Width::Four,
+            },
+            registers: Registers::default(),
+            numbers,
+        }
+    }
+
     fn section(&mut self, section: usize) -> Vec<Piece> {
         let mut pieces = Vec::new();
         let Some(parts) = self.tape.parts.get(section) else {

@@ -5,29 +5,31 @@ use super::registers::Use;
 use super::small::Step;
 use crate::tape::{Argument, Instruction, Place, Slot, Tape};
 use crate::tensor::DType;
+use rustc_hash::FxHashMap;
 
-const NOBODY: u32 = u32::MAX;
+/// Of more numbers it is not known who reads them: what is known takes memory that nobody has allowed for.
+const MOST_KNOWN: usize = 1 << 22;
 
 /// What is known of each number in memory.
 #[derive(Default)]
 pub struct Numbers {
     /// That are the same in all lanes; the others come after them.
     uniform: usize,
-    /// Of the last instruction that reads it, the position after it; 0: nobody does.
+    /// Of the last instruction that reads it, the position after it; 0: nobody does. Empty where there are too many.
     last_read: Vec<u32>,
-    /// Among the steps that are looked at the position after the next one that reads it; 0: none has anything to do with
-    /// it, [`NOBODY`]: it is written before it is read.
-    next: Vec<u32>,
+    /// Of those that the steps have to do with that are looked at: when it is read next among them.
+    next: FxHashMap<usize, Use>,
 }
 
 impl Numbers {
     fn none(tape: &Tape) -> Self {
         let f64s = DType::F64 as usize;
         let (uniform, lanes) = (tape.sizes.uniform[f64s], tape.sizes.lanes[f64s]);
+        let known = Some(uniform + lanes).filter(|&count| count <= MOST_KNOWN);
         Self {
             uniform,
-            last_read: vec![0; uniform + lanes],
-            next: vec![0; uniform + lanes],
+            last_read: vec![0; known.unwrap_or(0)],
+            next: FxHashMap::default(),
         }
     }
 
@@ -97,34 +99,28 @@ impl Numbers {
 
     /// When what is at a place after the steps that were looked at is read.
     fn next(&self, index: usize, end: usize) -> Use {
-        match self.next[index] {
-            0 if self.last_read[index] as usize > end => Use::Later,
-            0 | NOBODY => Use::Never,
-            next => Use::Step(next - 1),
-        }
+        let found = self.next.get(&index).copied();
+        found.unwrap_or_else(|| match self.last_read.get(index) {
+            Some(&last) if last as usize <= end => Use::Never,
+            _ => Use::Later,
+        })
     }
 
     /// For each step when the numbers that it reads are read again, then when the one that it gives is read first.
     pub fn uses(&mut self, steps: &[Step], end: usize) -> Vec<[Use; 4]> {
         let mut uses = vec![[Use::Never; 4]; steps.len()];
+        self.next.clear();
         for (k, step) in steps.iter().enumerate().rev() {
             if let Some(to) = step.gives() {
                 let index = self.index(to);
                 uses[k][3] = self.next(index, end);
-                self.next[index] = NOBODY;
+                self.next.insert(index, Use::Never);
             }
             for (found, &at) in uses[k].iter_mut().zip(step.reads()) {
                 *found = self.next(self.index(at), end);
             }
             for &at in step.reads() {
-                let index = self.index(at);
-                self.next[index] = k as u32 + 1;
-            }
-        }
-        for step in steps {
-            for &at in step.reads().iter().chain(&step.gives()) {
-                let index = self.index(at);
-                self.next[index] = 0;
+                self.next.insert(self.index(at), Use::Step(k as u32));
             }
         }
         uses
