@@ -190,21 +190,23 @@ pub struct FunctionBuilder {
 impl FunctionBuilder {
     /// A function of parameters, and these.
     pub fn new<const N: usize>(name: &str, parameters: [TensorType; N]) -> (Self, [ValueId; N]) {
-        let mut k = 0;
-        let ids = parameters.each_ref().map(|_| {
-            k += 1;
-            ValueId(k - 1)
-        });
-        let source = FunctionSource {
-            name: name.into(),
-            parameters: parameters.into(),
-            nodes: vec![],
-            results: vec![],
-            custom_jvp: None,
-            custom_vjp: None,
-        };
-        let values = N as u32;
-        (Self { source, values }, ids)
+        let ids = std::array::from_fn(|k| ValueId(k as u32));
+        (Self::of(name, parameters.into()), ids)
+    }
+
+    /// A function of parameters, which are the first values.
+    pub fn of(name: &str, parameters: Vec<TensorType>) -> Self {
+        Self {
+            values: parameters.len() as u32,
+            source: FunctionSource {
+                name: name.into(),
+                parameters,
+                nodes: vec![],
+                results: vec![],
+                custom_jvp: None,
+                custom_vjp: None,
+            },
+        }
     }
 
     /// The function.

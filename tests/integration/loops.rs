@@ -2,11 +2,11 @@
 
 use gradient_engine::{
     Arguments, Control, Counts, Direction, FunctionId, FunctionSource, Graph, NonFinite, Op,
-    Options, Product, Scratch, Stop, Tensor, TensorType, compile,
+    Options, Product, Scratch, Stop, Tensor, TensorType, ValueId, compile,
 };
 use gradient_tests::bits::words;
 use gradient_tests::engine::{Random, request};
-use gradient_tests::functions::{Write, number, tuple_function};
+use gradient_tests::functions::{FunctionBuilder, Write, number, tuple_function};
 use gradient_tests::scenarios::Draft;
 
 fn vector(n: u64) -> TensorType {
@@ -22,7 +22,7 @@ struct Case {
     constants: usize,
     outputs: usize,
     reverse: bool,
-    /// Whether numbers change places: each would have to be read before the other one is written.
+    /// Whether numbers may change places: each would have to be read before the other one is written.
     is_exchange: bool,
 }
 
@@ -188,53 +188,124 @@ fn evaluate(
 /// Steps: one, two, fewer and more than are run before there is code, more than run between two looks at the clock.
 const LENGTHS: [u64; 6] = [1, 2, 7, 40, 1001, 20_000];
 
+/// Everything of a loop of so many steps, at random points.
+fn compare(case: &Case, length: u64, random: &mut Random) {
+    let graph = case.graph(length);
+    let mut of_inputs = || -> Vec<Tensor> {
+        let inputs = graph.inputs().iter();
+        let all = inputs.map(|input| random.tensor(&input.ty, (0.3, 0.9)));
+        all.collect()
+    };
+    let (point, direction) = (of_inputs(), of_inputs());
+    let wrt = graph.float_inputs();
+    let hvp = Product::Hvp {
+        output: 0,
+        wrt: wrt.clone(),
+        directions: 0,
+    };
+    let products = [
+        (Product::Value { outputs: vec![0] }, &[][..]),
+        (Product::Gradient { output: 0, wrt }, &[]),
+        (Product::Jvp { directions: 0 }, &direction[..]),
+        (hvp, &direction[..]),
+    ];
+    // What looks at every number runs them one by one. A small budget leaves states out, if inputs and results leave any of
+    // it.
+    let small = match case.sequences.is_empty() {
+        true => 1 << 19,
+        false => 0,
+    };
+    for (product, seeds) in products {
+        for (non_finite, budget) in [(NonFinite::Error, 0), (NonFinite::Return, small)] {
+            let options = |non_finite: NonFinite, memory_budget: u64| Options {
+                non_finite,
+                memory_budget,
+                ..Options::default()
+            };
+            let run = |options| evaluate(&graph, &product, options, &point, seeds);
+            let (want, _) = run(options(non_finite, budget));
+            let (found, counts) = run(options(NonFinite::Return, 0));
+            let name = case.name;
+            assert_eq!(found, want, "{name}, {length} steps, {product:?}");
+            if has_machine_code() && length == 1001 && !case.is_exchange {
+                assert!(counts.at_once > 950, "{name}, {product:?}: {counts:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn steps_as_one_piece_of_code_give_the_bits_of_steps_one_by_one() {
     let mut random = Random(5);
     for case in cases() {
         for length in LENGTHS {
-            let graph = case.graph(length);
-            let mut of_inputs = || -> Vec<Tensor> {
-                let inputs = graph.inputs().iter();
-                let all = inputs.map(|input| random.tensor(&input.ty, (0.3, 0.9)));
-                all.collect()
-            };
-            let (point, direction) = (of_inputs(), of_inputs());
-            let wrt = graph.float_inputs();
-            let hvp = Product::Hvp {
-                output: 0,
-                wrt: wrt.clone(),
-                directions: 0,
-            };
-            let products = [
-                (Product::Value { outputs: vec![0] }, &[][..]),
-                (Product::Gradient { output: 0, wrt }, &[]),
-                (Product::Jvp { directions: 0 }, &direction[..]),
-                (hvp, &direction[..]),
-            ];
-            for (product, seeds) in products {
-                // What looks at every number runs them one by one. A small budget leaves states out, if inputs and
-                // results leave any of it.
-                let small = if case.sequences.is_empty() {
-                    1 << 19
-                } else {
-                    0
-                };
-                for (non_finite, budget) in [(NonFinite::Error, 0), (NonFinite::default(), small)] {
-                    let options = |non_finite: NonFinite, memory_budget: u64| Options {
-                        non_finite,
-                        memory_budget,
-                        ..Options::default()
-                    };
-                    let run = |options| evaluate(&graph, &product, options, &point, seeds);
-                    let (want, _) = run(options(non_finite, budget));
-                    let (found, counts) = run(options(NonFinite::default(), 0));
-                    assert_eq!(found, want, "{}, {length} steps, {product:?}", case.name);
-                    if has_machine_code() && length == 1001 && !case.is_exchange {
-                        assert!(counts.at_once > 950, "{}: {counts:?}", case.name);
-                    }
-                }
-            }
+            compare(&case, length, &mut random);
         }
+    }
+}
+
+/// A step that is drawn. Its numbers stay within some bound.
+fn drawn(random: &mut Random) -> Case {
+    let (carries, sequences) = (1 + random.below(4), random.below(3));
+    let (constants, outputs) = (random.below(3), random.below(3));
+    let parameters = carries + sequences + constants;
+    let mut f = FunctionBuilder::of("drawn", vec![number(); parameters]);
+    let mut values: Vec<ValueId> = (0..parameters as u32).map(ValueId).collect();
+    for _ in 0..2 + random.below(30) {
+        let mut any = || values[random.below(values.len())];
+        let (a, b, c, d) = (any(), any(), any(), any());
+        let value = match random.below(9) {
+            0 => f.mul(a, b),
+            1 => {
+                let sum = f.add(a, b);
+                f.scale(0.5, sum)
+            }
+            2 => {
+                let difference = f.sub(a, b);
+                f.scale(0.5, difference)
+            }
+            3 => f.plain(Op::Sin, &[a]),
+            4 => f.plain(Op::Tanh, &[a]),
+            5 => f.plain(Op::Negate, &[a]),
+            6 => f.plain(Op::Maximum, &[a, b]),
+            7 => {
+                let larger = f.compare(Direction::Gt, a, b);
+                f.plain(Op::Select, &[larger, c, d])
+            }
+            _ => {
+                let square = f.plain(Op::Square, &[a]);
+                let one = f.real(1.0);
+                let more = f.add(square, one);
+                f.div(b, more)
+            }
+        };
+        values.push(value);
+    }
+    // The last ones more often than others, parameters now and then.
+    let late = values.len() - values.len() / 3;
+    let results: Vec<ValueId> = (0..carries + outputs)
+        .map(|_| match random.below(4) {
+            0 => values[random.below(values.len())],
+            _ => values[late + random.below(values.len() - late)],
+        })
+        .collect();
+    Case {
+        name: "drawn",
+        step: f.finish(&results),
+        carries: vec![number(); carries],
+        sequences: vec![number(); sequences],
+        constants,
+        outputs,
+        reverse: random.below(2) == 0,
+        is_exchange: true,
+    }
+}
+
+#[test]
+fn drawn_steps_give_the_same_bits() {
+    let mut random = Random(31);
+    for _ in 0..120 {
+        let case = drawn(&mut random);
+        compare(&case, 23, &mut random);
     }
 }
