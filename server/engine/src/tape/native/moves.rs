@@ -58,6 +58,11 @@ impl Steps {
     /// [`Moves`] that the code was asked for by, then for each the bytes that it goes on by from step to step; at each of
     /// the steps there are as many numbers as the moves take and leave, which nobody else uses meanwhile.
     pub unsafe fn run(&self, bases: Bases, cursors: &mut [usize], steps: usize) {
+        debug_assert_eq!(
+            cursors.len(),
+            2 * self.moves.cursors,
+            "an address and a way each"
+        );
         #[cfg(all(target_arch = "x86_64", unix))]
         {
             type Entry = unsafe extern "sysv64" fn(
