@@ -1,5 +1,6 @@
 //! Steps on large tensors that are run strip by strip: what one gives the next stays in the cache, what nobody else reads
 //! never reaches memory, and parts, copies along dimensions and sums need no tensor of their own.
+//! What the rows of a strip come to is there as soon as the strip is, and may be spread over them again.
 //!
 //! Groups of steps are found among a section's instructions. Each of their values is worked out from the same numbers by
 //! the same operation, and sums take their terms in the same order, so no bit depends on whether a step is in a group.
