@@ -525,6 +525,157 @@ fn what_is_cheaper_to_work_out_again_is_not_kept() {
     }
 }
 
+/// Random operations on tensors of three dimensions, on what their last one is reduced to, and on what the last one of that
+/// is; each may be spread to where it was reduced from.
+fn nested(shape: [u64; 3], steps: usize, random: &mut Random) -> Graph {
+    const UNARY: [Op; 6] = [
+        Op::Negate,
+        Op::Square,
+        Op::Sin,
+        Op::Cos,
+        Op::Exp,
+        Op::Reciprocal,
+    ];
+    const BINARY: [Op; 4] = [Op::Add, Op::Subtract, Op::Multiply, Op::Maximum];
+    const REDUCTIONS: [Op; 3] = [Op::ReduceSum, Op::ReduceMin, Op::ReduceMax];
+    let mut draft = Draft::new("nested");
+    let of_level = |level: usize| &shape[..3 - level];
+    let mut levels: [Vec<ValueId>; 3] =
+        [0, 1, 2].map(|level| vec![draft.input(["x", "y", "z"][level], of_level(level))]);
+    let reduced = |draft: &mut Draft, op, value, axes: Vec<u32>| {
+        let keep_dims = false;
+        draft.push(op, &[value], Attributes::Reduce { axes, keep_dims })
+    };
+    for _ in 0..steps {
+        let level = random.below(3);
+        let mut any = |level: usize| {
+            let all: &Vec<ValueId> = &levels[level];
+            all[all.len() - 1 - random.below(all.len()).min(random.below(all.len()))]
+        };
+        let [a, b] = [any(level), any(level)];
+        let (above, below) = (any((level + 1).min(2)), any(level));
+        let (to, new) = match random.below(7) {
+            0 => {
+                let op = UNARY[random.below(UNARY.len())];
+                (level, draft.push(op, &[a], Attributes::None))
+            }
+            1..=2 => {
+                let op = BINARY[random.below(BINARY.len())];
+                (level, draft.push(op, &[a, b], Attributes::None))
+            }
+            3 => {
+                let direction = Direction::ALL[random.below(6)];
+                let p = draft.push(Op::Compare, &[a, b], Attributes::Compare { direction });
+                let dtype = DType::F64;
+                (
+                    level,
+                    draft.push(Op::Convert, &[p], Attributes::Convert { dtype }),
+                )
+            }
+            4 if level < 2 => {
+                let op = REDUCTIONS[random.below(3)];
+                let last = 2 - level as u32;
+                (level + 1, reduced(&mut draft, op, below, vec![last]))
+            }
+            _ if level < 2 => {
+                let attributes = Attributes::BroadcastInDim {
+                    shape: of_level(level).to_vec(),
+                    dimensions: (0..2 - level as u32).collect(),
+                };
+                (level, draft.push(Op::BroadcastInDim, &[above], attributes))
+            }
+            _ => (level, draft.push(Op::Tanh, &[a], Attributes::None)),
+        };
+        levels[to].push(new);
+    }
+    // All that was made counts.
+    let sums = levels.map(|all| {
+        let sum = all.into_iter().reduce(|a, b| draft.op(Op::Add, &[a, b]));
+        let tanh = draft.op(Op::Tanh, &[sum.unwrap()]);
+        reduced(&mut draft, Op::ReduceSum, tanh, vec![])
+    });
+    let whole = sums.into_iter().reduce(|a, b| draft.op(Op::Add, &[a, b]));
+    draft.finish(whole.unwrap())
+}
+
+/// Groups of steps that are not all of as many elements, beside reductions.
+fn nested_groups(listing: &str) -> usize {
+    let mut lines = listing.lines();
+    let mut count = 0;
+    while let Some(line) = lines.next() {
+        if !line.ends_with("elements at a time:") {
+            continue;
+        }
+        let steps = line.trim().split(' ').next().unwrap().parse().unwrap();
+        let steps = lines.by_ref().take(steps);
+        let steps = steps.filter(|line| !line.contains("reduce_"));
+        let mut sizes: Vec<&str> = steps.filter_map(|line| line.split('×').nth(1)).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        count += usize::from(sizes.len() > 1);
+    }
+    count
+}
+
+#[test]
+fn what_rows_come_to_is_read_in_the_same_strip() {
+    let _alone = SWITCH.lock();
+    let mut random = Random(0x0007_e575);
+    let mut found = 0;
+    let shapes = [
+        [40, 5, 8],
+        [30, 25, 4],
+        [100, 3, 3],
+        [7, 100, 8],
+        [3, 16, 128],
+        [64, 2, 33],
+        // Worth sharing.
+        [3000, 20, 8],
+        [40_000, 3, 5],
+    ];
+    for round in 0..32 {
+        let shape = shapes[round % shapes.len()];
+        let graph = nested(shape, 6 + round, &mut random);
+        let inputs = graph.inputs().iter();
+        let inputs: Vec<Tensor> = inputs.map(|i| random.tensor(&i.ty, (-1.0, 1.0))).collect();
+        for product in [
+            Product::Value { outputs: vec![0] },
+            Product::Gradient {
+                output: 0,
+                wrt: vec![0, 1, 2],
+            },
+        ] {
+            let plain = compiled(&graph, &product, false);
+            let want = bits(&plain, &inputs, &[], &mut Scratch::default());
+            let program = compiled(&graph, &product, true);
+            found += nested_groups(&program.listing());
+            let crew = Crew::new(2);
+            let _own = crew.join();
+            for mut scratch in [Scratch::default(), Scratch::with_crew(crew.clone())] {
+                for run in 0..RUNS {
+                    let got = bits(&program, &inputs, &[], &mut scratch);
+                    let wrong = got.iter().zip(&want).position(|(a, b)| a != b);
+                    assert_eq!(
+                        (wrong, got.len()),
+                        (None, want.len()),
+                        "round {round}, {shape:?}, {product:?}, run {run}\n{}",
+                        program.listing()
+                    );
+                }
+            }
+        }
+    }
+    assert!(found > 30, "only {found} groups in 64 programs");
+    // Distances, the least of them, where that is, and what is summed up of it: nothing is in memory in between.
+    let product = Product::Gradient {
+        output: 0,
+        wrt: vec![1],
+    };
+    let listing = compiled(&nearest(500, 40, 8), &product, true).listing();
+    let groups = listing.matches("elements at a time").count();
+    assert_eq!((groups, nested_groups(&listing)), (1, 1), "{listing}");
+}
+
 /// What is summed up over the residuals A x - b of a linear model.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Loss {

@@ -3,7 +3,7 @@
 use super::memory::{Element, Memory, Shared};
 use super::stop::Ticker;
 use crate::error::Error;
-use crate::op::kernels::{Float, Source, zip2};
+use crate::op::kernels::{Float, Loop, Source, widest, zip2};
 use crate::op::{
     Direction, Op, binary_floats, binary_integers, ternary_floats, ternary_integers, unary_floats,
     unary_integers,
@@ -224,14 +224,39 @@ fn compare<T: Element>(
     ticker: &mut Ticker<'_>,
 ) -> Result<(), Error> {
     let direction = Direction::ALL[i.detail as usize];
-    for_rows::<bool, T, T>(memory, i, 2, ticker, |out, a, b, _| match direction {
-        Direction::Eq => zip2(out, a, b, |a, b| a == b),
-        Direction::Ne => zip2(out, a, b, |a, b| a != b),
-        Direction::Lt => zip2(out, a, b, |a, b| a < b),
-        Direction::Le => zip2(out, a, b, |a, b| a <= b),
-        Direction::Gt => zip2(out, a, b, |a, b| a > b),
-        Direction::Ge => zip2(out, a, b, |a, b| a >= b),
+    for_rows::<bool, T, T>(memory, i, 2, ticker, |out, a, b, _| {
+        let of = Comparison {
+            direction,
+            out,
+            a,
+            b,
+        };
+        widest(out.len(), of);
     })
+}
+
+struct Comparison<'a, T> {
+    direction: Direction,
+    out: &'a [Cell<bool>],
+    a: Source<'a, T>,
+    b: Source<'a, T>,
+}
+
+impl<T: Element> Loop for Comparison<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { out, a, b, .. } = self;
+        match self.direction {
+            Direction::Eq => zip2(out, a, b, |a, b| a == b),
+            Direction::Ne => zip2(out, a, b, |a, b| a != b),
+            Direction::Lt => zip2(out, a, b, |a, b| a < b),
+            Direction::Le => zip2(out, a, b, |a, b| a <= b),
+            Direction::Gt => zip2(out, a, b, |a, b| a > b),
+            Direction::Ge => zip2(out, a, b, |a, b| a >= b),
+        }
+    }
 }
 
 fn select<T: Element>(
@@ -320,8 +345,24 @@ fn each<O: Element, A: Element>(
     f: impl Fn(A) -> O + Sync,
 ) -> Result<(), Error> {
     for_rows::<O, A, A>(memory, i, 1, ticker, |out, a, _, _| {
-        for (o, a) in out.iter().zip(cells(a)) {
-            o.set(f(a.get()));
-        }
+        let (a, f) = (cells(a), &f);
+        widest(out.len(), Each { out, a, f });
     })
+}
+
+struct Each<'a, O, A, F> {
+    out: &'a [Cell<O>],
+    a: &'a [Cell<A>],
+    f: &'a F,
+}
+
+impl<O: Element, A: Element, F: Fn(A) -> O> Loop for Each<'_, O, A, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (o, a) in self.out.iter().zip(self.a) {
+            o.set((self.f)(a.get()));
+        }
+    }
 }

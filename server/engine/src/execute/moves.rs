@@ -1,6 +1,7 @@
 //! Numbers from one place to another, with steps between them.
 
 use crate::op::Strided;
+use crate::op::kernels::{Loop, widest};
 use std::cell::Cell;
 use std::ops::Range;
 
@@ -24,7 +25,7 @@ pub(super) fn through<T: Copy>(
 }
 
 /// Each of some elements several times, from a position on.
-fn several<T: Copy>(
+pub(super) fn several<T: Copy>(
     to: &[Cell<T>],
     from: &[Cell<T>],
     (offset, stride): (usize, usize),
@@ -40,25 +41,65 @@ fn several<T: Copy>(
         rest.iter().for_each(|to| to.set(x));
         (to, first) = (others, first + 1);
     }
-    macro_rules! few {
-        ($($n:literal)*) => {
-            match times {
-                $($n => {
-                    let (all, rest) = to.as_chunks::<$n>();
-                    for (k, all) in all.iter().enumerate() {
-                        let x = from[at(first + k)].get();
-                        all.iter().for_each(|to| to.set(x));
-                    }
-                    (to, first) = (rest, first + all.len());
-                })*
-                _ => {}
+    let several = Several {
+        to,
+        from,
+        offset: at(first),
+        stride,
+        times,
+    };
+    widest(to.len(), several);
+}
+
+struct Several<'a, T> {
+    to: &'a [Cell<T>],
+    from: &'a [Cell<T>],
+    offset: usize,
+    stride: usize,
+    times: usize,
+}
+
+impl<T: Copy> Loop for Several<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        match self.times {
+            2 => self.few::<2>(),
+            3 => self.few::<3>(),
+            4 => self.few::<4>(),
+            5 => self.few::<5>(),
+            6 => self.few::<6>(),
+            7 => self.few::<7>(),
+            8 => self.few::<8>(),
+            times => {
+                for (k, all) in self.to.chunks(times).enumerate() {
+                    let x = self.number(k);
+                    all.iter().for_each(|to| to.set(x));
+                }
             }
-        };
+        }
     }
-    few!(2 3 4 5 6 7 8);
-    for (k, all) in to.chunks(times).enumerate() {
-        let x = from[at(first + k)].get();
-        all.iter().for_each(|to| to.set(x));
+}
+
+impl<T: Copy> Several<'_, T> {
+    #[inline(always)]
+    fn number(&self, k: usize) -> T {
+        let at = self.offset.wrapping_add(k.wrapping_mul(self.stride));
+        self.from[at].get()
+    }
+
+    #[inline(always)]
+    fn few<const N: usize>(&self) {
+        let (all, rest) = self.to.as_chunks::<N>();
+        for (k, all) in all.iter().enumerate() {
+            let x = self.number(k);
+            all.iter().for_each(|to| to.set(x));
+        }
+        if !rest.is_empty() {
+            let x = self.number(all.len());
+            rest.iter().for_each(|to| to.set(x));
+        }
     }
 }
 

@@ -5,7 +5,7 @@ const DEEPEST: usize = 8;
 
 /// A way through a buffer: for each index in row-major order over `sizes`, the element at
 /// `offset + Σ index · stride`. Strides wrap: one that steps backwards is `usize::MAX - n + 1`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Strided {
     offset: usize,
     sizes: Vec<usize>,

@@ -16,7 +16,7 @@ mod strips;
 pub use control::{Argument, BodyId, ControlStep, Library, Loop, Pull, Run};
 pub use lower::{Class, lower};
 pub use outside::MOST_OUTSIDE;
-pub use strips::{Between, LONG, Part, Pieces, Row, Step, Strips, set_strips, types};
+pub use strips::{Between, LONG, Part, Pieces, Row, Scaled, Step, Strips, set_strips, types};
 
 use crate::op::{Kernel, Op};
 use crate::tensor::DType;

@@ -10,7 +10,7 @@ use super::{dot, elementwise};
 use crate::error::Error;
 use crate::op::sine_cosine;
 use crate::tape::native::{Code, GIVEN, Segment};
-use crate::tape::{Between, Instruction, Pieces, Place, Row, Slot, Step, Strips, types};
+use crate::tape::{Between, Instruction, Pieces, Place, Row, Scaled, Slot, Step, Strips, types};
 use crate::tensor::DType;
 use std::cell::Cell;
 use std::ops::Range;
@@ -38,10 +38,10 @@ pub(super) fn run(
         let own = Own::new(strips, hand);
         for each in &strips.once {
             let own = own.at(0..strips.strip.min(strips.elements));
-            step(memory, each, &own, ticker)?;
+            step(memory, &each.step, &own.of(each.scale), ticker)?;
         }
     }
-    let around = || strips.around.iter().map(|&k| &strips.steps[k]);
+    let around = || strips.around.iter().map(|&k| &strips.steps[k].step);
     for each in around() {
         if let Step::Scatter {
             fill: Some(fill),
@@ -161,12 +161,13 @@ impl Work<'_> {
             match self.code {
                 Some((code, segments)) => {
                     for segment in segments {
+                        let own = own.of(segment.scale);
                         self::segment(memory, strips, code, segment, &own, ticker)?;
                     }
                 }
                 None => {
-                    for each in &strips.steps {
-                        step(memory, each, &own, ticker)?;
+                    for Scaled { step, scale } in &strips.steps {
+                        self::step(memory, step, &own.of(*scale), ticker)?;
                     }
                 }
             }
@@ -201,6 +202,15 @@ impl Own {
         Self {
             elements,
             ..self.clone()
+        }
+    }
+
+    /// What is made of the elements, so many of which become one.
+    #[inline]
+    fn of(&self, scale: usize) -> Self {
+        match scale {
+            1 => self.clone(),
+            _ => self.at(self.elements.start / scale..self.elements.end / scale),
         }
     }
 
@@ -265,7 +275,7 @@ fn segment(
             ..own.at(begin + whole..own.elements.end)
         };
         for each in steps {
-            step(memory, each, &rest, ticker)?;
+            step(memory, &each.step, &rest, ticker)?;
         }
     }
     Ok(())
@@ -318,6 +328,11 @@ fn step(memory: Memory<'_>, step: &Step, own: &Own, ticker: &mut Ticker<'_>) -> 
             });
         }
         Step::Copy { from, to } => copy(cells(*to), cells(*from)),
+        Step::Spread { from, times, to } => {
+            let some = own.of(*times);
+            let from = memory.cells::<f64>(some.slot(*from), some.len());
+            moves::several(cells(*to), from, (0, 1), *times, 0);
+        }
         Step::Put { fill, parts, to } => {
             put(memory, *fill, parts, cells(*to), own.elements.clone())
         }

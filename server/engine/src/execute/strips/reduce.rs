@@ -52,11 +52,12 @@ pub(super) fn end(memory: Memory<'_>, step: &Step) {
             reduction,
             row,
             to,
+            results,
             ends: Some(ends),
             ..
         } => {
-            let (to, each) = (memory.at::<f64>(*to), row.div_ceil(LONG));
-            let ends = memory.cells::<f64>(*ends, to.len() * each);
+            let to = memory.cells::<f64>(to.slot, *results);
+            let ends = memory.cells::<f64>(*ends, results * row.div_ceil(LONG));
             with!(*reduction, put_together(ends, to));
         }
         _ => {}
@@ -77,21 +78,24 @@ pub(super) fn add(
             reduction,
             row,
             to,
+            results,
             partial,
             ends,
             ..
         } => {
-            let (partial, to) = (
-                memory.cells::<f64>(mine(*partial), PARTIAL),
-                memory.at::<f64>(*to),
-            );
-            match ends {
-                None => with!(*reduction, rows(from, begin, *row, partial, to)),
-                Some(ends) => {
-                    let ends = memory.cells::<f64>(*ends, to.len() * row.div_ceil(LONG));
-                    with!(*reduction, long_rows(from, begin, *row, partial, ends));
-                }
+            let partial = memory.cells::<f64>(mine(*partial), PARTIAL);
+            if let Some(ends) = ends {
+                let ends = memory.cells::<f64>(*ends, results * row.div_ceil(LONG));
+                return with!(*reduction, long_rows(from, begin, *row, partial, ends));
             }
+            // Those of the rows that some of is in the strip.
+            let (first, end) = (begin / row, (begin + from.len()).div_ceil(*row));
+            let slot = match to.moves {
+                true => to.slot.plus(first),
+                false => mine(to.slot),
+            };
+            let to = memory.cells::<f64>(slot, end - first);
+            with!(*reduction, rows(from, begin, *row, partial, to));
         }
         Step::Columns {
             reduction,
@@ -183,9 +187,7 @@ fn rows(
     to: &[Cell<f64>],
 ) {
     let whole = begin.is_multiple_of(row) && from.len().is_multiple_of(row);
-    let first = begin / row;
     if whole && row <= PARTIAL {
-        let to = &to[first..][..from.len() / row];
         macro_rules! short {
             ($($n:literal)*) => {
                 match row {
@@ -196,20 +198,50 @@ fn rows(
         }
         short!(2 3 4 5 6 7 8);
     }
-    let (mut at, mut number, mut along) = (0, first, begin % row);
-    while at < from.len() {
-        let length = (row - along).min(from.len() - at);
-        let mut own = match along {
-            0 => [fold.begin(); PARTIAL],
-            _ => std::array::from_fn(|p| partial[p].get()),
-        };
-        extend(fold, &mut own, along, &from[at..at + length]);
-        (at, along) = (at + length, along + length);
-        if along == row {
-            to[number].set(fold.end(fold.more(fold.begin(), own)));
-            (number, along) = (number + 1, 0);
-        } else {
-            partial.iter().zip(own).for_each(|(p, x)| p.set(x));
+    let of = RowsOf {
+        fold,
+        from,
+        row,
+        along: begin % row,
+        partial,
+        to,
+    };
+    widest(from.len(), of);
+}
+
+struct RowsOf<'a, F> {
+    fold: &'a F,
+    from: &'a [Cell<f64>],
+    row: usize,
+    /// Elements of the first row that came before.
+    along: usize,
+    partial: &'a [Cell<f64>],
+    to: &'a [Cell<f64>],
+}
+
+impl<F: Numbers> Loop for RowsOf<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self {
+            fold, from, row, ..
+        } = self;
+        let (mut at, mut number, mut along) = (0, 0, self.along);
+        while at < from.len() {
+            let length = (row - along).min(from.len() - at);
+            let mut own = match along {
+                0 => [fold.begin(); PARTIAL],
+                _ => std::array::from_fn(|p| self.partial[p].get()),
+            };
+            extend(fold, &mut own, along, &from[at..at + length]);
+            (at, along) = (at + length, along + length);
+            if along == row {
+                self.to[number].set(fold.end(fold.more(fold.begin(), own)));
+                (number, along) = (number + 1, 0);
+            } else {
+                self.partial.iter().zip(own).for_each(|(p, x)| p.set(x));
+            }
         }
     }
 }

@@ -123,6 +123,8 @@ pub struct Other {
 pub struct Segment {
     /// Which.
     pub steps: Range<usize>,
+    /// Of how many elements of the group each of theirs is made.
+    pub scale: usize,
     /// What else they read or write, [`GIVEN`] less five at most.
     pub others: Vec<Other>,
     /// Where the code of a loop that does all of them begins; `None`: they are interpreted.

@@ -6,7 +6,7 @@ use super::translate::Translator;
 use super::{GIVEN, Other, Segment};
 use crate::op::Op;
 use crate::tape::strips::types;
-use crate::tape::{Place, Row, Slot, Step, Strips};
+use crate::tape::{Place, Row, Scaled, Slot, Step, Strips};
 use crate::tensor::DType;
 
 /// Most steps of a loop.
@@ -84,6 +84,7 @@ impl Translator<'_> {
         let mut segments: Vec<Segment> = Vec::new();
         let mut at = 0;
         while at < strips.steps.len() {
+            let scale = strips.steps[at].scale;
             let (next, steps, addresses) = self.strip_loop(strips, at);
             if next > at {
                 let entry = self.code.bytes.len();
@@ -107,6 +108,7 @@ impl Translator<'_> {
                 self.code.end_strip();
                 segments.push(Segment {
                     steps: at..next,
+                    scale,
                     entry: Some(entry),
                     others: all.addresses.others,
                 });
@@ -114,9 +116,12 @@ impl Translator<'_> {
                 continue;
             }
             match segments.last_mut() {
-                Some(last) if last.entry.is_none() => last.steps.end = at + 1,
+                Some(last) if last.entry.is_none() && last.scale == scale => {
+                    last.steps.end = at + 1;
+                }
                 _ => segments.push(Segment {
                     steps: at..at + 1,
+                    scale,
                     entry: None,
                     others: vec![],
                 }),
@@ -134,7 +139,9 @@ impl Translator<'_> {
         };
         let mut steps = Vec::new();
         let mut next = begin;
+        let scale = strips.steps[begin].scale;
         while next < strips.steps.len()
+            && strips.steps[next].scale == scale
             && next - begin < MAX_STEPS
             && self.code.bytes.len() < self.most
         {
@@ -157,9 +164,11 @@ impl Translator<'_> {
 
     /// The step of a loop that one of a strip is, or several are, and how many.
     fn loop_step(&self, strips: &Strips, at: usize) -> Option<(LoopStep, usize)> {
+        let Scaled { step, scale } = &strips.steps[at];
+        let elements = strips.elements / scale;
         let complete =
-            |place: &Place, offset: usize| offset + 2 * strips.elements <= place.elements as usize;
-        match &strips.steps[at] {
+            |place: &Place, offset: usize| offset + 2 * elements <= place.elements as usize;
+        match step {
             Step::Apply { instruction, moves } => {
                 Some((LoopStep::of(instruction, *moves, self.features.fma)?, 1))
             }
@@ -171,7 +180,8 @@ impl Translator<'_> {
                 Some((LoopStep::of_pairs(from, second == 1, *to), 1))
             }
             Step::Scatter { .. } => {
-                let own = [at, at + 1].map(|at| match strips.steps.get(at) {
+                let steps = [at, at + 1].map(|at| strips.steps.get(at).map(|each| &each.step));
+                let own = steps.map(|step| match step {
                     Some(Step::Scatter {
                         fill: None,
                         from,
@@ -199,7 +209,7 @@ impl Translator<'_> {
 
 /// Whether a step from `from` on reads a row before it is another.
 fn read_after(strips: &Strips, from: usize, row: Row) -> bool {
-    for step in &strips.steps[from..] {
+    for Scaled { step, .. } in &strips.steps[from..] {
         let (reads, writes) = match step {
             Step::Apply { instruction, moves } => {
                 let of = |slot: Slot, k: usize| Row {
@@ -220,8 +230,9 @@ fn read_after(strips: &Strips, from: usize, row: Row) -> bool {
                 (*from == row, *sine)
             }
             Step::Fill { to, .. } | Step::Tile { to, .. } | Step::Put { to, .. } => (false, *to),
-            Step::Copy { from, to } => (*from == row, *to),
-            Step::Scatter { from, .. } | Step::Rows { from, .. } | Step::Columns { from, .. } => {
+            Step::Copy { from, to } | Step::Spread { from, to, .. } => (*from == row, *to),
+            Step::Rows { from, to, .. } => (*from == row, *to),
+            Step::Scatter { from, .. } | Step::Columns { from, .. } => {
                 if *from == row {
                     return true;
                 }

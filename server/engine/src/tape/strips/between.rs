@@ -2,7 +2,7 @@
 //! matrix times a vector, some steps on the result, and what became of it times the matrix. Some rows of the matrix are
 //! taken at a time, for all three: they come from memory once.
 
-use super::{Part, Row, STRIP, Step, Strips};
+use super::{Part, Row, STRIP, Scaled, Step, Strips};
 use crate::op::kernels::has_fused;
 use crate::op::{DotPlan, Kernel, Strided};
 use crate::tape::{Instruction, Place, Slot, Tape};
@@ -172,7 +172,7 @@ impl Tape {
                 .once
                 .iter()
                 .chain(&strips.steps)
-                .any(|step| repeats(step, strips))
+                .any(|each| repeats(each, strips))
             && has_fused();
         if !fits {
             return None;
@@ -193,7 +193,7 @@ impl Tape {
         // Each block finds what it reads: the operands of the first product as they were, and the result only where the
         // block is. The second product's result is written from the first block on.
         let mut apart = vec![one.matrix, one.vector];
-        for step in &strips.steps {
+        for Scaled { step, .. } in &strips.steps {
             let elsewhere = elsewhere(step, strips.elements);
             if elsewhere
                 .iter()
@@ -236,13 +236,13 @@ fn meet(a: &Place, b: &Place) -> bool {
 
 /// Whether a step wants strips of the length that they have: what is the same for every strip is not a number, or rows
 /// are summed up.
-fn repeats(step: &Step, strips: &Strips) -> bool {
+fn repeats(each: &Scaled, strips: &Strips) -> bool {
     let is_others = |slot: &Slot, dtype: DType| {
         slot.varies() || slot.offset() < strips.own[usize::from(dtype == DType::Bool)]
     };
     let still = |row: &Row| !row.moves && is_others(&row.slot, DType::F64);
-    match step {
-        Step::Fill { to, .. } => !to.moves && strips.once.iter().any(|s| std::ptr::eq(s, step)),
+    match &each.step {
+        Step::Fill { to, .. } => !to.moves && strips.once.iter().any(|s| std::ptr::eq(s, each)),
         Step::Rows { row, from, .. } => *row != strips.elements || still(from),
         Step::Apply { instruction, moves } => {
             let types = super::types(instruction).0;
@@ -253,6 +253,7 @@ fn repeats(step: &Step, strips: &Strips) -> bool {
         }
         Step::SineCosine { from, .. }
         | Step::Copy { from, .. }
+        | Step::Spread { from, .. }
         | Step::Scatter { from, .. }
         | Step::Columns { from, .. } => still(from),
         Step::Tile { .. } | Step::Put { .. } => false,
@@ -299,6 +300,7 @@ fn elsewhere(step: &Step, elements: usize) -> Vec<Place> {
         }
         Step::SineCosine { from, .. }
         | Step::Copy { from, .. }
+        | Step::Spread { from, .. }
         | Step::Rows { from, .. }
         | Step::Columns { from, .. } => match from.moves {
             true => vec![],
@@ -338,7 +340,9 @@ fn rows_of(step: &Step, elements: usize) -> (Vec<Place>, Vec<Place>) {
         Step::SineCosine { from, sine, cosine } => {
             (vec![number(from)], vec![number(sine), number(cosine)])
         }
-        Step::Copy { from, to } => (vec![number(from)], vec![number(to)]),
+        Step::Copy { from, to } | Step::Spread { from, to, .. } => {
+            (vec![number(from)], vec![number(to)])
+        }
         Step::Fill { from, to, .. } | Step::Tile { from, to, .. } => {
             (vec![*from], vec![number(to)])
         }
@@ -346,8 +350,18 @@ fn rows_of(step: &Step, elements: usize) -> (Vec<Place>, Vec<Place>) {
             let parts = parts.iter().map(|(place, ..)| *place);
             (parts.collect(), vec![number(to)])
         }
-        Step::Scatter { from, to, .. }
-        | Step::Rows { from, to, .. }
-        | Step::Columns { from, to, .. } => (vec![number(from)], vec![*to]),
+        Step::Rows {
+            from, to, results, ..
+        } => {
+            let to = Place {
+                slot: to.slot,
+                elements: *results as u32,
+                dtype: DType::F64,
+            };
+            (vec![number(from)], vec![to])
+        }
+        Step::Scatter { from, to, .. } | Step::Columns { from, to, .. } => {
+            (vec![number(from)], vec![*to])
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! Which instructions are run together.
 
 use super::uses::{Key, Uses, types};
-use super::{MAX_COLUMNS, MIN_ELEMENTS};
+use super::{MAX_COLUMNS, MAX_ROW, MIN_ELEMENTS, MIN_RESULTS, NARROW, STRIP, lcm};
 use crate::op::Kernel;
 use crate::tape::{Instruction, Structural, Tape};
 use crate::tensor::DType;
+use smallvec::SmallVec;
 
 /// Instructions that may run before a group though they come in its midst.
 const MOST_BETWEEN: usize = 256;
@@ -129,9 +130,18 @@ impl<'t> Form<'t> {
         })
     }
 
-    /// Whether the result is there at the end, not strip by strip.
-    pub fn is_last(&self) -> bool {
+    /// Whether the result goes to other elements than those of the strip.
+    fn is_last(&self) -> bool {
         matches!(self, Self::Scatter(_) | Self::Rows(..) | Self::Columns(..))
+    }
+
+    /// Elements of the result, as far as they are there strip by strip.
+    pub fn gives(&self, i: &Instruction) -> Option<u32> {
+        match self {
+            Self::Scatter(_) | Self::Columns(..) => None,
+            Self::Rows(step, _) => Some(step.result().elements).filter(|&n| n >= MIN_RESULTS),
+            _ => Some(self.elements(i)),
+        }
     }
 
     /// Elements that the step runs over.
@@ -154,6 +164,10 @@ struct Open<'t> {
     first: usize,
     uses: &'t Uses,
     elements: Option<u32>,
+    /// Results of its rows.
+    levels: Vec<u32>,
+    /// A strip is a multiple of so many elements.
+    unit: usize,
     /// Instructions that run before.
     between: usize,
     members: Vec<usize>,
@@ -169,6 +183,8 @@ impl<'t> Open<'t> {
             uses,
             between: 0,
             elements: None,
+            levels: vec![],
+            unit: 1,
             members: vec![],
             touched: vec![],
         }
@@ -189,9 +205,14 @@ impl<'t> Open<'t> {
     /// Takes the next instruction, or lets it run before the group; false if the group ends before it.
     fn take(&mut self, at: usize) -> bool {
         if let Some(form) = self.form(at)
-            && self.joins(at, &form)
+            && let Some(unit) = self.joins(at, &form)
         {
-            self.elements = Some(form.elements(self.instruction(at)));
+            self.unit = unit;
+            let i = self.instruction(at);
+            self.elements = self.elements.or(Some(form.elements(i)));
+            if let (Form::Rows(..), Some(results)) = (&form, form.gives(i)) {
+                self.levels.push(results);
+            }
             self.members.push(at);
             let reads = self.uses.reads[at].iter().map(|(key, _)| *key);
             self.touched.extend(reads);
@@ -203,32 +224,58 @@ impl<'t> Open<'t> {
         !self.members.is_empty() && self.between <= MOST_BETWEEN && self.runs_before(at)
     }
 
-    fn joins(&self, at: usize, form: &Form<'_>) -> bool {
+    /// Of how many elements a strip is a multiple if an instruction is a member; `None` if it is not.
+    fn joins(&self, at: usize, form: &Form<'_>) -> Option<usize> {
         let elements = form.elements(self.instruction(at));
-        let fits = match self.elements {
-            Some(own) => own == elements,
-            None => elements >= MIN_ELEMENTS,
+        let all = match self.elements {
+            Some(all) => all,
+            None if elements >= MIN_ELEMENTS => elements,
+            None => return None,
         };
-        let own = |k: usize| {
-            let (_, definition) = self.uses.reads[at][k];
-            definition.filter(|&d| self.is_member(d))
-        };
-        let is_row = |d: usize| self.form(d).is_some_and(|form| !form.is_last());
-        let count = self.uses.reads[at].len();
-        fits && match form {
-            Form::ByElement => (0..count).all(|k| own(k).is_none_or(is_row)),
-            Form::View(step) => match own(0) {
+        let reads = self.uses.reads[at].iter();
+        let own = reads.map(|(_, d)| d.filter(|&d| self.is_member(d)));
+        let own: SmallVec<[Option<usize>; 3]> = own.collect();
+        let fits = elements == all || self.levels.contains(&elements);
+        if !fits || !self.fits(form, elements, &own) {
+            return None;
+        }
+        // Results of whole rows are there, where something stands for these.
+        let scale = |elements: u32| (all / elements) as usize;
+        let read = own
+            .iter()
+            .flatten()
+            .map(|&d| self.gives(d).map_or(1, scale));
+        let unit = read.chain([scale(elements)]).fold(self.unit, lcm);
+        let wide = unit.max(STRIP) / scale(elements) >= NARROW;
+        let joins = unit <= MAX_ROW && (wide || own.iter().any(Option::is_some));
+        joins.then_some(unit)
+    }
+
+    /// Elements of a member's result in all strips.
+    fn gives(&self, d: usize) -> Option<u32> {
+        self.form(d)?.gives(self.instruction(d))
+    }
+
+    /// Whether a step finds what it reads of members, whose results are `own`.
+    fn fits(&self, form: &Form<'_>, elements: u32, own: &[Option<usize>]) -> bool {
+        let is_row = |d: usize| self.gives(d) == Some(elements);
+        match form {
+            Form::ByElement => own.iter().all(|d| d.is_none_or(is_row)),
+            Form::View(step) => match own[0] {
                 None => true,
-                Some(d) => is_row(d) && is_dense(step),
+                Some(d) => match spreads(step) {
+                    Some(times) => self.gives(d).is_some_and(|n| n * times == elements),
+                    None => is_row(d) && is_dense(step),
+                },
             },
-            Form::Put(_) => (0..count).all(|k| own(k).is_none()),
+            Form::Put(_) => own.iter().all(Option::is_none),
             Form::Scatter(step) => match &step.kernel {
                 Kernel::Place { parts, .. } => parts
                     .iter()
-                    .all(|(k, view)| own(*k).is_some_and(is_row) && view.len() as u32 == elements),
+                    .all(|(k, view)| own[*k].is_some_and(is_row) && view.len() as u32 == elements),
                 _ => false,
             },
-            Form::Rows(..) | Form::Columns(..) => own(0).is_some_and(is_row),
+            Form::Rows(..) | Form::Columns(..) => own[0].is_some_and(is_row),
         }
     }
 
@@ -248,14 +295,28 @@ impl<'t> Open<'t> {
         outlives(self.uses, &self.members, at)
     }
 
-    /// Members up to the first one whose result would overwrite what another still reads.
+    /// Members up to the first one whose result would overwrite what another still reads, or that is not worth a step.
     fn fitting(&mut self) -> Vec<usize> {
         loop {
-            match self.clash() {
+            match self.clash().or_else(|| self.narrow()) {
                 None => return std::mem::take(&mut self.members),
                 Some(k) => self.members.truncate(k),
             }
         }
+    }
+
+    /// The first member that neither runs over many numbers of a strip nor is read by one that does.
+    fn narrow(&self) -> Option<usize> {
+        let all = self.elements.filter(|_| self.unit > 1)? as usize;
+        let mut worth = vec![false; self.members.len()];
+        for (k, &at) in self.members.iter().enumerate().rev() {
+            let elements = self.form(at)?.elements(self.instruction(at)) as usize;
+            let wide = self.unit.max(STRIP) * elements / all >= NARROW;
+            let mut readers = self.uses.readers[at].iter();
+            let is_worth = |r: &usize| self.members.binary_search(r).is_ok_and(|r| worth[r]);
+            worth[k] = wide || readers.any(is_worth);
+        }
+        worth.iter().position(|worth| !worth)
     }
 
     /// The first member whose result goes to memory that a member reads elsewhere than at the same element, or later.
@@ -278,13 +339,26 @@ impl<'t> Open<'t> {
             }
         }
         self.members.iter().position(|&at| {
+            let form = self.form(at);
             // These write to other elements than those of the strip.
-            let last = self.form(at).is_some_and(|form| form.is_last());
-            let stored = last || self.outlives(at);
+            let last = form.as_ref().is_some_and(Form::is_last);
+            // What rows come to may be read in the strip alone.
+            let within = matches!(form, Some(Form::Rows(..))) && !self.uses.readers[at].is_empty();
+            let stored = self.outlives(at) || last && !within;
             let not_these = if last { &read } else { &elsewhere };
             stored && self.uses.writes[at].iter().any(|k| not_these.contains(k))
         })
     }
+}
+
+/// How often a view has each of all its operand's elements, one time after the other; `None` if it does not.
+pub fn spreads(step: &Structural) -> Option<u32> {
+    let Kernel::View(view) = &step.kernel else {
+        return None;
+    };
+    let (times, stride) = view.several()?;
+    let all = view.len() == step.operands[0].elements as usize * times;
+    (all && view.offset() == 0 && stride == 1).then_some(times as u32)
 }
 
 /// Whether a member's result is read at the end, or by somebody who is no member.

@@ -1,11 +1,14 @@
 //! Steps on large tensors that are run strip by strip: what one gives the next stays in the cache, what nobody else reads
 //! never reaches memory, and parts, copies along dimensions and sums need no tensor of their own.
+//! What the rows of a strip come to is there as soon as the strip is, and may be spread over them again.
 //!
 //! Groups of steps are found among a section's instructions. Each of their values is worked out from the same numbers by
 //! the same operation, and sums take their terms in the same order, so no bit depends on whether a step is in a group.
 
 mod between;
+mod cut;
 mod find;
+mod order;
 mod uses;
 mod write;
 
@@ -28,10 +31,22 @@ const MAX_ROW: usize = 2048;
 pub const LONG: usize = 1 << 15;
 /// Results side by side that a group may sum up.
 const MAX_COLUMNS: usize = 8192;
+/// Results of rows that are read again strip by strip are so many at least.
+const MIN_RESULTS: u32 = 16;
+/// Fewer numbers of a strip are not worth a step, but where more become of them.
+const NARROW: usize = 16;
 /// Rows begin with a line of the cache.
 const ALIGNED: usize = 8;
 /// Sections of more instructions are scalar programs.
 const MAX_INSTRUCTIONS: usize = 1 << 16;
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+fn lcm(a: usize, b: usize) -> usize {
+    a / gcd(a, b) * b
+}
 
 static ENABLED: AtomicBool = AtomicBool::new(true);
 
@@ -66,9 +81,9 @@ pub struct Strips {
     /// Elements of a strip.
     pub strip: usize,
     /// What is done once before.
-    pub once: Vec<Step>,
+    pub once: Vec<Scaled>,
     /// What is done for each strip.
-    pub steps: Vec<Step>,
+    pub steps: Vec<Scaled>,
     /// Which of these also do something before the first strip, or after the last.
     pub around: Vec<usize>,
     /// Where rows begin that are the group's own, of numbers and of truth values: from there on every thread has others.
@@ -79,6 +94,15 @@ pub struct Strips {
     pub pieces: Option<Pieces>,
     /// The products before and after it that are run with it.
     pub between: Option<Between>,
+}
+
+/// A step of a group.
+#[derive(Debug)]
+pub struct Scaled {
+    /// It.
+    pub step: Step,
+    /// Of how many of the group's elements each of its own is made: more than one after rows are reduced.
+    pub scale: usize,
 }
 
 /// Where a group may be cut, so that no bit depends on who does what.
@@ -149,6 +173,15 @@ pub enum Step {
         /// To where.
         to: Row,
     },
+    /// Each number of a row several times.
+    Spread {
+        /// From where.
+        from: Row,
+        /// So often.
+        times: usize,
+        /// To where.
+        to: Row,
+    },
     /// A row again.
     Copy {
         /// From where.
@@ -186,8 +219,10 @@ pub enum Step {
         row: usize,
         /// Their elements.
         from: Row,
-        /// All results.
-        to: Place,
+        /// Where results go.
+        to: Row,
+        /// How many these are in all.
+        results: usize,
         /// Eight partial results.
         partial: Slot,
         /// Where rows are longer than [`LONG`]: what came of each so many terms.

@@ -1,10 +1,11 @@
 //! The steps of a group.
 
-use super::find::{Form, is_dense, outlives};
+use super::cut::{pieces, repeated, strip};
+use super::find::{Form, is_dense, outlives, spreads};
+use super::order::Order;
 use super::uses::{Definition, Key, Uses, types};
-use super::{ALIGNED, Fill, LONG, MAX_ROW, Pieces, Row, STRIP, Step, Strips};
+use super::{ALIGNED, Fill, LONG, Row, Scaled, Step, Strips, lcm};
 use crate::op::{Kernel, Op, Strided, companion};
-use crate::tape::native::Code;
 use crate::tape::{Instruction, Place, Slot, Structural, Tape};
 use crate::tensor::DType;
 use std::collections::HashMap;
@@ -16,8 +17,18 @@ pub fn strips(tape: &mut Tape, first: usize, uses: &Uses, members: &[usize]) -> 
         .iter()
         .map(|&at| Form::among(tape, first, uses, members, at));
     let forms: Vec<Form<'_>> = forms.collect::<Option<_>>()?;
-    let elements = forms[0].elements(&tape.instructions[first + members[0]]) as usize;
-    let strip = strip(&forms);
+    let number = |k: usize| &tape.instructions[first + members[k]];
+    let elements = forms[0].elements(number(0)) as usize;
+    let scale = |k: usize| elements / forms[k].elements(number(k)) as usize;
+    let scales: Vec<usize> = (0..members.len()).map(scale).collect();
+    let order = Order::of(tape, first, uses, members);
+    // Where what rows come to is read, a strip has whole ones.
+    let given = order.read().filter_map(|d| {
+        let k = members.binary_search(&d).ok()?;
+        forms[k].gives(number(k)).map(|n| elements / n as usize)
+    });
+    let unit = given.chain(scales.iter().copied()).fold(1, lcm);
+    let strip = strip(forms.iter().zip(scales.iter().copied()), unit);
     let end = [DType::F64, DType::Bool].map(|dtype| tape.sizes.uniform[dtype as usize]);
     let rows = end.map(Rows::after);
     let mut writing = Writing {
@@ -26,6 +37,8 @@ pub fn strips(tape: &mut Tape, first: usize, uses: &Uses, members: &[usize]) -> 
         uses,
         members,
         strip,
+        scale: 1,
+        order,
         values: HashMap::new(),
         repeats: false,
         strips: Strips {
@@ -41,91 +54,21 @@ pub fn strips(tape: &mut Tape, first: usize, uses: &Uses, members: &[usize]) -> 
         },
         rows,
     };
-    for &at in members {
-        writing.member(at)?;
+    for k in writing.order.steps.clone() {
+        writing.scale = scales[k];
+        writing.member(members[k])?;
     }
     let ends = writing.rows.each_ref().map(|rows| rows.end);
     let repeats = writing.repeats;
     let mut strips = writing.strips;
-    strips.pieces = pieces(&strips, repeats);
+    strips.pieces = pieces(&strips, unit, repeats);
     let around = strips.steps.iter().enumerate();
-    let around = around.filter(|(_, step)| step.is_around());
+    let around = around.filter(|(_, each)| each.step.is_around());
     strips.around = around.map(|(k, _)| k).collect();
     for (dtype, end) in [DType::F64, DType::Bool].into_iter().zip(ends) {
         tape.strip_elements[dtype as usize] = tape.strip_elements[dtype as usize].max(end);
     }
     Some(strips)
-}
-
-/// Fewer elements of a row are not worth a strip of their own.
-const FEW: usize = 128;
-
-/// How a group may be cut; `None` if not. Whole strips may be done apart where no reduction goes on from one to the next.
-fn pieces(strips: &Strips, repeats: bool) -> Option<Pieces> {
-    let (elements, strip) = (strips.elements, strips.strip);
-    let (mut unit, mut width) = (strip, None);
-    for step in &strips.steps {
-        match step {
-            Step::Rows { row, .. } => {
-                // Of one long row, parts.
-                let row = if *row == elements { LONG } else { *row };
-                unit = (unit / gcd(unit, row)).saturating_mul(row);
-            }
-            Step::Columns { columns, .. } => {
-                // Together they end what is taken together.
-                let long = elements / columns >= LONG;
-                if long || width.is_some_and(|width| width != *columns) {
-                    return None;
-                }
-                width = Some(*columns);
-            }
-            _ => {}
-        }
-    }
-    match width {
-        None => (unit < elements).then_some(Pieces::Ranges(unit)),
-        // Rows in strips of their own: what repeats with the strips must repeat with them.
-        Some(width) => {
-            let even = !repeats || width.is_multiple_of(strip);
-            let rows = |step: &Step| match step {
-                Step::Rows { row, .. } => width.is_multiple_of(*row),
-                _ => true,
-            };
-            let fits = width >= FEW && even && strips.steps.iter().all(rows);
-            fits.then_some(Pieces::Rounds(width))
-        }
-    }
-}
-
-/// Elements of a strip: rows that are repeated, or summed up, begin with it where that can be.
-fn strip(forms: &[Form<'_>]) -> usize {
-    let periods = forms.iter().filter_map(|form| match form {
-        Form::View(step) => repeated(step),
-        _ => None,
-    });
-    let rows = forms.iter().filter_map(|form| match form {
-        Form::Rows(_, row) => Some(*row),
-        _ => None,
-    });
-    let row = periods.chain(rows).find(|row| *row <= MAX_ROW);
-    row.map_or(STRIP, |row| {
-        // Machine code takes some elements at a time.
-        let both = row * (Code::WIDTH / gcd(row, Code::WIDTH));
-        let each = if both <= STRIP { both } else { row };
-        each * (STRIP / each).max(1)
-    })
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-/// Elements of the row that a view repeats.
-fn repeated(step: &Structural) -> Option<usize> {
-    let Kernel::View(view) = &step.kernel else {
-        return None;
-    };
-    view.repeated_row()
 }
 
 /// Memory for rows beyond the tape's own.
@@ -176,6 +119,9 @@ struct Writing<'t> {
     uses: &'t Uses,
     members: &'t [usize],
     strip: usize,
+    /// Of the member that is written.
+    scale: usize,
+    order: Order,
     /// Of numbers, of truth values.
     rows: [Rows; 2],
     values: HashMap<usize, Value>,
@@ -194,30 +140,43 @@ impl Writing<'_> {
             Form::Put(step) => self.put(at, step)?,
             Form::Scatter(step) => self.scatter(at, step)?,
             Form::Rows(step, row) => {
-                let (from, to, partial) = self.reduction(at, step, 8)?;
-                let of_rows = step.operands[0].elements as usize / row * row.div_ceil(LONG);
+                let (key, definition) = self.uses.reads[at][0];
+                let from = self.row(key, definition)?;
+                let partial = self.rows[0].take(8)?;
+                let results = step.result().elements as usize;
+                // Free when it was read.
+                let to = match self.order.last_reader(at).is_some() {
+                    true => self.target(at)?,
+                    false => Row {
+                        slot: step.result().slot,
+                        moves: true,
+                    },
+                };
+                let of_rows = results * row.div_ceil(LONG);
                 let ends = match row > LONG {
                     true => Some(self.rows[0].take(of_rows)?),
                     false => None,
                 };
                 let reduction = reduction(step)?;
-                self.strips.steps.push(Step::Rows {
+                self.push(Step::Rows {
                     reduction,
                     row,
                     from,
                     to,
+                    results,
                     partial,
                     ends,
                 });
             }
             Form::Columns(step, columns) => {
-                let (from, to, partial) = self.reduction(at, step, 9 * columns)?;
-                let reduction = reduction(step)?;
-                self.strips.steps.push(Step::Columns {
-                    reduction,
+                let (key, definition) = self.uses.reads[at][0];
+                let from = self.row(key, definition)?;
+                let partial = self.rows[0].take(9 * columns)?;
+                self.push(Step::Columns {
+                    reduction: reduction(step)?,
                     columns,
                     from,
-                    to,
+                    to: step.result(),
                     partial,
                 });
             }
@@ -226,22 +185,23 @@ impl Writing<'_> {
         Some(())
     }
 
-    fn reduction(
-        &mut self,
-        at: usize,
-        step: &Structural,
-        partial: usize,
-    ) -> Option<(Row, Place, Slot)> {
-        let (key, definition) = self.uses.reads[at][0];
-        let from = self.row(key, definition)?;
-        Some((from, step.result(), self.rows[0].take(partial)?))
+    fn push(&mut self, step: Step) {
+        let scale = self.scale;
+        self.strips.steps.push(Scaled { step, scale });
+    }
+
+    fn push_once(&mut self, step: Step) {
+        let scale = self.scale;
+        self.strips.once.push(Scaled { step, scale });
     }
 
     /// Rows whose last reader this was are free.
     fn release(&mut self, at: usize) {
         for (key, definition) in &self.uses.reads[at] {
-            let Some(d) = *definition else { continue };
-            let last = self.uses.readers[d].last() == Some(&at);
+            let Some(d) = definition.map(|d| self.order.found(d)) else {
+                continue;
+            };
+            let last = self.order.last_reader(d) == Some(at);
             if let (true, Some(Value::Own(slot))) = (last, self.values.get(&d)) {
                 let begin = slot.offset();
                 self.values.remove(&d);
@@ -276,7 +236,7 @@ impl Writing<'_> {
     }
 
     fn value(&self, key: Key, definition: Definition) -> Value {
-        let own = definition.and_then(|d| self.values.get(&d).copied());
+        let own = definition.and_then(|d| self.values.get(&self.order.found(d)).copied());
         // All of another's elements, in order.
         own.unwrap_or(Value::Row(Row {
             slot: key.1,
@@ -292,7 +252,7 @@ impl Writing<'_> {
             Value::Number(number) => {
                 let slot = self.rows[0].take(self.strip)?;
                 let to = Row { slot, moves: false };
-                self.strips.once.push(Step::Put {
+                self.push_once(Step::Put {
                     fill: Some(number),
                     parts: vec![],
                     to,
@@ -309,7 +269,8 @@ impl Writing<'_> {
         let mut later = self.members.iter().copied().filter(|&m| m > at);
         later.find(|&m| {
             let is_it = self.tape.instructions[self.first + m].op == other;
-            is_it && self.uses.reads[m] == self.uses.reads[at] && !self.outlives(m)
+            let same = self.order.is_repeated(m);
+            is_it && self.uses.reads[m] == self.uses.reads[at] && !same && !self.outlives(m)
         })
     }
 
@@ -327,7 +288,7 @@ impl Writing<'_> {
                 _ => (other, own),
             };
             let step = Step::SineCosine { from, sine, cosine };
-            self.strips.steps.push(step);
+            self.push(step);
             return Some(());
         }
         let mut instruction = *i;
@@ -357,7 +318,7 @@ impl Writing<'_> {
         let to = self.target(at)?;
         instruction.result = to.slot;
         moves |= u8::from(to.moves) << 3;
-        self.strips.steps.push(Step::Apply { instruction, moves });
+        self.push(Step::Apply { instruction, moves });
         Some(())
     }
 
@@ -367,7 +328,14 @@ impl Writing<'_> {
         };
         let (from, elements) = (step.operands[0], step.result().elements as usize);
         let (key, definition) = self.uses.reads[at][0];
-        let own = definition.is_some_and(|d| self.values.contains_key(&d));
+        let own = definition.is_some_and(|d| self.values.contains_key(&self.order.found(d)));
+        if let Some(times) = spreads(step).filter(|_| own) {
+            let from = self.row(key, definition)?;
+            let (times, to) = (times as usize, self.target(at)?);
+            self.push(Step::Spread { from, times, to });
+            return Some(());
+        }
+        let strip = self.strip / self.scale;
         let named = match (own, view.single(), repeated(step)) {
             (true, ..) => Some(self.value(key, definition)),
             (_, Some((_, 1)), _) => Some(Value::Row(Row {
@@ -375,7 +343,8 @@ impl Writing<'_> {
                 moves: true,
             })),
             (_, Some((_, 0)), _) => Some(Value::Number(from.slot.plus(view.offset()))),
-            (.., Some(row)) if row == self.strip => {
+            // Machine code finds what the caller has only where it moves.
+            (.., Some(row)) if row == strip && !from.slot.is_outside() => {
                 self.repeats = true;
                 Some(Value::Row(Row {
                     slot: from.slot.plus(view.offset()),
@@ -395,7 +364,7 @@ impl Writing<'_> {
                 Value::Own(slot) => Row { slot, moves: false },
                 Value::Number(number) => {
                     let to = self.target(at)?;
-                    self.strips.steps.push(Step::Put {
+                    self.push(Step::Put {
                         fill: Some(number),
                         parts: vec![],
                         to,
@@ -404,10 +373,10 @@ impl Writing<'_> {
                 }
             };
             let to = self.target(at)?;
-            self.strips.steps.push(Step::Copy { from, to });
+            self.push(Step::Copy { from, to });
             return Some(());
         }
-        let again = repeated(step).is_some_and(|row| self.strip.is_multiple_of(row));
+        let again = repeated(step).is_some_and(|row| strip.is_multiple_of(row));
         if again && !self.outlives(at) {
             // The same for every strip.
             let slot = self.rows[0].take(self.strip)?;
@@ -418,7 +387,7 @@ impl Writing<'_> {
         }
         debug_assert_eq!(view.len(), elements);
         let to = self.target(at)?;
-        self.strips.steps.push(match view.tiled() {
+        self.push(match view.tiled() {
             Some((view, times, row)) => Step::Tile {
                 from,
                 view,
@@ -437,7 +406,7 @@ impl Writing<'_> {
     fn fill_once(&mut self, from: Place, view: &Strided, to: Row) {
         self.repeats = true;
         let view = view.clone();
-        self.strips.once.push(Step::Fill { from, view, to });
+        self.push_once(Step::Fill { from, view, to });
     }
 
     fn put(&mut self, at: usize, step: &Structural) -> Option<()> {
@@ -451,7 +420,7 @@ impl Writing<'_> {
         let parts = parts.iter().map(part).collect::<Option<Vec<_>>>()?;
         let fill = fill.map(|k| step.operands[k].slot);
         let to = self.target(at)?;
-        self.strips.steps.push(Step::Put { fill, parts, to });
+        self.push(Step::Put { fill, parts, to });
         Some(())
     }
 
@@ -469,7 +438,7 @@ impl Writing<'_> {
             let from = self.row(key, definition)?;
             // Before the first part.
             let fill = fill.take();
-            self.strips.steps.push(Step::Scatter {
+            self.push(Step::Scatter {
                 fill,
                 from,
                 to: step.result(),
