@@ -288,6 +288,14 @@ impl GraphBuilder {
         Ok(value)
     }
 
+    /// Adds a node by element whose operands have one type, and has neither attributes nor a label. `None`, and nothing is
+    /// done, where [`GraphBuilder::push`] has to look at it.
+    #[inline]
+    pub fn push_alike(&mut self, op: Op, operands: &[ValueId]) -> Option<ValueId> {
+        let is_room = (self.arena.node_count() as u64) < self.limits.max_nodes;
+        is_room.then(|| self.arena.push_alike(op, operands))?
+    }
+
     /// Adds a node and gives its first result. An empty label is none.
     pub fn push(
         &mut self,
@@ -296,14 +304,19 @@ impl GraphBuilder {
         attributes: Attributes,
         label: &str,
     ) -> Result<ValueId, Violation> {
-        if matches!(attributes, Attributes::None)
-            && label.is_empty()
-            && (self.arena.node_count() as u64) < self.limits.max_nodes
-            && let Some(result) = self.arena.push_alike(op, operands)
-        {
-            return Ok(result);
-        }
+        let mut attributes = attributes;
         let node = self.arena.node_count();
+        if label.is_empty() && (node as u64) < self.limits.max_nodes {
+            if matches!(attributes, Attributes::None)
+                && let Some(result) = self.arena.push_alike(op, operands)
+            {
+                return Ok(result);
+            }
+            attributes = match self.arena.push_part(op, operands, attributes) {
+                Ok(result) => return Ok(result),
+                Err(attributes) => attributes,
+            };
+        }
         // A scan without carries is a map.
         let op = match &attributes {
             Attributes::Control(control) if op == Op::Scan => control.op(),
