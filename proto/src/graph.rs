@@ -22,6 +22,9 @@ pub struct Graph {
     pub functions: Vec<Function>,
 }
 
+/// Bytes of a short message of a list.
+const SHORT: usize = 8;
+
 /// Messages of a list for which there is room at once.
 const MANY: usize = 1 << 14;
 
@@ -112,8 +115,8 @@ fn read<M: Message + Default>(
         let taken = piece.len() - rest.len();
         buffer.advance(taken);
         if list.len() == list.capacity() {
-            // As many more as there is room for in the message, if they are as long, and as are there already at most.
-            let more = buffer.remaining() / (taken + 1) + 1;
+            // As many more as there is room for in the message, if they are short, and as are there already at most.
+            let more = buffer.remaining() / (taken.min(SHORT) + 1) + 1;
             list.reserve(more.min(list.len().max(MANY)));
         }
         list.push(message);

@@ -33,6 +33,8 @@ pub fn decode_graph(
         let ty = decode_type(input.r#type, &format_args!("{path}.inputs[{i}].type"))?;
         builder.input(input.name, ty).map_err(refuse)?;
     }
+    let with_attributes = graph.nodes.iter().filter(|node| node.attributes.is_some());
+    builder.expect_attributes(with_attributes.count());
     let mut operands = Vec::new();
     for (i, node) in graph.nodes.into_iter().enumerate() {
         if push_plain(&mut builder, &node) {

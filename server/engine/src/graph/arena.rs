@@ -137,6 +137,11 @@ impl Arena {
         arena
     }
 
+    /// Makes room for so many attributes.
+    pub fn expect_attributes(&mut self, count: usize) {
+        self.attributes.reserve(count);
+    }
+
     /// Number of values.
     pub fn len(&self) -> usize {
         self.values.len()
@@ -374,7 +379,7 @@ impl Arena {
         // Copying two numbers takes less than a call to do so.
         match *operands {
             [a] => self.operands.push(a),
-            [a, b] => self.operands.extend([a, b]),
+            [a, b] => self.operands.extend_from_slice(&[a, b]),
             _ => self.operands.extend_from_slice(operands),
         }
         result

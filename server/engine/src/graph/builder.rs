@@ -224,6 +224,12 @@ impl GraphBuilder {
         self.input_names.table.reserve(inputs, name_of);
     }
 
+    /// Makes room for the attributes of so many nodes, within reason: they may all be the same.
+    pub fn expect_attributes(&mut self, nodes: usize) {
+        const MOST: usize = 1 << 13;
+        self.arena.expect_attributes(nodes.min(MOST));
+    }
+
     /// Adds all functions that nodes run, before the first node. They may run one another, and themselves.
     pub fn functions(&mut self, sources: Vec<FunctionSource>) -> Result<(), Violation> {
         let count = sources.len() as u64;

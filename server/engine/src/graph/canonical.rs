@@ -2,7 +2,7 @@
 
 use super::callees::{Callees, Digest};
 use super::function::callees;
-use super::interner::{mix, node_hash};
+use super::interner::mix;
 use super::{Graph, NodeId, NodeRef};
 use crate::op::{Attributes, ControlKind, FunctionId, Op, Product, ValueId, is_commutative};
 use crate::tensor::{DType, Tensor, TensorType};
@@ -285,8 +285,7 @@ struct Encoder<'a> {
     repeated: Repeated,
     /// Canonical number of each value, in order of a depth-first walk from the outputs.
     numbers: Vec<u32>,
-    /// Encoded values by the operation and canonical operands that they come from, so that equal ones are
-    /// encoded once.
+    /// Encoded values by structural hash, so that equal ones are encoded once.
     sharing: HashTable<ValueId>,
     next: u32,
 }
@@ -328,15 +327,6 @@ impl Encoder<'_> {
         bytes
     }
 
-    fn hash(&self, value: ValueId) -> u64 {
-        let arena = self.graph.arena();
-        let Some(node) = arena.producer(value) else {
-            return 0;
-        };
-        let attributes = self.attributes_of(node).unwrap_or_default();
-        node_hash(node.op, attributes, self.operand_numbers(node))
-    }
-
     /// Canonical numbers of a node's operands, in canonical order.
     fn operand_numbers<'b>(&'b self, node: NodeRef<'b>) -> impl Iterator<Item = u32> + 'b {
         let pair = is_commutative(node.op).then(|| self.sorted_operands(node.operands));
@@ -346,10 +336,10 @@ impl Encoder<'_> {
         })
     }
 
-    /// The equal of a value among those encoded.
+    /// The equal of a value among those encoded: equal ones have one structural hash.
     fn shared(&self, value: ValueId) -> Option<ValueId> {
         let same = |&v: &ValueId| self.same(v, value);
-        self.sharing.find(self.hash(value), same).copied()
+        self.sharing.find(self.order[value.index()], same).copied()
     }
 
     /// A value's node, as none of whose operands has been looked at; `None` for a parameter.
@@ -427,10 +417,8 @@ impl Encoder<'_> {
                 self.next += 1;
             }
             if repeated {
-                let hash = self.hash(value);
-                let mut sharing = std::mem::take(&mut self.sharing);
-                sharing.insert_unique(hash, value, |&v| self.hash(v));
-                self.sharing = sharing;
+                let hash = |v: ValueId| self.order[v.index()];
+                (self.sharing).insert_unique(hash(value), value, |&v| hash(v));
             }
         }
     }

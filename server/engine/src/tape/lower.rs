@@ -32,7 +32,7 @@ pub fn lower(
     // What says that a derivative does not exist is calculated for that alone.
     let kinks = watched.iter().filter(|w| w.reason == Reason::Kink);
     let wanted = roots.iter().copied().chain(kinks.map(|w| w.value));
-    let mut live: Vec<NodeId> = Vec::new();
+    let mut live: Vec<NodeId> = Vec::with_capacity(arena.node_count());
     let needed = arena.needed_each(wanted, |step| live.push(step.id));
     live.reverse();
     let mut class: Vec<Class> = vec![0; arena.len()];
@@ -49,22 +49,17 @@ pub fn lower(
             }
         }
     }
-    let mut last_use = last_uses(arena, &live, &class, roots);
+    let mut held = last_uses(arena, &live, &class, roots);
     let repeats = match watched.is_empty() {
-        true => Repeats::of(arena, &needed, &class, &mut last_use, FOREVER),
+        true => Repeats::of(arena, &needed, &class, &mut held),
         false => Repeats::default(),
     };
-    let held = (last_use.into_iter().zip(0..)).map(|(last_use, owner)| Held {
-        place: Slot::new(0, false),
-        owner,
-        last_use,
-    });
     let mut lowering = Lowering {
         recorded: recorded(arena, &needed),
         table,
         library,
         arena,
-        held: held.collect(),
+        held,
         apart,
         repeats,
         class: &class,
@@ -112,27 +107,33 @@ pub fn lower(
     Ok(lowering.tape)
 }
 
-const FOREVER: u32 = u32::MAX;
+pub(super) const FOREVER: u32 = u32::MAX;
 
 /// For each value the node after which nobody of its own section reads it; what other sections read, and what
 /// is read at the end, lives for ever.
-fn last_uses(arena: &Arena, live: &[NodeId], class: &[Class], roots: &[ValueId]) -> Vec<u32> {
-    let mut last = vec![0; arena.len()];
+fn last_uses(arena: &Arena, live: &[NodeId], class: &[Class], roots: &[ValueId]) -> Vec<Held> {
+    let new = |owner| Held {
+        place: Slot::new(0, false),
+        owner,
+        last_use: 0,
+    };
+    let mut held: Vec<Held> = (0..arena.len() as u32).map(new).collect();
     for step in live.iter().map(|&n| arena.step(n)) {
         for v in step.operands {
             let i = v.index();
             let abroad = class[i] != class[step.result.index()];
-            last[i] = if abroad {
+            let last = &mut held[i].last_use;
+            *last = if abroad {
                 FOREVER
             } else {
-                step.id.0.max(last[i])
+                step.id.0.max(*last)
             };
         }
     }
     for root in roots {
-        last[root.index()] = FOREVER;
+        held[root.index()].last_use = FOREVER;
     }
-    last
+    held
 }
 
 /// A loop's functions and operands, by which its pull-back finds it.
@@ -181,12 +182,12 @@ fn loop_key(node: &NodeRef<'_>) -> Option<(LoopKey, Sweep)> {
 }
 
 /// What is known of a value, side by side: of most all is asked for at once.
-struct Held {
+pub(super) struct Held {
     place: Slot,
     /// Whose place it has: another's where it is the same numbers in order.
     owner: u32,
     /// See [`last_uses`].
-    last_use: u32,
+    pub last_use: u32,
 }
 
 struct Lowering<'a> {

@@ -44,6 +44,7 @@ impl Copies {
 
     fn note(&mut self, value: ValueId, element: Element) {
         if self.elements.len() <= value.index() {
+            self.elements.reserve(self.to.len() - self.elements.len());
             self.elements.resize(value.index() + 1, None);
         }
         self.elements[value.index()] = Some(element);

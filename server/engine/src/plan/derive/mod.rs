@@ -12,7 +12,7 @@ use super::mode::{Size, plan, sweeps};
 use super::{BlockSource, Chain, Compressed, Entry};
 use super::{Candidate, HvpMode, Layout, Mode, NonFinite, Options, Plan, Product, Request};
 use crate::error::Error;
-use crate::graph::{Graph, NodeRef};
+use crate::graph::Graph;
 use crate::op::{Attributes, ValueId};
 use crate::tensor::TensorType;
 use crate::transform::{InputPlace, Packing, Parts, Workspace, between, jvp, segmented, vjp};
@@ -315,13 +315,14 @@ impl Deriver<'_> {
     }
 
     fn size(&self) -> Size {
-        let is_loop = |node: NodeRef<'_>| match node.attributes {
+        let is_loop = |attributes: &Attributes| match attributes {
             Attributes::Control(control) => control.turns(1) > 0,
             _ => false,
         };
+        let arena = self.derivation.workspace.arena();
         match self.is_large() {
             true => Size::Large,
-            false if self.derivation.workspace.arena().nodes().any(is_loop) => Size::Loops,
+            false if arena.all_attributes().iter().any(is_loop) => Size::Loops,
             false => Size::Small,
         }
     }
