@@ -12,8 +12,8 @@ const NOT_YET: ValueId = ValueId(u32::MAX);
 struct Element {
     of: ValueId,
     at: u64,
-    /// As a scalar (0) or as a vector (1).
-    rank: usize,
+    /// As a scalar, or as a vector of one element.
+    is_scalar: bool,
 }
 
 /// For each value of an arena what is there for it. Numbers of vectors are written when somebody reads them one by one: most
@@ -39,7 +39,8 @@ impl Copies {
 
     /// A value is one number of a vector, as a scalar.
     pub fn put_element(&mut self, value: ValueId, of: ValueId, at: u64) {
-        self.note(value, Element { of, at, rank: 0 });
+        let is_scalar = true;
+        self.note(value, Element { of, at, is_scalar });
     }
 
     fn note(&mut self, value: ValueId, element: Element) {
@@ -58,11 +59,11 @@ impl Copies {
     pub fn get(&mut self, cx: &mut Workspace, value: ValueId) -> ValueId {
         let known = self.to[value.index()];
         match self.element(value) {
-            Some(Element { of, at, rank }) if known == NOT_YET => {
+            Some(Element { of, at, is_scalar }) if known == NOT_YET => {
                 let slice = cx.emitter().slice_along(of, 0, at, at + 1);
-                let here = match rank {
-                    0 => cx.emitter().reshape(slice, &[]),
-                    _ => slice,
+                let here = match is_scalar {
+                    true => cx.emitter().reshape(slice, &[]),
+                    false => slice,
                 };
                 self.put(value, here);
                 here
@@ -88,13 +89,17 @@ impl Copies {
             ) if from.is_parameter(operand) => match (&starts[..], &limits[..], &strides[..]) {
                 (&[at], &[limit], []) if limit == at + 1 => {
                     let of = self.to[operand.index()];
-                    (of != NOT_YET).then_some(Element { of, at, rank: 1 })
+                    let is_scalar = false;
+                    (of != NOT_YET).then_some(Element { of, at, is_scalar })
                 }
                 _ => None,
             },
             (Op::Reshape, Attributes::Reshape { shape }) if shape.is_empty() => {
                 let element = self.element(operand);
-                element.map(|element| Element { rank: 0, ..element })
+                element.map(|element| Element {
+                    is_scalar: true,
+                    ..element
+                })
             }
             _ => None,
         };
@@ -107,8 +112,8 @@ impl Copies {
     /// The vector of several values, if they are numbers of one vector and follow each other there.
     pub fn side_by_side(&self, cx: &mut Workspace, values: &[ValueId]) -> Option<ValueId> {
         let part = |&v: &ValueId| {
-            let Element { of, at, rank } = self.element(v)?;
-            (rank == 0).then(|| Part::one(of, at))
+            let Element { of, at, is_scalar } = self.element(v)?;
+            is_scalar.then(|| Part::one(of, at))
         };
         let (first, others) = values.split_first().filter(|(_, rest)| !rest.is_empty())?;
         let all = (others.iter()).try_fold(part(first)?, |all, v| all.followed_by(part(v)?))?;
