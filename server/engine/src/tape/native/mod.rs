@@ -276,8 +276,7 @@ fn translated(tape: &Tape, lanes: usize, most: usize) -> Option<Code> {
     let features = translate::Features::here()?;
     let (bytes, sections) = translate::translate(tape, features, lanes, most)?;
     // Written first, executable after: pages are never both. Where the platform refuses, all is interpreted.
-    let mut pages = memmap2::MmapOptions::new();
-    let mut map = pages.len(bytes.len()).populate().map_anon().ok()?;
+    let mut map = memmap2::MmapMut::map_anon(bytes.len()).ok()?;
     map.copy_from_slice(&bytes);
     let bytes = map.make_exec().ok()?;
     Some(Code { bytes, sections })
