@@ -138,6 +138,7 @@ impl Sharing {
 mod tests {
     use super::*;
     use crate::tensor::TensorType;
+    use std::collections::HashMap;
 
     /// However many nodes read one value, each is found again, and no other instead.
     #[test]
@@ -167,10 +168,10 @@ mod tests {
                 }
             }
         }
-        let mut known: Vec<((Op, u32, Vec<ValueId>), ValueId)> = Vec::new();
+        let mut known = HashMap::new();
         for _ in 0..2 {
             for key in &pairs {
-                let before = known.iter().find(|(k, _)| k == key).map(|&(_, v)| v);
+                let before = known.get(key).copied();
                 let (op, attributes, operands) = key;
                 let leading = Sharing::leading(*op, operands);
                 let found = sharing.find(&arena, (*op, *attributes, operands), leading);
@@ -178,7 +179,7 @@ mod tests {
                 if found.is_none() {
                     let new = arena.push(*op, operands, *attributes, &[ty]);
                     sharing.note(Kind::Scalar);
-                    known.push((key.clone(), new));
+                    known.insert(key, new);
                 }
             }
         }
