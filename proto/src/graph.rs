@@ -22,6 +22,9 @@ pub struct Graph {
     pub functions: Vec<Function>,
 }
 
+/// Bytes of a short message of a list.
+const SHORT: usize = 8;
+
 /// Messages of a list for which there is room at once.
 const MANY: usize = 1 << 14;
 
@@ -112,8 +115,8 @@ fn read<M: Message + Default>(
         let taken = piece.len() - rest.len();
         buffer.advance(taken);
         if list.len() == list.capacity() {
-            // As many more as there is room for in the message, if they are as long, and as are there already at most.
-            let more = buffer.remaining() / (taken + 1) + 1;
+            // As many more as there is room for in the message, if they are short, and as are there already at most.
+            let more = buffer.remaining() / (taken.min(SHORT) + 1) + 1;
             list.reserve(more.min(list.len().max(MANY)));
         }
         list.push(message);
@@ -123,7 +126,7 @@ fn read<M: Message + Default>(
 }
 
 /// So many bytes as the number before them says, and what follows.
-#[inline]
+#[inline(always)]
 fn delimited(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = next(bytes)?;
     rest.split_at_checked(usize::try_from(length).ok()?)
@@ -150,9 +153,22 @@ const THIRD: u64 = long(3);
 fn node(mut bytes: &[u8]) -> Option<Node> {
     const OP: u64 = plain(1);
     const OPERANDS: u64 = SECOND;
+    const OP_BYTE: u8 = OP as u8;
+    const OPERANDS_BYTE: u8 = OPERANDS as u8;
     const LABEL: u64 = THIRD;
     const RESHAPE: u64 = long(15);
     const SLICE: u64 = long(18);
+    // Nearly all are nothing but an operation and a few operands.
+    if let [OP_BYTE, op @ ..0x80, OPERANDS_BYTE, length, packed @ ..] = bytes
+        && packed.len() == usize::from(*length)
+        && let Some(operands) = few(packed)
+    {
+        return Some(Node {
+            op: (*op).into(),
+            operands,
+            ..Node::default()
+        });
+    }
     let mut node = Node::default();
     while !bytes.is_empty() {
         let (key, rest) = next(bytes)?;
@@ -229,27 +245,44 @@ fn text(bytes: &[u8]) -> Option<String> {
 }
 
 /// Fields that are packed numbers, the first with number 1.
-fn lists<const N: usize>(mut bytes: &[u8], lists: [&mut Vec<u64>; N]) -> Option<()> {
+fn lists<const N: usize>(mut bytes: &[u8], mut lists: [&mut Vec<u64>; N]) -> Option<()> {
     while !bytes.is_empty() {
         let (key, rest) = next(bytes)?;
         let (body, rest) = delimited(rest)?;
         bytes = rest;
-        let mut fields = (1..).map(long);
-        let at = lists.iter().position(|_| fields.next() == Some(key))?;
-        numbers(body, lists[at], |n| n)?;
+        if key & 7 != WireType::LengthDelimited as u64 {
+            return None;
+        }
+        let at = (key >> 3).checked_sub(1)?;
+        let list = lists.get_mut(usize::try_from(at).ok()?)?;
+        numbers(body, list, |n| n)?;
     }
     Some(())
+}
+
+/// One packed number or two, in a list of their own.
+#[inline]
+fn few(packed: &[u8]) -> Option<Vec<u32>> {
+    let (a, rest) = next(packed)?;
+    if rest.is_empty() {
+        return Some(vec![a as u32]);
+    }
+    let (b, rest) = next(rest)?;
+    rest.is_empty().then(|| vec![a as u32, b as u32])
 }
 
 /// Packed numbers, after those that are there.
 #[inline]
 fn numbers<T>(mut bytes: &[u8], list: &mut Vec<T>, of: fn(u64) -> T) -> Option<()> {
+    if list.is_empty()
+        && let Some((number, [])) = next(bytes)
+    {
+        *list = vec![of(number)];
+        return Some(());
+    }
     // A number ends where the top bit is clear.
     let count = bytes.iter().filter(|&&byte| byte < 0x80).count();
-    match list.is_empty() {
-        true => *list = Vec::with_capacity(count),
-        false => list.reserve(count),
-    }
+    list.reserve_exact(count);
     while !bytes.is_empty() {
         let (number, rest) = next(bytes)?;
         list.push(of(number));

@@ -45,28 +45,29 @@ pub fn unpack(mut packed: &[u8]) -> Option<Vec<u64>> {
 }
 
 /// The first number, and what follows it. Numbers of up to four bytes are read without a loop.
-#[inline]
+#[inline(always)]
 pub(crate) fn next(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    if let [a, rest @ ..] = bytes
-        && *a < 0x80
-    {
-        return Some((u64::from(*a), rest));
+    match *bytes {
+        [a, ref rest @ ..] if a < 0x80 => Some((a.into(), rest)),
+        [a, b, ref rest @ ..] if b < 0x80 => Some((u64::from(a & 127) | u64::from(b) << 7, rest)),
+        _ => longer(bytes),
     }
-    let &[a, b, c, d, ..] = bytes else {
-        return slow(bytes);
-    };
-    let [a, b, c, d] = [a, b, c, d].map(u64::from);
-    Some(match (b < 128, c < 128, d < 128) {
-        (true, ..) => (a & 127 | b << 7, &bytes[2..]),
-        (_, true, _) => (a & 127 | (b & 127) << 7 | c << 14, &bytes[3..]),
-        (_, _, true) => {
-            let low = a & 127 | (b & 127) << 7 | (c & 127) << 14;
-            (low | d << 21, &bytes[4..])
-        }
-        _ => return slow(bytes),
-    })
 }
 
+fn longer(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (three, rest) = match *bytes {
+        [a, b, c, ref rest @ ..] => ([a, b, c].map(|byte| u64::from(byte & 127)), rest),
+        _ => return slow(bytes),
+    };
+    let low = three[0] | three[1] << 7 | three[2] << 14;
+    match *rest {
+        _ if bytes[2] < 0x80 => Some((low, rest)),
+        [d, ref rest @ ..] if d < 0x80 => Some((low | u64::from(d) << 21, rest)),
+        _ => slow(bytes),
+    }
+}
+
+#[cold]
 fn slow(mut bytes: &[u8]) -> Option<(u64, &[u8])> {
     let number = prost::encoding::decode_varint(&mut bytes).ok()?;
     Some((number, bytes))

@@ -25,7 +25,9 @@ pub fn decode_attributes(
     let Some(attributes) = attributes else {
         return Ok(Attributes::None);
     };
-    if let Some(bodies) = decode_bodies(&attributes, at, functions)? {
+    // Of these there may be one for each element of a vector.
+    let is_part = matches!(attributes, Wire::Slice(_) | Wire::Reshape(_));
+    if !is_part && let Some(bodies) = decode_bodies(&attributes, at, functions)? {
         return Ok(bodies);
     }
     Ok(match attributes {
@@ -51,17 +53,17 @@ pub fn decode_attributes(
             keep_dims: a.keep_dims,
         },
         Wire::Reshape(a) => Attributes::Reshape { shape: a.shape },
+        Wire::Slice(a) => Attributes::Slice {
+            starts: a.starts,
+            limits: a.limits,
+            strides: a.strides,
+        },
         Wire::Transpose(a) => Attributes::Transpose {
             permutation: a.permutation,
         },
         Wire::BroadcastInDim(a) => Attributes::BroadcastInDim {
             shape: a.shape,
             dimensions: a.dimensions,
-        },
-        Wire::Slice(a) => Attributes::Slice {
-            starts: a.starts,
-            limits: a.limits,
-            strides: a.strides,
         },
         Wire::Pad(a) => Attributes::Pad {
             low: a.low,

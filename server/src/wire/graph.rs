@@ -33,8 +33,13 @@ pub fn decode_graph(
         let ty = decode_type(input.r#type, &format_args!("{path}.inputs[{i}].type"))?;
         builder.input(input.name, ty).map_err(refuse)?;
     }
+    let with_attributes = graph.nodes.iter().filter(|node| node.attributes.is_some());
+    builder.expect_attributes(with_attributes.count());
     let mut operands = Vec::new();
     for (i, node) in graph.nodes.into_iter().enumerate() {
+        if push_plain(&mut builder, &node) {
+            continue;
+        }
         let at = format_args!("{path}.nodes[{i}]");
         let op = decode_op(node.op, &at)?;
         let attributes = match node.attributes {
@@ -52,6 +57,24 @@ pub fn decode_graph(
         builder.output(&output.name, value).map_err(refuse)?;
     }
     builder.finish().map_err(refuse)
+}
+
+/// Adds a node of one or two operands and nothing else: nearly every node of a large scalar graph. Whether it did: not where
+/// it is another or a wrong one.
+#[inline]
+fn push_plain(builder: &mut GraphBuilder, node: &pb::Node) -> bool {
+    if node.attributes.is_some() || !node.label.is_empty() {
+        return false;
+    }
+    let Some(op) = u32::try_from(node.op).ok().and_then(Op::from_number) else {
+        return false;
+    };
+    let pushed = match *node.operands {
+        [a] => builder.push_alike(op, &[ValueId(a)]),
+        [a, b] => builder.push_alike(op, &[ValueId(a), ValueId(b)]),
+        _ => None,
+    };
+    pushed.is_some()
 }
 
 pub(super) fn decode_op(number: i32, at: &dyn Display) -> Result<Op> {

@@ -137,6 +137,11 @@ impl Arena {
         arena
     }
 
+    /// Makes room for so many attributes.
+    pub fn expect_attributes(&mut self, count: usize) {
+        self.attributes.reserve(count);
+    }
+
     /// Number of values.
     pub fn len(&self) -> usize {
         self.values.len()
@@ -158,6 +163,7 @@ impl Arena {
         self.push_value(ty, NO_NODE)
     }
 
+    #[inline(always)]
     fn push_value(&mut self, ty: TypeId, node: u32) -> ValueId {
         let id = ValueId(self.values.len() as u32);
         self.values.push(Value { ty, node });
@@ -288,17 +294,65 @@ impl Arena {
 
     /// Appends an elementwise node whose operands are there and have one type, which is the result's: nearly every node
     /// of a large scalar graph. `None`, and nothing is done, where it is another node or a wrong one.
+    #[inline]
     pub fn push_alike(&mut self, op: Op, operands: &[ValueId]) -> Option<ValueId> {
         let row = op.elementwise()?;
-        if operands.len() != row.partials.len() || operands.iter().any(|v| v.index() >= self.len())
-        {
+        if operands.len() != row.partials.len() {
             return None;
         }
-        let first = self.type_id(operands[0]);
-        let dtype = self.types.get(first.0).dtype;
-        let fits = operands[1..].iter().all(|&v| self.type_id(v) == first)
-            && (dtype.is_float() || row.integer && dtype == DType::I64);
+        // Whether they are there is asked for on the way.
+        let ty = |v: &ValueId| Some(self.values.get(v.index())?.ty);
+        let (first, others) = operands.split_first()?;
+        let first = ty(first)?;
+        let is_taken = |ty: TypeId| {
+            let dtype = self.types.get(ty.0).dtype;
+            dtype.is_float() || row.integer && dtype == DType::I64
+        };
+        let fits = others.iter().all(|v| ty(v) == Some(first))
+            && (self.is_float_scalar(first) || is_taken(first));
         fits.then(|| self.push(op, operands, 0, &[first]))
+    }
+
+    /// Appends a node that takes one number out of a vector, or makes a scalar of one number: where a graph takes vectors
+    /// apart, nearly every node is one by element or one of these. Gives the attributes back, and nothing is done, where it
+    /// is another node or a wrong one.
+    pub fn push_part(
+        &mut self,
+        op: Op,
+        operands: &[ValueId],
+        attributes: Attributes,
+    ) -> Result<ValueId, Attributes> {
+        let ty = match *operands {
+            [operand] if operand.index() < self.len() => self.ty(operand),
+            _ => return Err(attributes),
+        };
+        let (dtype, shape) = (ty.dtype, &ty.shape);
+        let rank = match (op, &attributes) {
+            (
+                Op::Slice,
+                Attributes::Slice {
+                    starts,
+                    limits,
+                    strides,
+                },
+            ) => match (&starts[..], &limits[..], &strides[..], &shape[..]) {
+                (&[start], &[limit], [], &[size])
+                    if limit <= size && limit.checked_sub(1) == Some(start) =>
+                {
+                    1
+                }
+                _ => return Err(attributes),
+            },
+            (Op::Reshape, Attributes::Reshape { shape: to })
+                if to.is_empty() && shape.elements() == 1 =>
+            {
+                0
+            }
+            _ => return Err(attributes),
+        };
+        let ty = self.single_type(dtype, rank);
+        let attributes = self.intern_attributes(attributes);
+        Ok(self.push(op, operands, attributes, &[ty]))
     }
 
     /// Appends a node of known result types and gives its first result.
@@ -325,7 +379,7 @@ impl Arena {
         // Copying two numbers takes less than a call to do so.
         match *operands {
             [a] => self.operands.push(a),
-            [a, b] => self.operands.extend([a, b]),
+            [a, b] => self.operands.extend_from_slice(&[a, b]),
             _ => self.operands.extend_from_slice(operands),
         }
         result
@@ -433,6 +487,25 @@ impl Arena {
         (node != NO_NODE).then(|| self.step(NodeId(node)))
     }
 
+    /// A node's first result.
+    #[inline(always)]
+    pub fn first_result(&self, id: NodeId) -> ValueId {
+        self.nodes[id.0 as usize].result
+    }
+
+    /// Whether a node has this operation, these attributes by number, and these operands.
+    #[inline(always)]
+    pub fn is_node(&self, id: NodeId, op: Op, attributes: u32, operands: &[ValueId]) -> bool {
+        let node = &self.nodes[id.0 as usize];
+        (node.op, node.attributes) == (op, attributes)
+            && match (self.operands(id), operands) {
+                // Short lists are compared without a call.
+                ([a], [b]) => a == b,
+                ([a, c], [b, d]) => a == b && c == d,
+                (own, operands) => own == operands,
+            }
+    }
+
     /// A node's operands.
     #[inline(always)]
     pub fn operands(&self, id: NodeId) -> &[ValueId] {
@@ -458,6 +531,15 @@ impl Arena {
 
     /// Marks the values that any of these depend on, themselves included; of a node that is needed, all results.
     pub fn needed(&self, roots: impl IntoIterator<Item = ValueId>) -> Vec<bool> {
+        self.needed_each(roots, |_| {})
+    }
+
+    /// The same, looking at each node that is needed, the last one first.
+    pub fn needed_each<'a>(
+        &'a self,
+        roots: impl IntoIterator<Item = ValueId>,
+        mut look: impl FnMut(Step<'a>),
+    ) -> Vec<bool> {
         let mut needed = vec![false; self.len()];
         let mut last = ValueId(0);
         for root in roots {
@@ -470,7 +552,7 @@ impl Arena {
             Some(next) => next.operands as usize,
             None => self.operands.len(),
         };
-        for node in self.nodes[..nodes].iter().rev() {
+        for (id, node) in self.nodes[..nodes].iter().enumerate().rev() {
             let begin = node.operands as usize;
             let operands = &self.operands[begin..end];
             end = begin;
@@ -489,6 +571,14 @@ impl Arena {
             for operand in operands {
                 needed[operand.index()] = true;
             }
+            look(Step {
+                id: NodeId(id as u32),
+                op: node.op,
+                attributes: node.attributes,
+                operands,
+                result: node.result,
+                result_count: node.results,
+            });
         }
         needed
     }

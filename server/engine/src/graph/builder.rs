@@ -224,6 +224,12 @@ impl GraphBuilder {
         self.input_names.table.reserve(inputs, name_of);
     }
 
+    /// Makes room for the attributes of so many nodes, within reason: they may all be the same.
+    pub fn expect_attributes(&mut self, nodes: usize) {
+        const MOST: usize = 1 << 13;
+        self.arena.expect_attributes(nodes.min(MOST));
+    }
+
     /// Adds all functions that nodes run, before the first node. They may run one another, and themselves.
     pub fn functions(&mut self, sources: Vec<FunctionSource>) -> Result<(), Violation> {
         let count = sources.len() as u64;
@@ -288,6 +294,14 @@ impl GraphBuilder {
         Ok(value)
     }
 
+    /// Adds a node by element whose operands have one type, and has neither attributes nor a label. `None`, and nothing is
+    /// done, where [`GraphBuilder::push`] has to look at it.
+    #[inline]
+    pub fn push_alike(&mut self, op: Op, operands: &[ValueId]) -> Option<ValueId> {
+        let is_room = (self.arena.node_count() as u64) < self.limits.max_nodes;
+        is_room.then(|| self.arena.push_alike(op, operands))?
+    }
+
     /// Adds a node and gives its first result. An empty label is none.
     pub fn push(
         &mut self,
@@ -296,14 +310,19 @@ impl GraphBuilder {
         attributes: Attributes,
         label: &str,
     ) -> Result<ValueId, Violation> {
-        if matches!(attributes, Attributes::None)
-            && label.is_empty()
-            && (self.arena.node_count() as u64) < self.limits.max_nodes
-            && let Some(result) = self.arena.push_alike(op, operands)
-        {
-            return Ok(result);
-        }
+        let mut attributes = attributes;
         let node = self.arena.node_count();
+        if label.is_empty() && (node as u64) < self.limits.max_nodes {
+            if matches!(attributes, Attributes::None)
+                && let Some(result) = self.arena.push_alike(op, operands)
+            {
+                return Ok(result);
+            }
+            attributes = match self.arena.push_part(op, operands, attributes) {
+                Ok(result) => return Ok(result),
+                Err(attributes) => attributes,
+            };
+        }
         // A scan without carries is a map.
         let op = match &attributes {
             Attributes::Control(control) if op == Op::Scan => control.op(),

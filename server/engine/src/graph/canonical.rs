@@ -2,8 +2,8 @@
 
 use super::callees::{Callees, Digest};
 use super::function::callees;
-use super::interner::{mix, node_hash};
-use super::{Graph, NodeRef};
+use super::interner::mix;
+use super::{Graph, NodeId, NodeRef};
 use crate::op::{Attributes, ControlKind, FunctionId, Op, Product, ValueId, is_commutative};
 use crate::tensor::{DType, Tensor, TensorType};
 use hashbrown::HashTable;
@@ -285,8 +285,7 @@ struct Encoder<'a> {
     repeated: Repeated,
     /// Canonical number of each value, in order of a depth-first walk from the outputs.
     numbers: Vec<u32>,
-    /// Encoded values by the operation and canonical operands that they come from, so that equal ones are
-    /// encoded once.
+    /// Encoded values by structural hash, so that equal ones are encoded once.
     sharing: HashTable<ValueId>,
     next: u32,
 }
@@ -328,15 +327,6 @@ impl Encoder<'_> {
         bytes
     }
 
-    fn hash(&self, value: ValueId) -> u64 {
-        let arena = self.graph.arena();
-        let Some(node) = arena.producer(value) else {
-            return 0;
-        };
-        let attributes = self.attributes_of(node).unwrap_or_default();
-        node_hash(node.op, attributes, self.operand_numbers(node))
-    }
-
     /// Canonical numbers of a node's operands, in canonical order.
     fn operand_numbers<'b>(&'b self, node: NodeRef<'b>) -> impl Iterator<Item = u32> + 'b {
         let pair = is_commutative(node.op).then(|| self.sorted_operands(node.operands));
@@ -346,42 +336,42 @@ impl Encoder<'_> {
         })
     }
 
-    /// The equal of a value among those encoded.
+    /// The equal of a value among those encoded: equal ones have one structural hash.
     fn shared(&self, value: ValueId) -> Option<ValueId> {
         let same = |&v: &ValueId| self.same(v, value);
-        self.sharing.find(self.hash(value), same).copied()
+        self.sharing.find(self.order[value.index()], same).copied()
+    }
+
+    /// A value's node, as none of whose operands has been looked at; `None` for a parameter.
+    #[inline(always)]
+    fn opened(&self, value: ValueId) -> Option<Open> {
+        let step = self.graph.arena().producer_step(value)?;
+        let order = |v: ValueId| self.order[v.index()];
+        Some(Open {
+            node: step.id,
+            next: 0,
+            turned: is_commutative(step.op) && order(step.operands[0]) > order(step.operands[1]),
+        })
     }
 
     /// Encodes a value's node after its operands. The stack is explicit: graphs can be millions of nodes deep.
     fn visit(&mut self, root: ValueId, buffer: &mut Vec<u8>, hasher: &mut blake3::Hasher) {
+        if self.numbers[root.index()] != UNNUMBERED {
+            return;
+        }
         let arena = self.graph.arena();
-        let mut stack = vec![root];
-        while let Some(&value) = stack.last() {
-            if self.numbers[value.index()] != UNNUMBERED {
-                stack.pop();
-                continue;
-            }
-            let Some(step) = arena.producer_step(value) else {
-                stack.pop();
-                continue;
-            };
-            let pair;
-            let operands: &[ValueId] = if is_commutative(step.op) {
-                pair = self.sorted_operands(step.operands);
-                &pair
-            } else {
-                step.operands
-            };
-            // Reversed, so that the first operand is numbered first.
-            let mut waits = false;
-            for &operand in operands.iter().rev() {
-                if self.numbers[operand.index()] == UNNUMBERED {
+        let mut stack: Vec<Open> = self.opened(root).into_iter().collect();
+        'nodes: while let Some(open) = stack.last_mut() {
+            let step = arena.step(open.node);
+            let turned = open.turned;
+            while let Some(&operand) = step.operands.get(open.next ^ usize::from(turned)) {
+                open.next += 1;
+                if self.numbers[operand.index()] == UNNUMBERED
+                    && let Some(operand) = self.opened(operand)
+                {
                     stack.push(operand);
-                    waits = true;
+                    continue 'nodes;
                 }
-            }
-            if waits {
-                continue;
             }
             stack.pop();
             // A node is encoded whole, whichever of its results was asked for.
@@ -397,6 +387,14 @@ impl Encoder<'_> {
                 hasher.update(buffer);
                 buffer.clear();
             }
+            let pair;
+            let operands = match *step.operands {
+                [a, b] if turned => {
+                    pair = [b, a];
+                    &pair[..]
+                }
+                _ => step.operands,
+            };
             // Nearly every node of a large scalar graph ends here.
             if !repeated && arena.of_scalars(&step).is_some() {
                 let dtype = arena.ty(value).dtype;
@@ -419,13 +417,20 @@ impl Encoder<'_> {
                 self.next += 1;
             }
             if repeated {
-                let hash = self.hash(value);
-                let mut sharing = std::mem::take(&mut self.sharing);
-                sharing.insert_unique(hash, value, |&v| self.hash(v));
-                self.sharing = sharing;
+                let hash = |v: ValueId| self.order[v.index()];
+                (self.sharing).insert_unique(hash(value), value, |&v| hash(v));
             }
         }
     }
+}
+
+/// A node that is encoded when its operands are.
+struct Open {
+    node: NodeId,
+    /// Of which these many have been looked at.
+    next: usize,
+    /// Whether its two operands change places.
+    turned: bool,
 }
 
 /// A number in seven bits a byte, least significant first (LEB128): most are small, and hashing takes its time for
@@ -439,28 +444,48 @@ pub(super) fn put(buffer: &mut Vec<u8>, mut number: u64) {
     buffer.push(number as u8);
 }
 
+/// The same of 28 bits, in a word, and how many bytes that are.
+#[inline(always)]
+fn packed(n: u32) -> (u32, usize) {
+    let last = |k: u32| n >> (7 * k) << (8 * k);
+    let another = |k: u32| (n >> (7 * k) & 0x7f | 0x80) << (8 * k);
+    match n {
+        0..0x80 => (n, 1),
+        0x80..0x4000 => (another(0) | last(1), 2),
+        0x4000..0x20_0000 => (another(0) | another(1) | last(2), 3),
+        _ => (another(0) | another(1) | another(2) | last(3), 4),
+    }
+}
+
 /// A node by element of scalars: its operation, its operands' numbers and its result's type, as for all nodes, at once.
 #[inline]
 fn put_scalar(buffer: &mut Vec<u8>, op: Op, operands: &[ValueId], numbers: &[u32], dtype: DType) {
-    // Room for an operation, a count, three numbers of 32 bits, and a type.
-    let mut bytes = [0; 2 + 1 + 3 * 5 + 2];
-    let mut length = 0;
-    let mut add = |mut number: u32| {
-        while number >= 0x80 {
-            bytes[length] = number as u8 | 0x80;
-            length += 1;
-            number >>= 7;
-        }
-        bytes[length] = number as u8;
-        length += 1;
+    // An operation, a count, two numbers of up to four bytes each, and a type have room in a register: what goes through
+    // memory byte by byte has to be waited for.
+    const MOST: u32 = 1 << 28;
+    let fits = operands.len() <= 2 && operands.iter().all(|v| numbers[v.index()] < MOST);
+    if !fits {
+        put(buffer, op.number().into());
+        put_list(buffer, operands.iter().map(|v| numbers[v.index()].into()));
+        buffer.extend([type_code(dtype), 0]);
+        return;
+    }
+    let (mut word, mut length) = (0u128, 0);
+    let mut add = |number: u32| {
+        let (bytes, count) = packed(number);
+        word |= u128::from(bytes) << (8 * length);
+        length += count;
     };
     add(op.number());
     add(operands.len() as u32);
     operands.iter().for_each(|v| add(numbers[v.index()]));
     add(type_code(dtype).into());
-    // No dimensions.
-    add(0);
-    buffer.extend_from_slice(&bytes[..length]);
+    // No dimensions follow.
+    length += 1;
+    // To write as many bytes each time takes less than to ask how many.
+    let end = buffer.len() + length;
+    buffer.extend_from_slice(&word.to_le_bytes());
+    buffer.truncate(end);
 }
 
 fn put_bytes(buffer: &mut Vec<u8>, bytes: &[u8]) {

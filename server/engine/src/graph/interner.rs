@@ -28,6 +28,12 @@ pub(super) fn hash_of(item: &(impl Hash + ?Sized)) -> u64 {
 }
 
 impl<T: Hash + Eq> Interner<T> {
+    /// Makes room for so many more.
+    pub fn reserve(&mut self, items: usize) {
+        self.items.reserve(items);
+        self.table.reserve(items, |&(own, _)| own);
+    }
+
     /// The item's number; the same for equal items.
     pub fn intern(&mut self, item: T) -> u32 {
         let hash = hash_of(&item);
@@ -55,14 +61,7 @@ impl<T: Hash + Eq> Interner<T> {
 }
 
 /// A hash of a node, mixed from everything: a hash that kept neighbours together made long runs in the table for
-/// some graphs.
-#[inline]
-pub fn node_hash(op: Op, attributes: u32, operands: impl Iterator<Item = u32>) -> u64 {
-    let kind = u64::from(op.number()) << 32 | u64::from(attributes);
-    operands.fold(mix(kind), |hash, operand| mix(hash ^ u64::from(operand)))
-}
-
-/// The same of operands that are at hand, for a table of its own: two at a time.
+/// some graphs. Two operands at a time.
 #[inline]
 pub fn slice_hash(op: Op, attributes: u32, operands: &[ValueId]) -> u64 {
     let kind = u64::from(op.number()) << 32 | u64::from(attributes);

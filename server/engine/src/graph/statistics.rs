@@ -27,20 +27,18 @@ impl Graph {
     /// The graph in numbers.
     pub fn statistics(&self) -> Statistics {
         let arena = self.arena();
-        let needed = arena.needed(self.outputs().iter().map(|o| o.value));
-        let live = || arena.steps().filter(|s| needed[s.result.index()]);
         let functions = || self.functions().iter();
         let last = Op::ALL.iter().map(|&op| op as usize).max().unwrap_or(0);
         let mut counts = vec![0u64; last + 1];
         let mut operations = 0u64;
-        for step in live() {
+        let needed = arena.needed_each(self.outputs().iter().map(|o| o.value), |step| {
             counts[step.op as usize] += 1;
             let cost = match arena.of_scalars(&step) {
                 Some(row) => row.cost.into(),
                 None => arena.cost(arena.node(step.id)),
             };
             operations = operations.saturating_add(cost);
-        }
+        });
         let mut op_counts: Vec<(Op, u64)> = Op::ALL
             .iter()
             .map(|&op| (op, counts[op as usize]))

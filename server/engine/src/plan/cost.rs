@@ -1,7 +1,7 @@
 //! What a derivative costs, before it runs: steps of the tape times what a step costs, elementary operations times
 //! what one costs, once for what depends on no direction and again for each block of lanes.
 
-use crate::graph::{Arena, UNKNOWN_STEPS};
+use crate::graph::{Arena, Step, UNKNOWN_STEPS};
 use crate::op::{Attributes, ValueId};
 
 /// Lanes that run together: enough for the widest vectors several times over, few enough for the cache.
@@ -131,6 +131,21 @@ impl Work {
         self.operations[wide] = self.operations[wide].saturating_add(operations);
     }
 
+    /// The step of a node.
+    fn add_node(&mut self, arena: &Arena, step: &Step<'_>) {
+        if let Some(row) = arena.of_scalars(step) {
+            self.add(1, true, row.cost.into());
+            return;
+        }
+        let node = arena.node(step.id);
+        let operations = arena.cost(node);
+        let by_element = node.op.elementwise().is_some() || operations == 0;
+        self.add(node.ty.elements(), by_element, operations);
+        if let Attributes::Control(control) = node.attributes {
+            self.turn(control.turns(UNKNOWN_STEPS));
+        }
+    }
+
     /// So many steps on single numbers, of so many operations together.
     fn add_scalars(&mut self, steps: u64, operations: u64) {
         self.steps[0] = self.steps[0].saturating_add(steps);
@@ -187,45 +202,38 @@ impl Price {
         roots: impl IntoIterator<Item = ValueId>,
         seeds: &[ValueId],
     ) -> Self {
+        let mut price = Self {
+            costs,
+            ..Self::default()
+        };
+        // Nothing moves.
+        if seeds.is_empty() {
+            let (mut scalars, mut operations) = (0, 0);
+            arena.needed_each(roots, |step| match arena.of_scalars(&step) {
+                // Nearly every node of a large scalar graph ends here.
+                Some(row) => {
+                    scalars += 1;
+                    operations += u64::from(row.cost);
+                }
+                None => price.still.add_node(arena, &step),
+            });
+            price.still.add_scalars(scalars, operations);
+            return price;
+        }
         let needed = arena.needed(roots);
         let mut moves = vec![false; arena.len()];
         for seed in seeds {
             moves[seed.index()] = true;
         }
-        let mut price = Self {
-            costs,
-            ..Self::default()
-        };
-        let (mut scalars, mut operations) = (0, 0);
         for step in arena.steps().filter(|s| needed[s.result.index()]) {
-            // Nearly every node of a large scalar graph ends here.
-            let row = arena.of_scalars(&step);
-            if seeds.is_empty()
-                && let Some(row) = row
-            {
-                scalars += 1;
-                operations += u64::from(row.cost);
-                continue;
-            }
-            let moved = !seeds.is_empty() && step.operands.iter().any(|v| moves[v.index()]);
+            let moved = step.operands.iter().any(|v| moves[v.index()]);
             step.results().for_each(|v| moves[v.index()] = moved);
             let part = match moved {
                 true => &mut price.moving,
                 false => &mut price.still,
             };
-            if let Some(row) = row {
-                part.add(1, true, row.cost.into());
-                continue;
-            }
-            let node = arena.node(step.id);
-            let operations = arena.cost(node);
-            let by_element = node.op.elementwise().is_some() || operations == 0;
-            part.add(node.ty.elements(), by_element, operations);
-            if let Attributes::Control(control) = node.attributes {
-                part.turn(control.turns(UNKNOWN_STEPS));
-            }
+            part.add_node(arena, &step);
         }
-        price.still.add_scalars(scalars, operations);
         price
     }
 

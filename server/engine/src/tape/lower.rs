@@ -3,7 +3,7 @@ use super::repeats::{Repeat, Repeats};
 use super::slots::Slots;
 use super::{Check, Instruction, Place, Sizes, Slot, Structural, Tape};
 use crate::error::Error;
-use crate::graph::{Arena, NodeRef, Step};
+use crate::graph::{Arena, NodeId, NodeRef, Step};
 use crate::op::{
     Attributes, Control, ControlKind, Direction, FunctionId, Kernel, Op, Strided, Sweep, Types,
     ValueId,
@@ -31,41 +31,43 @@ pub fn lower(
 ) -> Result<Tape, Error> {
     // What says that a derivative does not exist is calculated for that alone.
     let kinks = watched.iter().filter(|w| w.reason == Reason::Kink);
-    let needed = arena.needed(roots.iter().copied().chain(kinks.map(|w| w.value)));
+    let wanted = roots.iter().copied().chain(kinks.map(|w| w.value));
+    let mut live: Vec<NodeId> = Vec::with_capacity(arena.node_count());
+    let needed = arena.needed_each(wanted, |step| live.push(step.id));
+    live.reverse();
     let mut class: Vec<Class> = vec![0; arena.len()];
     for &(value, c) in parameters {
         class[value.index()] = c;
     }
     // Without directions and points nothing varies.
-    if parameters.iter().any(|&(_, class)| class > 0) {
-        for step in arena.steps().filter(|s| needed[s.result.index()]) {
+    let varies = parameters.iter().any(|&(_, class)| class > 0);
+    if varies {
+        for step in live.iter().map(|&n| arena.step(n)) {
             let of = step.operands.iter().map(|v| class[v.index()]).max();
             for result in step.results() {
                 class[result.index()] = of.unwrap_or(0);
             }
         }
     }
-    let mut last_use = last_uses(arena, &needed, &class, roots);
+    let mut held = last_uses(arena, &live, &class, roots);
     let repeats = match watched.is_empty() {
-        true => Repeats::of(arena, &needed, &class, &mut last_use, FOREVER),
+        true => Repeats::of(arena, &needed, &class, &mut held),
         false => Repeats::default(),
     };
-    let steps = arena.steps().filter(|s| needed[s.result.index()]).count();
     let mut lowering = Lowering {
         recorded: recorded(arena, &needed),
         table,
         library,
         arena,
-        places: vec![Slot::new(0, false); arena.len()],
-        owners: (0..arena.len() as u32).collect(),
+        held,
         apart,
-        last_use,
         repeats,
         class: &class,
+        varies,
         uniform: Default::default(),
         lanes: Default::default(),
         tape: Tape {
-            instructions: Vec::with_capacity(steps),
+            instructions: Vec::with_capacity(live.len()),
             function: None,
             order: 0,
             remembered: false,
@@ -85,13 +87,14 @@ pub fn lower(
         // The first of several who watch a value is the node that gave it.
         watched: watched.iter().rev().map(|w| (w.value, *w)).collect(),
     };
-    lowering.section(0, parameters, &needed)?;
+    let of = (parameters, &needed[..], &live[..]);
+    lowering.section(0, of)?;
     for group in 1..=groups as Class {
         // Groups run one after the other: they share the lanes' memory.
         let sizes = lowering.lanes.each_ref().map(Slots::size);
         lowering.keep(sizes);
         lowering.lanes = Default::default();
-        lowering.section(group, parameters, &needed)?;
+        lowering.section(group, of)?;
     }
     lowering.keep(lowering.lanes.each_ref().map(Slots::size));
     lowering.tape.sizes.uniform = lowering.uniform.each_ref().map(Slots::size);
@@ -104,27 +107,33 @@ pub fn lower(
     Ok(lowering.tape)
 }
 
-const FOREVER: u32 = u32::MAX;
+pub(super) const FOREVER: u32 = u32::MAX;
 
 /// For each value the node after which nobody of its own section reads it; what other sections read, and what
 /// is read at the end, lives for ever.
-fn last_uses(arena: &Arena, needed: &[bool], class: &[Class], roots: &[ValueId]) -> Vec<u32> {
-    let mut last = vec![0; arena.len()];
-    for step in arena.steps().filter(|s| needed[s.result.index()]) {
+fn last_uses(arena: &Arena, live: &[NodeId], class: &[Class], roots: &[ValueId]) -> Vec<Held> {
+    let new = |owner| Held {
+        place: Slot::new(0, false),
+        owner,
+        last_use: 0,
+    };
+    let mut held: Vec<Held> = (0..arena.len() as u32).map(new).collect();
+    for step in live.iter().map(|&n| arena.step(n)) {
         for v in step.operands {
             let i = v.index();
             let abroad = class[i] != class[step.result.index()];
-            last[i] = if abroad {
+            let last = &mut held[i].last_use;
+            *last = if abroad {
                 FOREVER
             } else {
-                step.id.0.max(last[i])
+                step.id.0.max(*last)
             };
         }
     }
     for root in roots {
-        last[root.index()] = FOREVER;
+        held[root.index()].last_use = FOREVER;
     }
-    last
+    held
 }
 
 /// A loop's functions and operands, by which its pull-back finds it.
@@ -172,6 +181,15 @@ fn loop_key(node: &NodeRef<'_>) -> Option<(LoopKey, Sweep)> {
     is_loop.then(|| ((control.functions.clone(), x.to_vec()), control.sweep))
 }
 
+/// What is known of a value, side by side: of most all is asked for at once.
+pub(super) struct Held {
+    place: Slot,
+    /// Whose place it has: another's where it is the same numbers in order.
+    owner: u32,
+    /// See [`last_uses`].
+    pub last_use: u32,
+}
+
 struct Lowering<'a> {
     table: &'a mut FunctionTable,
     library: &'a mut Library,
@@ -179,12 +197,12 @@ struct Lowering<'a> {
     recorded: HashMap<LoopKey, u32>,
     arena: &'a Arena,
     class: &'a [Class],
-    places: Vec<Slot>,
-    /// For each value whose place it has: another's where it is the same numbers in order.
-    owners: Vec<u32>,
+    /// Whether anything is of another class than 0.
+    varies: bool,
+    /// For each value.
+    held: Vec<Held>,
     /// See [`lower`].
     apart: &'a FxHashSet<ValueId>,
-    last_use: Vec<u32>,
     repeats: Repeats,
     uniform: [Slots; 4],
     lanes: [Slots; 4],
@@ -215,7 +233,7 @@ impl Lowering<'_> {
     fn place(&self, value: ValueId) -> Place {
         let ty = self.arena.ty(value);
         Place {
-            slot: self.places[value.index()],
+            slot: self.held[value.index()].place,
             elements: ty.elements() as u32,
             dtype: ty.dtype,
         }
@@ -243,24 +261,22 @@ impl Lowering<'_> {
     fn section(
         &mut self,
         section: Class,
-        parameters: &[(ValueId, Class)],
-        needed: &[bool],
+        (parameters, needed, live): (&[(ValueId, Class)], &[bool], &[NodeId]),
     ) -> Result<(), Error> {
         let begin = self.tape.instructions.len();
         let varying = section > 0;
         for &(value, class) in parameters {
             if class == section && needed[value.index()] {
-                self.places[value.index()] = self.take(self.arena.ty(value), varying)?;
+                self.held[value.index()].place = self.take(self.arena.ty(value), varying)?;
                 // Parameters are written before the section starts and must not be overwritten by an earlier
                 // run of it: the next block of lanes reads them again.
-                self.last_use[value.index()] = FOREVER;
+                self.held[value.index()].last_use = FOREVER;
             }
         }
         let arena = self.arena;
         let mut cost = 0u64;
-        for step in arena.steps() {
-            let i = step.result.index();
-            if !needed[i] || self.class[i] != section {
+        for step in live.iter().map(|&n| arena.step(n)) {
+            if self.class[step.result.index()] != section {
                 continue;
             }
             if !self.repeats.is_empty() {
@@ -285,9 +301,9 @@ impl Lowering<'_> {
             }
             for &v in node.operands {
                 let owner = self.owner(v);
-                if self.last_use[owner] == node.id.0 && self.class[owner] == section {
+                if self.held[owner].last_use == node.id.0 && self.class[owner] == section {
                     // Once, however often it is an operand.
-                    self.last_use[owner] = FOREVER;
+                    self.held[owner].last_use = FOREVER;
                     let place = self.place(v);
                     self.slots(place.dtype, varying)
                         .give(place.slot.offset() as u32, place.elements);
@@ -309,10 +325,20 @@ impl Lowering<'_> {
         let offset = self.slots(dtype, varying).take(1);
         let offset = offset.ok_or_else(|| too_large(1))?;
         let result = Slot::new(offset, varying);
-        self.places[step.result.index()] = result;
+        self.held[step.result.index()].place = result;
         let mut operands = [result; 3];
-        for (place, v) in operands.iter_mut().zip(step.operands) {
-            *place = self.places[v.index()];
+        let mut done = [None; 3];
+        let pairs = operands.iter_mut().zip(&mut done).zip(step.operands);
+        for ((place, done), v) in pairs {
+            let held = &self.held[v.index()];
+            *place = held.place;
+            let owner = held.owner as usize;
+            let own = &mut self.held[owner].last_use;
+            if *own == step.id.0 && (!self.varies || self.class[owner] == section) {
+                // Once, however often it is an operand.
+                *own = FOREVER;
+                *done = Some(*place);
+            }
         }
         self.tape.instructions.push(Instruction {
             op: step.op,
@@ -323,14 +349,9 @@ impl Lowering<'_> {
             result,
             operands,
         });
-        for &v in step.operands {
-            let owner = self.owner(v);
-            if self.last_use[owner] == step.id.0 && self.class[owner] == section {
-                // Once, however often it is an operand.
-                self.last_use[owner] = FOREVER;
-                let place = self.places[v.index()].offset() as u32;
-                self.slots(dtype, varying).give(place, 1);
-            }
+        let slots = self.slots(dtype, varying);
+        for place in done.into_iter().flatten() {
+            slots.give(place.offset() as u32, 1);
         }
         Ok(())
     }
@@ -349,14 +370,14 @@ impl Lowering<'_> {
         let mut before = Vec::with_capacity(repeat.spread.len());
         for &id in &repeat.spread {
             let spread = arena.node(id);
-            before.push((spread.result, self.places[spread.result.index()]));
+            before.push((spread.result, self.held[spread.result.index()].place));
             self.node(spread, false)?;
             cost = cost.saturating_add(arena.cost(spread));
         }
         self.node(node, false)?;
         for (spread, place) in before {
             give(self, spread);
-            self.places[spread.index()] = place;
+            self.held[spread.index()].place = place;
         }
         Ok(cost)
     }
@@ -383,7 +404,7 @@ impl Lowering<'_> {
     /// Gives back the places of results that nobody reads.
     fn drop_unread(&mut self, node: NodeRef<'_>, varying: bool) {
         for value in node.results() {
-            if self.last_use[value.index()] != 0 {
+            if self.held[value.index()].last_use != 0 {
                 continue;
             }
             let place = self.place(value);
@@ -418,12 +439,15 @@ impl Lowering<'_> {
 
     /// The value whose place a value has.
     fn owner(&self, value: ValueId) -> usize {
-        self.owners[value.index()] as usize
+        self.held[value.index()].owner as usize
     }
 
     /// Whether a value lies in a parameter that is given element by element: these stay where they are.
     fn is_apart(&self, value: ValueId) -> bool {
-        !self.apart.is_empty() && self.apart.contains(&ValueId(self.owners[value.index()]))
+        !self.apart.is_empty()
+            && self
+                .apart
+                .contains(&ValueId(self.held[value.index()].owner))
     }
 
     /// Where a node's result lies in such a parameter, if it is one of the elements.
@@ -434,7 +458,7 @@ impl Lowering<'_> {
         let operand = node.operands[0];
         let one = self.is_apart(operand) && node.ty.elements() == 1;
         match (one, &starts[..]) {
-            (true, &[start]) => Some(self.places[operand.index()].plus(start as usize)),
+            (true, &[start]) => Some(self.held[operand.index()].place.plus(start as usize)),
             _ => None,
         }
     }
@@ -442,24 +466,24 @@ impl Lowering<'_> {
     fn node(&mut self, node: NodeRef<'_>, varying: bool) -> Result<(), Error> {
         if let Some(place) = self.element(&node) {
             let own = node.result.index();
-            self.owners[own] = self.owners[node.operands[0].index()];
-            self.places[own] = place;
+            self.held[own].owner = self.held[node.operands[0].index()].owner;
+            self.held[own].place = place;
             return Ok(());
         }
         if self.is_alias(&node) {
             let (own, owner) = (node.result.index(), self.owner(node.operands[0]));
-            self.owners[own] = owner as u32;
-            self.places[own] = match self.is_apart(node.operands[0]) {
-                true => self.places[node.operands[0].index()],
-                false => self.places[owner],
+            self.held[own].owner = owner as u32;
+            self.held[own].place = match self.is_apart(node.operands[0]) {
+                true => self.held[node.operands[0].index()].place,
+                false => self.held[owner].place,
             };
-            self.last_use[owner] = self.last_use[owner].max(self.last_use[own]);
+            self.held[owner].last_use = self.held[owner].last_use.max(self.held[own].last_use);
             return Ok(());
         }
         for value in node.results() {
-            self.places[value.index()] = self.take(self.arena.ty(value), varying)?;
+            self.held[value.index()].place = self.take(self.arena.ty(value), varying)?;
         }
-        let result = self.places[node.result.index()];
+        let result = self.held[node.result.index()].place;
         let mut instruction = Instruction {
             op: node.op,
             dtype: node.ty.dtype,
@@ -499,7 +523,7 @@ impl Lowering<'_> {
             }
         }
         for (k, &v) in node.operands.iter().enumerate() {
-            instruction.operands[k] = self.places[v.index()];
+            instruction.operands[k] = self.held[v.index()].place;
             if instruction.elements != 1 && self.arena.ty(v).shape.is_empty() {
                 instruction.flags |= 1 << k;
             }
@@ -578,7 +602,7 @@ impl Lowering<'_> {
     ) -> Result<(), Error> {
         let resolved = resolve(self.table, control)?;
         let varies = |source: &Source| match source {
-            Source::Operand(i) => self.places[node.operands[*i].index()].varies(),
+            Source::Operand(i) => self.held[node.operands[*i].index()].place.varies(),
             Source::Zeros(_) => false,
         };
         let varying: Vec<bool> = resolved.operands.iter().map(varies).collect();

@@ -2,7 +2,7 @@
 //! read once more only when something has been summed up from all of them. Steps on strips give them to each other in the
 //! cache; kept in the meantime, they would go to memory and back.
 
-use super::lower::Class;
+use super::lower::{Class, FOREVER, Held};
 use crate::graph::{Arena, NodeId};
 use crate::op::{Op, ValueId};
 use crate::tensor::TensorType;
@@ -38,14 +38,8 @@ struct Found {
 }
 
 impl Repeats {
-    /// Those of the section that no lane differs in. `last_use` is changed for what they are made of, which stays.
-    pub fn of(
-        arena: &Arena,
-        needed: &[bool],
-        class: &[Class],
-        last_use: &mut [u32],
-        forever: u32,
-    ) -> Self {
+    /// Those of the section that no lane differs in. What they are made of stays.
+    pub fn of(arena: &Arena, needed: &[bool], class: &[Class], held: &mut [Held]) -> Self {
         let is_own = |v: ValueId| needed[v.index()] && class[v.index()] == 0;
         let is_large = |v: ValueId| arena.ty(v).elements() >= MIN_ELEMENTS;
         let mut repeats = Self::default();
@@ -96,7 +90,7 @@ impl Repeats {
             }
             if is_large(step.result)
                 && !is_kept[step.result.index()]
-                && last_use[step.result.index()] != forever
+                && held[step.result.index()].last_use != FOREVER
                 && let Some(repeat) = repeat(arena, step.id)
             {
                 let value = Found {
@@ -111,7 +105,7 @@ impl Repeats {
             let spread = repeat.spread.iter().copied();
             for node in spread.chain([repeat.node]) {
                 for v in arena.node(node).operands {
-                    last_use[v.index()] = forever;
+                    held[v.index()].last_use = FOREVER;
                 }
             }
         }

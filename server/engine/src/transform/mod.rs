@@ -2,6 +2,7 @@
 //! round, [`vjp`] is one after the other, and the workspace simplifies as it grows. Any order by composition.
 
 mod control;
+mod copies;
 mod derivative;
 mod functions;
 mod implicit;

@@ -2,6 +2,7 @@
 //! vector, and so is what comes back from them.
 
 use super::Workspace;
+use super::copies::Copies;
 use crate::graph::{Arena, Graph};
 use crate::op::ValueId;
 use crate::tensor::{DType, TensorType};
@@ -36,22 +37,28 @@ pub struct Packing(Vec<Vec<u32>>);
 
 impl Packing {
     /// Puts inputs together that are a floating-point number each and have the same key. `None`: there are too few.
-    pub fn of<K: Eq + Hash>(graph: &Graph, key: impl Fn(usize) -> K) -> Option<Self> {
+    pub fn of<K: Clone + Eq + Hash>(graph: &Graph, key: impl Fn(usize) -> K) -> Option<Self> {
         if graph.inputs().len() < MIN_INPUTS {
             return None;
         }
         let mut packs: Vec<Vec<u32>> = Vec::new();
         let mut known: FxHashMap<(DType, K), usize> = FxHashMap::default();
+        // Most are like the one before.
+        let mut last: Option<((DType, K), usize)> = None;
         for (i, input) in graph.inputs().iter().enumerate() {
             if !input.ty.shape.is_empty() || !input.ty.dtype.is_float() {
                 continue;
             }
             let key = (input.ty.dtype, key(i));
-            let pack = *known.entry(key).or_insert(packs.len());
+            let pack = match &last {
+                Some((like, pack)) if *like == key => *pack,
+                _ => *known.entry(key.clone()).or_insert(packs.len()),
+            };
             if pack == packs.len() {
                 packs.push(Vec::new());
             }
             packs[pack].push(i as u32);
+            last = Some((key, pack));
         }
         packs.retain(|pack| pack.len() >= MIN_INPUTS);
         (!packs.is_empty()).then_some(Self(packs))
@@ -73,16 +80,14 @@ pub(super) fn parameters(
     from: &Arena,
     inputs: &[InputPlace],
     packing: Option<&Packing>,
-    to: &mut [ValueId],
+    to: &mut Copies,
 ) -> Vec<InputPlace> {
     let mut places: Vec<Option<InputPlace>> = vec![None; inputs.len()];
     for pack in packing.iter().flat_map(|packing| &packing.0) {
         let one = from.ty(inputs[pack[0] as usize].value);
         let value = cx.parameter(TensorType::new(one.dtype, [pack.len() as u64]));
         for (&i, element) in pack.iter().zip(0..) {
-            let cx = cx.emitter();
-            let own = cx.slice_along(value, 0, element.into(), u64::from(element) + 1);
-            to[inputs[i as usize].value.index()] = cx.reshape(own, &[]);
+            to.put_element(inputs[i as usize].value, value, element.into());
             places[i as usize] = Some(InputPlace {
                 value,
                 element: Some(element),
@@ -96,7 +101,7 @@ pub(super) fn parameters(
         packed.unwrap_or_else(|| {
             let own = known.entry(input.value);
             let value = *own.or_insert_with(|| cx.parameter(from.ty(input.value).clone()));
-            to[input.value.index()] = value;
+            to.put(input.value, value);
             InputPlace { value, ..*input }
         })
     })

@@ -1,26 +1,17 @@
 mod copy;
 mod identity;
+mod sharing;
 #[cfg(test)]
 mod tests;
 
 use super::functions::FunctionTable;
 use super::watch::{Reason, Watch};
 use crate::error::Error;
-use crate::graph::{Arena, TypeId, slice_hash};
+use crate::graph::{Arena, TypeId};
 use crate::op::{Attributes, Emit, NonSmooth, Op, ValueId, is_commutative};
 use crate::tensor::{DType, Tensor, TensorType};
-use hashbrown::{HashTable, hash_table::Entry};
+use sharing::{Kind, Sharing};
 use std::sync::Arc;
-
-/// Whether two lists are the same; short ones are compared without a call.
-#[inline(always)]
-fn are_equal(a: &[ValueId], b: &[ValueId]) -> bool {
-    match (a, b) {
-        ([a], [b]) => a == b,
-        ([a, c], [b, d]) => a == b && c == d,
-        _ => a == b,
-    }
-}
 
 fn single_rank(shape: &[u64]) -> Option<usize> {
     matches!(shape, [] | [1]).then_some(shape.len())
@@ -31,9 +22,7 @@ fn single_rank(shape: &[u64]) -> Option<usize> {
 #[derive(Default)]
 pub struct Workspace {
     pub(super) arena: Arena,
-    sharing: HashTable<ValueId>,
-    /// What each value is: asked for every operand of every node.
-    kinds: Vec<Kind>,
+    sharing: Sharing,
     /// Scalar constants that rules asked for: the same few again and again.
     asked: Asked,
     /// Types of the node being written.
@@ -45,16 +34,6 @@ pub struct Workspace {
     pub table: FunctionTable,
     /// The first thing that went wrong where no result could say so.
     pub(super) trouble: Option<Error>,
-}
-
-/// What a value is, as far as it may make nodes simpler that it is a scalar operand of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
-    /// A floating-point scalar constant.
-    Number,
-    /// The result of a negation.
-    Negative,
-    Other,
 }
 
 /// The last scalar constants that rules asked for.
@@ -111,8 +90,9 @@ impl Workspace {
 
     /// A new parameter.
     pub fn parameter(&mut self, ty: TensorType) -> ValueId {
-        self.kinds.push(Kind::Other);
-        self.arena.parameter(ty)
+        let value = self.arena.parameter(ty);
+        self.note(None, self.arena.type_id(value));
+        value
     }
 
     /// As what rules write to.
@@ -123,7 +103,7 @@ impl Workspace {
     /// The number in a floating-point scalar constant.
     #[inline]
     pub(super) fn number(&self, value: ValueId) -> Option<f64> {
-        if self.kinds[value.index()] != Kind::Number {
+        if self.sharing.kind(value) != Kind::Number {
             return None;
         }
         match self.arena.producer(value)?.attributes {
@@ -140,7 +120,7 @@ impl Workspace {
 
     /// The constant that an operation on scalar constants gives.
     fn fold(&self, op: Op, v: &[ValueId]) -> Option<Tensor> {
-        if !v.iter().all(|v| self.kinds[v.index()] == Kind::Number) {
+        if !v.iter().all(|v| self.sharing.kind(*v) == Kind::Number) {
             return None;
         }
         op.elementwise()?;
@@ -176,15 +156,35 @@ impl Workspace {
     #[inline]
     fn of_scalars(&mut self, op: Op, operands: &[ValueId]) -> Option<ValueId> {
         op.elementwise()?;
+        let kind = |v: ValueId| self.sharing.kind(v);
+        // Most are neither numbers nor negatives, of which nothing can be simpler.
+        match *operands {
+            [a] if kind(a) == Kind::Scalar => {
+                let ty = self.arena.type_id(a);
+                return Some(self.place_of(op, &[a], 0, Some(a), ty));
+            }
+            [a, b] if kind(a) == Kind::Scalar && kind(b) == Kind::Scalar => {
+                let ty = self.arena.type_id(a);
+                if self.arena.type_id(b) != ty {
+                    return None;
+                }
+                let (low, high) = (a.min(b), a.max(b));
+                let operands = match is_commutative(op) {
+                    true => [low, high],
+                    false => [a, b],
+                };
+                return Some(self.place_of(op, &operands, 0, Some(high), ty));
+            }
+            _ => {}
+        }
         let ty = self.arena.type_id(*operands.first()?);
         if !self.arena.is_float_scalar(ty) {
             return None;
         }
         let (mut numbers, mut negatives, mut alike) = (0, 0, true);
         for &v in operands {
-            let kind = self.kinds[v.index()];
-            numbers += usize::from(kind == Kind::Number);
-            negatives += usize::from(kind == Kind::Negative);
+            numbers += usize::from(kind(v) == Kind::Number);
+            negatives += usize::from(kind(v) == Kind::Negative);
             alike &= self.arena.type_id(v) == ty;
         }
         let simpler = match op {
@@ -268,33 +268,13 @@ impl Workspace {
             }
             _ => operands,
         };
-        let hash = slice_hash(op, attributes, operands);
-        let arena = &self.arena;
-        let is_same = |&v: &ValueId| {
-            arena.producer_step(v).is_some_and(|step| {
-                step.op == op && step.attributes == attributes && are_equal(step.operands, operands)
-            })
-        };
-        let hash_of = |&v: &ValueId| {
-            let step = arena.producer_step(v);
-            step.map_or(0, |step| {
-                slice_hash(step.op, step.attributes, step.operands)
-            })
-        };
-        // The next value is its first result.
-        let next = ValueId(arena.len() as u32);
-        match self.sharing.entry(hash, is_same, hash_of) {
-            Entry::Occupied(known) => return *known.get(),
-            Entry::Vacant(place) => place.insert(next),
-        };
+        let leading = Sharing::leading(op, operands);
         if let Some(ty) = ty {
-            self.arena.push(op, operands, attributes, &[ty]);
-            self.note_origin();
-            self.kinds.push(match op {
-                Op::Negate => Kind::Negative,
-                _ => Kind::Other,
-            });
-            return next;
+            return self.place_of(op, operands, attributes, leading, ty);
+        }
+        let node = (op, attributes, operands);
+        if let Some(known) = self.sharing.find(&self.arena, node, leading) {
+            return known;
         }
         let mut types = std::mem::take(&mut self.types);
         self.arena
@@ -302,15 +282,41 @@ impl Workspace {
             .expect("valid graphs and rules write well-typed nodes");
         let value = self.arena.push(op, operands, attributes, &types);
         self.note_origin();
-        let ty = self.arena.ty(value);
-        let kind = match op {
-            Op::Constant if ty.shape.is_empty() && ty.dtype.is_float() => Kind::Number,
-            Op::Negate => Kind::Negative,
-            _ => Kind::Other,
-        };
-        self.kinds.resize(self.kinds.len() + types.len(), kind);
+        types.iter().for_each(|&ty| self.note(Some(op), ty));
         self.types = types;
         value
+    }
+
+    /// The same of a node whose operands are in order and whose one result's type is known; `leading` as [`Sharing::leading`]
+    /// says.
+    #[inline(always)]
+    fn place_of(
+        &mut self,
+        op: Op,
+        operands: &[ValueId],
+        attributes: u32,
+        leading: Option<ValueId>,
+        ty: TypeId,
+    ) -> ValueId {
+        let node = (op, attributes, operands);
+        if let Some(known) = self.sharing.find(&self.arena, node, leading) {
+            return known;
+        }
+        let value = self.arena.push(op, operands, attributes, &[ty]);
+        self.note_origin();
+        self.note(Some(op), ty);
+        value
+    }
+
+    /// Notes what the next value is, of that type: an operation's result, or a parameter.
+    #[inline(always)]
+    fn note(&mut self, op: Option<Op>, ty: TypeId) {
+        self.sharing.note(match op {
+            Some(Op::Negate) => Kind::Negative,
+            _ if !self.arena.is_float_scalar(ty) => Kind::Other,
+            Some(Op::Constant) => Kind::Number,
+            _ => Kind::Scalar,
+        });
     }
 }
 

@@ -42,12 +42,10 @@ pub fn transpose(
     }
     for n in begin.nodes..end.nodes {
         let step = cx.arena().step(NodeId(n));
-        let moves = step
-            .operands
-            .iter()
-            .any(|&v| at(v).is_some_and(|i| linear[i]));
-        for i in step.results().filter_map(at) {
-            linear[i] = moves;
+        let own = |v: ValueId| v.index().wrapping_sub(begin.values);
+        let moves = |&v: &ValueId| linear.get(own(v)) == Some(&true);
+        if step.operands.iter().any(moves) {
+            step.results().for_each(|v| linear[own(v)] = true);
         }
     }
     let mut cotangents: Vec<Option<ValueId>> = vec![None; count];

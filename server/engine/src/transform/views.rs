@@ -15,6 +15,17 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// One element.
+    pub fn one(of: ValueId, start: u64) -> Self {
+        let (count, stride) = (1, 1);
+        Self {
+            of,
+            start,
+            count,
+            stride,
+        }
+    }
+
     /// What a slice of a vector takes, reshaped or not.
     pub fn taken(arena: &Arena, value: ValueId) -> Option<Self> {
         let mut node = arena.producer(value)?;
@@ -42,7 +53,7 @@ impl Part {
     }
 
     /// Both in one, if the other follows.
-    fn followed_by(self, next: Self) -> Option<Self> {
+    pub fn followed_by(self, next: Self) -> Option<Self> {
         if self.of != next.of || self.count == 0 || next.count == 0 {
             return None;
         }

@@ -60,16 +60,23 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
         request.batched.is_some() && derivation.groups.iter().all(|g| g.lanes <= 1);
     let mut parameters: Vec<(ValueId, Class)> = Vec::new();
     // For each input its parameter: several may be elements of one.
-    let mut parameter_of: FxHashMap<ValueId, usize> = FxHashMap::default();
+    let mut parameter_of: Vec<usize> = Vec::with_capacity(derivation.inputs.len());
+    let mut known: FxHashMap<ValueId, usize> = FxHashMap::default();
     for (i, input) in derivation.inputs.iter().enumerate() {
-        let own = parameter_of.entry(input.value).or_insert(parameters.len());
-        if *own == parameters.len() {
+        // Most are elements of the same as the one before.
+        let own = match parameter_of.last() {
+            Some(&last) if parameters[last].0 == input.value => last,
+            _ => *known.entry(input.value).or_insert(parameters.len()),
+        };
+        if own == parameters.len() {
             let batched = request.batched.as_ref().is_some_and(|b| b[i]);
             parameters.push((input.value, Class::from(points_in_lanes && batched)));
         }
+        parameter_of.push(own);
     }
     let own_parameters = parameters.len();
-    let elements = derivation.inputs.iter().filter(|i| i.element.is_some());
+    // Each has a first element.
+    let elements = derivation.inputs.iter().filter(|i| i.element == Some(0));
     let apart: FxHashSet<ValueId> = elements.map(|input| input.value).collect();
     let arena = derivation.workspace.arena();
     let mut groups = Vec::with_capacity(derivation.groups.len());
@@ -97,16 +104,16 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
     let mut single: Vec<(usize, u32)> = Vec::new();
     let mut products = Vec::with_capacity(derivation.products.len());
     let mut plans = Vec::with_capacity(derivation.products.len());
-    for product in &derivation.products {
+    for product in std::mem::take(&mut derivation.products) {
         let mut blocks = Vec::with_capacity(product.blocks.len());
-        for block in &product.blocks {
+        for block in product.blocks {
             let root = block.value.map(|value| {
                 roots.push(value);
                 let root = roots.len() - 1;
                 single.extend(block.element.map(|element| (root, element)));
                 root
             });
-            blocks.push((block.clone(), root));
+            blocks.push((block, root));
         }
         let compressed = product.compressed.iter().map(|source| {
             roots.push(source.value);
@@ -117,14 +124,14 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
         products.push(Compiled {
             group: product.group,
             compressed,
-            subtractions: product.subtractions.clone(),
+            subtractions: product.subtractions,
             crossed: (product.chain.as_ref()).map(|c| crossed::Product::new(c, &mut roots)),
             types: (blocks.iter())
                 .map(|(block, _)| (block.ty.dtype, block.ty.bytes() as usize))
                 .collect(),
             blocks,
         });
-        plans.push(product.plan.clone());
+        plans.push(product.plan);
     }
     let sections = if points_in_lanes { 1 } else { groups.len() };
     let watched = derivation.workspace.watched().to_vec();
@@ -139,7 +146,8 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
         sections,
         &watched,
     )?;
-    let apart = take_apart(&mut tape, &derivation.inputs, &parameter_of, &single);
+    let places = (&derivation.inputs[..], &parameter_of[..]);
+    let apart = take_apart(&mut tape, places, own_parameters, &single);
     tape.leave_outside(&apart);
     tape.in_strips();
     let crossed = products.iter().filter_map(|p| p.crossed.as_ref());
@@ -156,8 +164,8 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
     let layouts = products.iter().map(|product| Layout::of(&tape, product));
     let mut program = Program {
         layouts: layouts.collect(),
-        packs: (derivation.inputs.iter())
-            .map(|input| input.element.map(|_| parameter_of[&input.value]))
+        packs: (derivation.inputs.iter().zip(&parameter_of))
+            .map(|(input, &own)| input.element.map(|_| own))
             .collect(),
         taken: Taken::all(&tape, &inputs, request.batched.as_deref()),
         left: (0..inputs.len())
@@ -190,12 +198,12 @@ fn compile_in(graph: &Graph, request: &Request, parts: Option<Parts>) -> Result<
     Ok(program)
 }
 
-/// Gives each input its place in its parameter, and each root that is an element of a value its place there. Gives the
-/// slots of these parameters and values.
+/// Gives each input its place in its parameter, of the first so many, and each root that is an element of a value its place
+/// there. Gives the slots of these parameters and values.
 fn take_apart(
     tape: &mut Tape,
-    inputs: &[InputPlace],
-    parameter_of: &FxHashMap<ValueId, usize>,
+    (inputs, parameter_of): (&[InputPlace], &[usize]),
+    own_parameters: usize,
     single: &[(usize, u32)],
 ) -> Vec<Slot> {
     let mut apart = Vec::new();
@@ -213,14 +221,14 @@ fn take_apart(
         tape.roots[root] = part(tape.roots[root], element);
     }
     let mut parameters = Vec::with_capacity(inputs.len());
-    for input in inputs {
-        let whole = tape.parameters[parameter_of[&input.value]];
+    for (input, &own) in inputs.iter().zip(parameter_of) {
+        let whole = tape.parameters[own];
         parameters.push(match input.element {
             None => whole,
             Some(element) => whole.map(|whole| part(whole, element)),
         });
     }
-    let seeds = &tape.parameters[parameter_of.len()..];
+    let seeds = &tape.parameters[own_parameters..];
     parameters.extend_from_slice(seeds);
     tape.parameters = parameters;
     apart

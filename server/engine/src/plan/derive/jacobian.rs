@@ -79,12 +79,14 @@ impl Deriver<'_> {
         for (i, &o) in outputs.iter().enumerate() {
             let of = self.ty(ys[i]);
             for (&w, place) in wrt.iter().zip(&live.places) {
-                let by = self.input_type(w);
+                let by = &self.graph.inputs()[w as usize].ty;
                 let value = place
                     .zip(chosen.as_ref())
                     .and_then(|(place, way)| way.values[if columns { i } else { place.at }]);
                 // A row is of the input's element type, a block of the output's, whichever the mode.
-                let value = value.map(|v| match self.ty(v).dtype == of.dtype {
+                let dtype = |v: ValueId| self.derivation.workspace.arena().ty(v).dtype;
+                let is_own = value.is_none_or(|v| dtype(v) == of.dtype);
+                let value = value.map(|v| match is_own {
                     true => v,
                     false => self.cx().emitter().convert(v, of.dtype),
                 });
@@ -95,7 +97,7 @@ impl Deriver<'_> {
                 let element = place.and_then(|place| place.element);
                 let block = BlockSource {
                     element: element.filter(|_| !columns),
-                    ..BlockSource::matrix(value, &of, &by, first, columns)
+                    ..BlockSource::matrix(value, &of, by, first, columns)
                 };
                 blocks.push(block.at(Some(o), Some(w), None));
             }

@@ -12,11 +12,12 @@ use super::mode::{Size, plan, sweeps};
 use super::{BlockSource, Chain, Compressed, Entry};
 use super::{Candidate, HvpMode, Layout, Mode, NonFinite, Options, Plan, Product, Request};
 use crate::error::Error;
-use crate::graph::{Graph, NodeRef};
+use crate::graph::Graph;
 use crate::op::{Attributes, ValueId};
 use crate::tensor::TensorType;
 use crate::transform::{InputPlace, Packing, Parts, Workspace, between, jvp, segmented, vjp};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// Above this many nodes only one of two ways is written down.
@@ -125,7 +126,7 @@ fn packing(graph: &Graph, request: &Request) -> Option<Packing> {
     }
     Packing::of(graph, |i| {
         let batched = request.batched.as_ref().is_some_and(|b| b[i]);
-        let asked: Vec<[bool; 2]> = asked.iter().map(|own| own[i]).collect();
+        let asked: SmallVec<[[bool; 2]; 4]> = asked.iter().map(|own| own[i]).collect();
         (batched, asked)
     })
 }
@@ -264,10 +265,6 @@ impl Deriver<'_> {
         self.derivation.inputs[i as usize].value
     }
 
-    fn input_type(&self, i: u32) -> TensorType {
-        self.graph.inputs()[i as usize].ty.clone()
-    }
-
     fn output(&self, i: u32) -> ValueId {
         self.outputs[i as usize]
     }
@@ -318,13 +315,14 @@ impl Deriver<'_> {
     }
 
     fn size(&self) -> Size {
-        let is_loop = |node: NodeRef<'_>| match node.attributes {
+        let is_loop = |attributes: &Attributes| match attributes {
             Attributes::Control(control) => control.turns(1) > 0,
             _ => false,
         };
+        let arena = self.derivation.workspace.arena();
         match self.is_large() {
             true => Size::Large,
-            false if self.derivation.workspace.arena().nodes().any(is_loop) => Size::Loops,
+            false if arena.all_attributes().iter().any(is_loop) => Size::Loops,
             false => Size::Small,
         }
     }
@@ -349,6 +347,8 @@ impl Deriver<'_> {
         let mut live = Live::default();
         // Where those begin of which inputs are elements.
         let mut begun: FxHashMap<ValueId, LivePlace> = FxHashMap::default();
+        // Most are elements of the same as the one before.
+        let mut last: Option<(ValueId, LivePlace)> = None;
         for &w in wrt {
             let InputPlace { value, element } = self.derivation.inputs[w as usize];
             if !needed[value.index()] {
@@ -360,10 +360,14 @@ impl Deriver<'_> {
                 first: live.elements,
                 element: None,
             };
-            let place = match element {
-                None => next,
-                Some(_) => *begun.entry(value).or_insert(next),
+            let place = match (element, last) {
+                (None, _) => next,
+                (_, Some((known, place))) if known == value => place,
+                _ => *begun.entry(value).or_insert(next),
             };
+            if element.is_some() {
+                last = Some((value, place));
+            }
             if place.at == live.values.len() {
                 live.values.push(value);
                 live.elements += arena.ty(value).elements();

@@ -15,14 +15,17 @@ const MAX_PERIOD: usize = 2048;
 /// Periods that are looked at closely around one place: each costs a pass over the graph.
 const MAX_TRIES: usize = 16;
 
+/// What a type's number takes at most, beside an operation's.
+const TYPE_BITS: u32 = 22;
+
 const NOWHERE: u32 = u32::MAX;
 
 struct Finder<'a> {
     arena: &'a Arena,
     nodes: Vec<NodeId>,
     /// What a node looks like: operation, attributes, type, in one number.
-    looks: Vec<u128>,
-    /// Position in `nodes` of each value's node.
+    looks: Vec<u64>,
+    /// Position in `nodes` of each value's node; empty until something is looked at closely.
     position: Vec<u32>,
     /// Which values are parts of inputs.
     is_part: Vec<bool>,
@@ -43,16 +46,15 @@ impl Run {
     /// Among the values of an arena of which outputs need these. Inputs that are `packed` are parts of one, whatever reads
     /// them.
     pub(super) fn find(arena: &Arena, needed: &[bool], packed: &[ValueId]) -> Option<Self> {
-        if arena.node_count() < MIN_NODES {
+        if arena.node_count() < MIN_NODES || arena.all_types().len() > 1 << TYPE_BITS {
             return None;
         }
         let look = |step: &Step<'_>| {
             let ty = arena.type_id(step.result).number();
-            u128::from(step.op.number()) << 64 | u128::from(step.attributes) << 32 | u128::from(ty)
+            u64::from(step.op.number() << TYPE_BITS | ty) << 32 | u64::from(step.attributes)
         };
         let is_slice = |a: &Attributes| matches!(a, Attributes::Slice { .. });
         let has_slices = arena.all_attributes().iter().any(is_slice);
-        let mut position = vec![NOWHERE; arena.len()];
         let mut nodes = Vec::with_capacity(arena.node_count());
         let mut looks = Vec::with_capacity(arena.node_count());
         let mut is_part = vec![false; arena.len()];
@@ -71,22 +73,13 @@ impl Run {
                 parts.push(step.id);
                 continue;
             }
-            for result in step.results() {
-                position[result.index()] = nodes.len() as u32;
-            }
             nodes.push(step.id);
             looks.push(look(&step));
         }
         // Parts of inputs first: each looks different, and they can be anywhere.
         let first = parts.len();
         if first > 0 {
-            let known = position.iter_mut().filter(|at| **at != NOWHERE);
-            known.for_each(|at| *at += first as u32);
-            for (&id, at) in parts.iter().zip(0..) {
-                let results = arena.step(id).results();
-                results.for_each(|result| position[result.index()] = at);
-            }
-            let of_parts: Vec<u128> = parts.iter().map(|&id| look(&arena.step(id))).collect();
+            let of_parts: Vec<u64> = parts.iter().map(|&id| look(&arena.step(id))).collect();
             nodes.splice(0..0, parts);
             looks.splice(0..0, of_parts);
         }
@@ -97,7 +90,7 @@ impl Run {
             arena,
             nodes,
             looks,
-            position,
+            position: Vec::new(),
             is_part,
             failed: FxHashSet::default(),
             lone: None,
@@ -136,7 +129,7 @@ impl Finder<'_> {
                 continue;
             }
             let (looks, later) = (&self.looks[..n - period], &self.looks[period..]);
-            let same = |(a, b): &(&u128, &u128)| a == b;
+            let same = |(a, b): &(&u64, &u64)| a == b;
             let before = looks[..middle].iter().rev();
             let before = before.zip(later[..middle].iter().rev());
             let begin = middle - before.take_while(same).count();
@@ -181,6 +174,13 @@ impl Finder<'_> {
     fn aligned(&mut self, begin: usize, end: usize, period: usize, middle: usize) -> Option<Run> {
         if (end - begin) / period < MIN_BLOCKS {
             return None;
+        }
+        if self.position.is_empty() {
+            self.position = vec![NOWHERE; self.arena.len()];
+            for (&id, at) in self.nodes.iter().zip(0..) {
+                let results = self.arena.step(id).results();
+                results.for_each(|result| self.position[result.index()] = at);
+            }
         }
         // How far on the last reader of each of a block's values is, seen in the middle of the run.
         let mut reach = vec![0usize; period];

@@ -4,6 +4,7 @@ use crate::graph::Arena;
 use crate::op::{Attributes, Emit, GatherDimensions, Op, OutOfBounds, ValueId};
 use crate::tensor::{DType, Tensor, TensorType};
 use crate::transform::Workspace;
+use crate::transform::copies::Copies;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ pub(super) fn sequence(
     cx: &mut Workspace,
     from: &Arena,
     values: &[ValueId],
-    to: &[ValueId],
+    to: &mut Copies,
 ) -> ValueId {
     let ty = from.ty(values[0]).clone();
     let n = values.len() as u64;
@@ -55,16 +56,16 @@ pub(super) fn sequence(
     let (list, places) = distinct(values);
     let mut row = vec![1];
     row.extend(ty.shape.iter());
-    let rows: Vec<ValueId> = list
-        .iter()
-        .map(|v| cx.emitter().reshape(to[v.index()], &row))
-        .collect();
-    let dimension = 0;
-    let stack = cx.emit(
-        Op::Concatenate,
-        &rows,
-        Attributes::Concatenate { dimension },
-    );
+    let stack = to.side_by_side(cx, &list).unwrap_or_else(|| {
+        let rows = list.iter().map(|&v| {
+            let one = to.get(cx, v);
+            cx.emitter().reshape(one, &row)
+        });
+        let rows: Vec<ValueId> = rows.collect();
+        let dimension = 0;
+        let all = Attributes::Concatenate { dimension };
+        cx.emit(Op::Concatenate, &rows, all)
+    });
     if places.iter().enumerate().all(|(i, &p)| i as i64 == p) {
         return stack;
     }

@@ -8,6 +8,7 @@ use crate::graph::{Arena, NodeId};
 use crate::op::{Attributes, Emit, Op, ValueId};
 use crate::tensor::DType;
 use crate::transform::Workspace;
+use crate::transform::copies::Copies;
 
 /// What is added in each step.
 pub(super) struct Sums {
@@ -26,7 +27,7 @@ impl Run {
         homes: &[Home],
         sums: &Sums,
         read: impl Iterator<Item = (usize, usize)>,
-        to: &mut [ValueId],
+        to: &mut Copies,
     ) {
         let (chain, count) = (&sums.chain, sums.chain.len());
         let first =
@@ -36,11 +37,11 @@ impl Run {
         let outside = self.outside(cx, from, homes, sequences, to);
         let terms = sums.terms.iter().map(|&term| match term {
             Given::Sequence(s) => sequence(cx, from, &sequences[s], to),
-            Given::Value(v) => to[v.index()],
+            Given::Value(v) => to.get(cx, v),
             Given::Outside(q) => outside[q],
         });
         let terms: Vec<ValueId> = terms.collect();
-        let first = led.is_none().then(|| to[first.index()]);
+        let first = led.is_none().then(|| to.get(cx, first));
         let steps = self.blocks + usize::from(led.is_some());
         let sums = running_sums(cx, first, &terms, steps as u64);
         for (q, block) in read {
@@ -51,7 +52,7 @@ impl Run {
             let at = (block * count + place + 1) as u64;
             let cx = cx.emitter();
             let slice = cx.slice_along(sums, 0, at, at + 1);
-            to[value.index()] = cx.reshape(slice, &[]);
+            to.put(value, cx.reshape(slice, &[]));
         }
     }
 

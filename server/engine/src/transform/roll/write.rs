@@ -6,6 +6,7 @@ use super::{Run, Source};
 use crate::graph::{Arena, NodeId};
 use crate::op::{Attributes, Control, Emit, FunctionId, ValueId};
 use crate::tensor::TensorType;
+use crate::transform::copies::Copies;
 use crate::transform::packed::parameters;
 use crate::transform::{InputPlace, Packing, Workspace};
 use smallvec::SmallVec;
@@ -34,17 +35,19 @@ impl Run {
         outputs: &[ValueId],
         packing: Option<&Packing>,
     ) -> (Workspace, Vec<InputPlace>, Vec<ValueId>) {
-        let mut to = vec![NOT_YET; from.len()];
+        let mut to = Copies::of(from);
         let inputs = parameters(&mut cx, from, inputs, packing, &mut to);
         let end = self.begin + self.blocks * self.period;
         for &n in &self.nodes[..self.begin] {
-            copy(&mut cx, from, n, &mut to);
+            if !to.is_part(from, n) {
+                copy(&mut cx, from, n, &mut to);
+            }
         }
         self.scan(&mut cx, from, outputs, &mut to, end);
         for &n in &self.nodes[end..] {
             copy(&mut cx, from, n, &mut to);
         }
-        let outputs = outputs.iter().map(|v| to[v.index()]).collect();
+        let outputs = outputs.iter().map(|&v| to.get(&mut cx, v)).collect();
         (cx, inputs, outputs)
     }
 
@@ -63,7 +66,7 @@ impl Run {
         cx: &mut Workspace,
         from: &Arena,
         outputs: &[ValueId],
-        to: &mut [ValueId],
+        to: &mut Copies,
         end: usize,
     ) {
         let steps = self.blocks as u64;
@@ -90,22 +93,22 @@ impl Run {
             return;
         }
         let outside = self.outside(cx, from, &homes, &self.sequences, to);
-        let given = |cx: &mut Workspace, given: Given| match given {
+        let given = |cx: &mut Workspace, given: Given, to: &mut Copies| match given {
             Given::Sequence(s) => sequence(cx, from, &self.sequences[s], to),
-            Given::Value(v) => to[v.index()],
+            Given::Value(v) => to.get(cx, v),
             Given::Outside(q) => outside[q],
         };
         let body = self.body(cx, from, &homes, &carried, &stacks, (&each, &same));
         // The scan's operands.
         let mut operands: Vec<ValueId> = (carried.iter())
             .map(|&q| match self.before[q] {
-                Some(v) => to[v.index()],
+                Some(v) => to.get(cx, v),
                 // No step reads it.
                 None => cx.emitter().full(from.ty(self.value(from, 0, q)), 0.0),
             })
             .collect();
         for &all in each.iter().chain(&same) {
-            operands.push(given(cx, all));
+            operands.push(given(cx, all, to));
         }
         let types: Vec<TensorType> = operands.iter().map(|&v| cx.arena().ty(v).clone()).collect();
         let ty = |q: usize| from.ty(self.value(from, 0, q)).clone();
@@ -122,7 +125,7 @@ impl Run {
         };
         let found = cx.emit_all(scan.op(), &operands, Attributes::Control(scan.into()));
         for (k, &q) in carried.iter().enumerate() {
-            to[self.value(from, last, q).index()] = found[k];
+            to.put(self.value(from, last, q), found[k]);
         }
         for (k, q) in stacks.iter().enumerate() {
             for &block in &stacked[q] {
@@ -131,7 +134,7 @@ impl Run {
                 let shape = from.ty(value).shape.clone();
                 let cx = cx.emitter();
                 let slice = cx.slice_along(found[carried.len() + k], 0, at, at + 1);
-                to[value.index()] = cx.reshape(slice, &shape);
+                to.put(value, cx.reshape(slice, &shape));
             }
         }
     }
@@ -196,7 +199,7 @@ impl Run {
         from: &Arena,
         homes: &[Home],
         sequences: &[Vec<ValueId>],
-        to: &[ValueId],
+        to: &mut Copies,
     ) -> Vec<ValueId> {
         let mut values = vec![NOT_YET; self.period];
         for q in (0..self.period).filter(|&q| homes[q] != Home::Body) {
@@ -210,7 +213,7 @@ impl Run {
                     Source::Own(p) | Source::Before(p) => {
                         constant(cx, from, self.value(from, 0, p))
                     }
-                    Source::Same(v) => to[v.index()],
+                    Source::Same(v) => to.get(cx, v),
                 });
             }
             values[q] = cx.emit(node.op, &operands, node.attributes.clone());
@@ -277,15 +280,19 @@ fn constant(cx: &mut Workspace, from: &Arena, v: ValueId) -> ValueId {
     cx.emit(number.op, &[], number.attributes.clone())
 }
 
-fn copy(cx: &mut Workspace, from: &Arena, n: NodeId, to: &mut [ValueId]) {
+fn copy(cx: &mut Workspace, from: &Arena, n: NodeId, to: &mut Copies) {
     let node = from.node(n);
-    let operands: SmallVec<[ValueId; 3]> = node.operands.iter().map(|v| to[v.index()]).collect();
+    let operands = node.operands.iter().map(|&v| to.get(cx, v));
+    let operands: SmallVec<[ValueId; 3]> = operands.collect();
     if node.result_count == 1 {
-        to[node.result.index()] = cx.emit(node.op, &operands, node.attributes.clone());
+        to.put(
+            node.result,
+            cx.emit(node.op, &operands, node.attributes.clone()),
+        );
         return;
     }
     let values = cx.emit_all(node.op, &operands, node.attributes.clone());
     for (result, value) in node.results().zip(values) {
-        to[result.index()] = value;
+        to.put(result, value);
     }
 }

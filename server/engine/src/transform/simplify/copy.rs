@@ -1,6 +1,6 @@
 //! Graphs, bodies and parts of them written again.
 
-use super::{Asked, Workspace};
+use super::{Asked, Sharing, Workspace};
 use crate::error::Error;
 use crate::graph::{Arena, Graph, Step};
 use crate::op::{Attributes, Emit, FunctionId, NonSmooth, Op, ValueId};
@@ -8,7 +8,6 @@ use crate::transform::functions::FunctionTable;
 use crate::transform::roll::{rolled, rolled_graph};
 use crate::transform::watch::{Reason, Watch};
 use crate::transform::{InputPlace, Packing, derivative, implicit};
-use hashbrown::HashTable;
 
 /// A gradient writes about five nodes for each of the function's.
 const NODES_OF_DERIVATIVE: usize = 6;
@@ -96,8 +95,7 @@ impl Workspace {
         let room = nodes * NODES_OF_DERIVATIVE;
         Self {
             arena: Arena::with_capacity(room),
-            sharing: HashTable::with_capacity(room),
-            kinds: Vec::with_capacity(room),
+            sharing: Sharing::with_capacity(room),
             policy,
             table,
             ..Self::default()
@@ -121,8 +119,7 @@ impl Workspace {
         let room = needed.iter().filter(|&&n| n).count() * NODES_OF_DERIVATIVE;
         let mut workspace = Self {
             arena: Arena::with_capacity(room),
-            sharing: HashTable::with_capacity(room),
-            kinds: Vec::with_capacity(room),
+            sharing: Sharing::with_capacity(room),
             asked: Asked::default(),
             types: Vec::new(),
             policy,
