@@ -73,7 +73,15 @@ impl<'t, 'm> Sections<'t, 'm> {
 
     /// The same of which many steps may be one piece of code, if it is known what moves in one.
     pub fn with_moves(self, moves: Option<Moves>) -> Self {
-        Self { moves, ..self }
+        let moves = moves.filter(|_| self.looks > 0);
+        let steps = moves
+            .as_ref()
+            .and_then(|m| self.tape.native_steps(m, false));
+        Self {
+            moves,
+            steps,
+            ..self
+        }
     }
 
     /// How many of the steps that are left are one piece of code; `None`: each is to be run by itself.
@@ -106,11 +114,7 @@ impl<'t, 'm> Sections<'t, 'm> {
     pub fn run(&mut self, ticker: &mut Ticker<'_>) -> Result<(), Halt> {
         if self.code.is_none() && self.looks > 0 {
             self.looks -= 1;
-            self.code = self.all_of_it();
-            if self.code.is_some() {
-                let moves = self.moves.as_ref();
-                self.steps = moves.and_then(|moves| self.tape.native_steps(moves));
-            }
+            self.look();
         }
         let Some(code) = &self.code else {
             section(self.tape, 0, self.memory, ticker)?;
@@ -123,6 +127,20 @@ impl<'t, 'm> Sections<'t, 'm> {
             ticker.tick(piece.work)?;
         }
         Ok(())
+    }
+
+    /// Looks for code once more.
+    fn look(&mut self) {
+        match &self.moves {
+            None => self.code = self.all_of_it(),
+            Some(moves) if self.tape.is_warm() => {
+                // Code of many steps is enough: making both takes as long again.
+                self.steps = self.tape.native_steps(moves, true);
+                self.looks = if self.steps.is_some() { 0 } else { self.looks };
+                self.moves = None;
+            }
+            Some(_) => {}
+        }
     }
 
     /// The code of both, if it is there and is all that there is to be run.

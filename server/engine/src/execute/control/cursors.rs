@@ -63,7 +63,7 @@ impl Plan {
         self.moves.links.extend(links);
     }
 
-    /// Whether what was planned consists of numbers.
+    /// Whether what was planned consists of numbers in places of their own.
     pub fn all_are_numbers(&mut self, are: bool) {
         self.fits &= are;
     }

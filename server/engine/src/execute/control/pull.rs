@@ -332,11 +332,12 @@ impl<'a, 't> Back<'a, 't> {
         all.for_each(|to| to.plan(&mut plan, Way::Out));
         sums.iter().for_each(|to| to.plan(&mut plan, Way::Sum));
         copies.plan(&mut plan);
+        // Then they are all where they would be for another step.
+        plan.all_are_numbers(of_carries.iter().all(Option::is_some));
         let mut sections = Sections::new(tape, memory).with_moves(plan.moves());
-        let mut left = last + 1;
+        let (mut left, mut moved_on) = (last + 1, false);
         while let Some(i) = left.checked_sub(1) {
-            // What comes after the last step is not for another one.
-            if let Some(count) = sections.at_once(i as u64) {
+            if let Some(count) = sections.at_once(left as u64) {
                 let end = left - count;
                 let mut cursors = Cursors::default();
                 restore.point(&mut cursors, i, end);
@@ -348,10 +349,10 @@ impl<'a, 't> Back<'a, 't> {
                 sums.iter_mut().for_each(|to| to.point(&mut cursors, 0, 0));
                 ticker.machine.counts.pulled += count as u64;
                 cursors.run(&sections, count, ticker)?;
-                left = end;
+                (left, moved_on) = (end, true);
                 continue;
             }
-            left = i;
+            (left, moved_on) = (i, false);
             let index = runner.index(states.step(i));
             restore.run(&memory, i);
             feeds.iter().for_each(|feed| feed.run(&memory, index));
@@ -367,8 +368,10 @@ impl<'a, 't> Back<'a, 't> {
                 copies.run();
             }
         }
-        for (carry, &root) in self.carries.iter_mut().zip(to_carries) {
-            self.column.load(memory, root);
+        let places = to_carries.iter().zip(of_carries);
+        for (carry, (&root, &place)) in self.carries.iter_mut().zip(places) {
+            let place = place.filter(|_| moved_on).unwrap_or(root);
+            self.column.load(memory, place);
             carry.put_all(None, &self.column);
         }
         self.filled = false;

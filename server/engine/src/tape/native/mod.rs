@@ -261,6 +261,11 @@ impl Tape {
         self.native.tiers[at].code(|| self.translated(lanes))
     }
 
+    /// Whether it has been run often enough for code, one lane at a time.
+    pub fn is_warm(&self) -> bool {
+        self.native.tiers[0].runs.load(Ordering::Relaxed) >= RUNS
+    }
+
     fn translated(&self, lanes: usize) -> Option<Code> {
         self.within_bytes(|most| {
             let code = translated(self, lanes, most)?;

@@ -1,6 +1,6 @@
 //! What goes into the steps of a loop and comes out of them, where all steps are machine code.
 
-use super::Bases;
+use super::{Bases, is_there};
 use crate::tape::{Slot, Tape};
 
 /// A number that a step of a loop takes from where a cursor is, or leaves there.
@@ -89,12 +89,15 @@ impl Steps {
 }
 
 impl Tape {
-    /// The code of steps of the loop whose body this is, if all of it can be code. A body has the code of the loop that asks
-    /// first.
-    pub fn native_steps(&self, moves: &Moves) -> Option<&Steps> {
+    /// The code of steps of the loop whose body this is, if there is some, or is to be made and all of it can be code. A body
+    /// has the code of the loop that asks first.
+    pub fn native_steps(&self, moves: &Moves, make: bool) -> Option<&Steps> {
         let made = || self.within_bytes(|most| Steps::of(self, moves, most));
-        let steps = self.native.steps.get_or_init(made).as_ref();
-        steps.filter(|steps| steps.moves == *moves)
+        let steps = match make && is_there() {
+            true => self.native.steps.get_or_init(made),
+            false => self.native.steps.get()?,
+        };
+        steps.as_ref().filter(|steps| steps.moves == *moves)
     }
 }
 
