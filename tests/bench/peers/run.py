@@ -55,8 +55,9 @@ def built():
     """The engine's program."""
     command = ["cargo", "bench", "-p", "gradient-tests", "--bench", "peers", "--no-run", "--message-format=json"]
     lines = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
-    programs = [json.loads(line).get("executable") for line in lines if '"executable":"' in line]
-    return Path(programs[-1])
+    # Others of the package are built with it.
+    found = [message for message in map(json.loads, lines) if message.get("target", {}).get("name") == "peers"]
+    return Path(found[-1]["executable"])
 
 
 def main():
