@@ -1,5 +1,6 @@
 //! Loops whose steps are one piece of machine code against the same step by step, interpreted: no bit may tell.
 
+use gradient_engine::tape::native::set_eager;
 use gradient_engine::{
     Arguments, Control, Counts, Direction, FunctionId, FunctionSource, Graph, NonFinite, Op,
     Options, Product, Scratch, Stop, Tensor, TensorType, ValueId, compile,
@@ -190,6 +191,7 @@ const LENGTHS: [u64; 6] = [1, 2, 7, 40, 1001, 20_000];
 
 /// Everything of a loop of so many steps, at random points.
 fn compare(case: &Case, length: u64, random: &mut Random) {
+    set_eager();
     let graph = case.graph(length);
     let mut of_inputs = || -> Vec<Tensor> {
         let inputs = graph.inputs().iter();

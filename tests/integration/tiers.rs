@@ -1,6 +1,7 @@
 //! Machine code against the interpreter: the first evaluations of a program are interpreted, the later ones are not,
 //! and no bit of a result may tell which it was.
 
+use gradient_engine::tape::native::set_eager;
 use gradient_engine::{
     Arguments, Attributes, Block, DType, Error, Graph, Layout, Op, Options, Product, Program,
     Scratch, Stop, Tensor, TensorType, compile,
@@ -35,6 +36,7 @@ fn assert_same(
     points: &[Vec<Tensor>],
     seeds: &[Tensor],
 ) {
+    set_eager();
     let program = compile(graph, &request(product.clone(), Options::default())).unwrap();
     let seeds = [seeds.to_vec()];
     let first: Vec<_> = points.iter().map(|p| bits(&program, p, &seeds)).collect();

@@ -25,9 +25,23 @@ pub(super) fn section(
     }
     // Uniform values are single numbers.
     let lanes = if section == 0 { 1 } else { memory.lanes };
-    if let Some(code) = tape.native(lanes) {
-        return pieces(tape, code, section, memory, ticker);
+    match tape.native(lanes) {
+        Some(code) => pieces(tape, code, section, memory, ticker),
+        None => interpreted(tape, section, memory, ticker),
     }
+}
+
+/// The same without machine code.
+fn interpreted(
+    tape: &Tape,
+    section: usize,
+    memory: Memory<'_>,
+    ticker: &mut Ticker<'_>,
+) -> Result<(), Halt> {
+    let Some(range) = tape.sections.get(section) else {
+        return Ok(());
+    };
+    let lanes = if section == 0 { 1 } else { memory.lanes };
     if lanes != 1 {
         return run(tape, range.clone(), memory, ticker);
     }
@@ -113,6 +127,10 @@ impl<'t, 'm> Sections<'t, 'm> {
     #[inline]
     pub fn run(&mut self, ticker: &mut Ticker<'_>) -> Result<(), Halt> {
         if self.code.is_none() && self.looks > 0 {
+            if self.tape.waits() {
+                interpreted(self.tape, 0, self.memory, ticker)?;
+                return interpreted(self.tape, 1, self.memory, ticker);
+            }
             self.looks -= 1;
             self.look();
         }

@@ -48,6 +48,17 @@ const MAX_BYTES_IN_ALL: usize = 8 << 20;
 
 static ENABLED: AtomicBool = AtomicBool::new(true);
 
+/// Instructions that steps of a loop run before the loop is translated, beside [`RUNS`]: to have pages for code, and to give
+/// them back, takes as long as it saves in so many.
+const LOOP_INSTRUCTIONS: usize = 2000;
+
+static EAGER: AtomicBool = AtomicBool::new(false);
+
+/// Loops are translated after few steps from now on, however short the steps are: to test it.
+pub fn set_eager() {
+    EAGER.store(true, Ordering::Relaxed);
+}
+
 /// Whether tapes may be translated from now on. Those that are stay so.
 pub fn set_native(enabled: bool) {
     ENABLED.store(enabled, Ordering::Relaxed);
@@ -227,6 +238,8 @@ impl Code {
 pub struct Native {
     /// For each of [`WIDTHS`].
     tiers: [Tier; WIDTHS.len()],
+    /// Steps of loops that were run before anybody looked for code.
+    waited: AtomicUsize,
     /// Of steps of the loop whose body this is.
     steps: OnceLock<Option<Steps>>,
     /// Bytes of code that there are, or that are being written.
@@ -259,6 +272,17 @@ impl Tape {
     pub fn native(&self, lanes: usize) -> Option<&Code> {
         let at = WIDTHS.iter().position(|&width| width == lanes as u64)?;
         self.native.tiers[at].code(|| self.translated(lanes))
+    }
+
+    /// Whether steps of a loop whose body this is are still too few to look for code; counts one.
+    pub fn waits(&self) -> bool {
+        let most = LOOP_INSTRUCTIONS / self.instructions.len().max(1);
+        let waited = self.native.waited.load(Ordering::Relaxed);
+        if waited >= most || EAGER.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.native.waited.store(waited + 1, Ordering::Relaxed);
+        true
     }
 
     /// Whether it has been run often enough for code, one lane at a time.
