@@ -160,9 +160,12 @@ async fn sixteen_first_calls_compile_once() {
     let mut client = server.client().await;
     let mut graph = Builder::new();
     let x = graph.input("x", &[]);
-    let mut v = x;
-    for _ in 0..60_000 {
-        v = graph.node(pb::Op::Sin, &[v]);
+    // No block of it repeats: compiling takes longer than the others need to come.
+    let (mut v, mut drawn) = (x, 1u32);
+    for _ in 0..110_000 {
+        drawn = drawn.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let ops = [pb::Op::Sin, pb::Op::Cos, pb::Op::Tanh, pb::Op::Atan];
+        v = graph.node(ops[drawn as usize >> 30], &[v]);
     }
     let id = register(&mut client, graph.output("f", v).done()).await;
     let request = pb::EvaluateRequest {
