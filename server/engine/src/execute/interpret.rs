@@ -17,18 +17,22 @@ pub(super) fn section(
     memory: Memory<'_>,
     ticker: &mut Ticker<'_>,
 ) -> Result<(), Halt> {
-    let Some(range) = tape.sections.get(section) else {
+    let Some((range, lanes)) = extent(tape, section, memory) else {
         return Ok(());
     };
     if !tape.checks.is_empty() {
-        return checked(tape, range.clone(), memory, ticker);
+        return checked(tape, range, memory, ticker);
     }
-    // Uniform values are single numbers.
-    let lanes = if section == 0 { 1 } else { memory.lanes };
     match tape.native(lanes) {
         Some(code) => pieces(tape, code, section, memory, ticker),
         None => interpreted(tape, section, memory, ticker),
     }
+}
+
+/// A section's instructions, and the lanes that they run in: uniform values are single numbers.
+fn extent(tape: &Tape, section: usize, memory: Memory<'_>) -> Option<(Range<usize>, usize)> {
+    let range = tape.sections.get(section)?.clone();
+    Some((range, if section == 0 { 1 } else { memory.lanes }))
 }
 
 /// The same without machine code.
@@ -38,18 +42,14 @@ fn interpreted(
     memory: Memory<'_>,
     ticker: &mut Ticker<'_>,
 ) -> Result<(), Halt> {
-    let Some(range) = tape.sections.get(section) else {
+    let Some((range, lanes)) = extent(tape, section, memory) else {
         return Ok(());
     };
-    let lanes = if section == 0 { 1 } else { memory.lanes };
-    if lanes != 1 {
-        return run(tape, range.clone(), memory, ticker);
-    }
-    match tape.parts.get(section) {
+    match tape.parts.get(section).filter(|_| lanes == 1) {
         Some(parts) => parts
             .iter()
             .try_for_each(|part| self::part(tape, part, memory, ticker)),
-        None => run(tape, range.clone(), memory, ticker),
+        None => run(tape, range, memory, ticker),
     }
 }
 

@@ -5,14 +5,16 @@ use crate::execute::interpret::Sections;
 use crate::execute::memory::Memory;
 use crate::execute::stop::Ticker;
 use crate::tape::Place;
-use crate::tape::native::{Move, Moves, Way};
+use crate::tape::native::{MAX_MOVES, Move, Moves, Way};
 use crate::tensor::DType;
 use smallvec::SmallVec;
 
 /// What moves in a step, as it is put together.
 pub(super) struct Plan {
     moves: Moves,
-    /// Whether all are numbers, and there is one lane.
+    /// Numbers that are moved.
+    count: usize,
+    /// Whether all are numbers, few enough, and there is one lane. If not, nothing more is written down.
     fits: bool,
 }
 
@@ -20,6 +22,7 @@ impl Plan {
     pub fn new(memory: Memory<'_>) -> Self {
         Self {
             moves: Moves::default(),
+            count: 0,
             fits: memory.lanes == 1,
         }
     }
@@ -30,7 +33,9 @@ impl Plan {
         self.moves.cursors += 1;
         let mut moves = Vec::new();
         for (offset, place) in places {
-            self.fits &= place.dtype == DType::F64;
+            if !self.takes(place) {
+                break;
+            }
             moves.extend((0..place.elements as usize).map(|e| Move {
                 way,
                 cursor,
@@ -39,6 +44,13 @@ impl Plan {
             }));
         }
         moves
+    }
+
+    /// Whether a place's numbers may be moved, too.
+    fn takes(&mut self, place: Place) -> bool {
+        self.count += place.elements as usize;
+        self.fits &= place.dtype == DType::F64 && self.count <= MAX_MOVES;
+        self.fits
     }
 
     /// Before the step: what a cursor has goes to places, or what is in them to where the cursor is.
@@ -56,8 +68,10 @@ impl Plan {
 
     /// For the next step.
     pub fn link(&mut self, from: Place, to: Place) {
-        self.fits &= from.dtype == DType::F64 && to.dtype == DType::F64;
-        self.fits &= from.elements == to.elements;
+        self.fits &= from.dtype == to.dtype && from.elements == to.elements;
+        if !self.takes(to) {
+            return;
+        }
         let each = 0..to.elements as usize;
         let links = each.map(|e| (from.slot.plus(e), to.slot.plus(e)));
         self.moves.links.extend(links);

@@ -4,8 +4,9 @@
 use super::assembler::{Arithmetic, At, Bits, Operand, Order, Register, Width};
 use super::small::element;
 use super::translate::{MAGNITUDE, ONE, SIGN, Translator, number};
+use super::uses::each_read;
 use crate::op::Op;
-use crate::tape::{Argument, Instruction, Place, Row, Slot};
+use crate::tape::{Instruction, Place, Row, Slot};
 use crate::tensor::DType;
 
 /// Fewer elements are written out, or not worth it.
@@ -280,23 +281,11 @@ impl Translator<'_> {
         let tape = self.tape;
         let of_place = |p: &Place| meet(slot, elements, p.slot, p.elements);
         let reads = |i: &Instruction| {
-            if i.flags & Instruction::STRUCTURAL != 0 {
-                let step = &tape.structural[i.operands[0].offset()];
-                return step.operands.iter().any(of_place);
-            }
-            if i.flags & Instruction::CONTROL != 0 {
-                let step = &tape.controls[i.operands[0].offset()];
-                let mut operands = step.operands.iter();
-                return operands.any(|operand| match operand {
-                    Argument::At(place) => of_place(place),
-                    Argument::Zeros { .. } => false,
-                });
-            }
-            let arity = i.op.arity().map_or(3, |(_, most)| most as usize).min(3);
-            (0..arity).any(|k| {
-                let size = if i.flags & 1 << k != 0 { 1 } else { i.elements };
-                meet(slot, elements, i.operands[k], size)
-            })
+            let mut any = false;
+            each_read(tape, i, |own, size, _| {
+                any |= meet(slot, elements, own, size)
+            });
+            any
         };
         // Results are read where their own section ends: the next group's steps have the same memory.
         let own = tape.sections.iter().find(|s| s.contains(&(from - 1)));

@@ -29,7 +29,7 @@ mod uses;
 #[cfg(all(test, target_arch = "x86_64", unix))]
 mod tests;
 
-pub use moves::{Move, Moves, Steps, Way};
+pub use moves::{MAX_MOVES, Move, Moves, Steps, Way};
 
 use super::{Slot, Tape};
 use crate::plan::WIDTHS;

@@ -27,7 +27,10 @@ pub enum Way {
     Sum,
 }
 
-/// What goes into a step of a loop and comes out of it, number by number.
+/// Numbers that are moved in a step at most: of more, moving them one by one takes too long.
+pub const MAX_MOVES: usize = 128;
+
+/// What goes into a step of a loop and comes out of it, number by number, [`MAX_MOVES`] at most.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Moves {
     /// Before the body runs.

@@ -9,8 +9,6 @@ use crate::tape::{Part, Slot, Tape};
 
 /// More instructions are not worth it: moving numbers in and out counts for nothing then.
 const MAX_INSTRUCTIONS: usize = 1 << 12;
-/// The same of numbers that are moved.
-const MAX_MOVES: usize = 128;
 
 impl Moves {
     /// Links in an order in which none overwrites what another one still has to read; `None` if there is no such order.
@@ -23,10 +21,6 @@ impl Moves {
             ordered.push(*left.swap_remove(at));
         }
         Some(ordered)
-    }
-
-    fn are_few(&self) -> bool {
-        self.before.len() + self.after.len() + self.links.len() <= MAX_MOVES
     }
 
     fn are_near(&self) -> bool {
@@ -42,7 +36,7 @@ pub fn translate(tape: &Tape, moves: &Moves, most: usize) -> Option<(Vec<u8>, us
     let features = Features::here()?;
     let mut parts = tape.parts.iter().flatten();
     let plain = parts.all(|part| matches!(part, Part::Plain(_)));
-    let fits = plain && moves.are_few() && moves.are_near();
+    let fits = plain && moves.are_near();
     if !fits || tape.sections.len() > 2 || tape.instructions.len() > MAX_INSTRUCTIONS {
         return None;
     }

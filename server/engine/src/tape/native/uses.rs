@@ -10,6 +10,28 @@ use rustc_hash::FxHashMap;
 /// Of more numbers it is not known who reads them: what is known takes memory that nobody has allowed for.
 const MOST_KNOWN: usize = 1 << 22;
 
+/// What an instruction reads: from which slot on how many elements, and where it is known of which type.
+pub fn each_read(tape: &Tape, i: &Instruction, mut read: impl FnMut(Slot, u32, Option<DType>)) {
+    let mut place = |p: &Place| read(p.slot, p.elements, Some(p.dtype));
+    if i.flags & Instruction::STRUCTURAL != 0 {
+        let step = &tape.structural[i.operands[0].offset()];
+        return step.operands.iter().for_each(place);
+    }
+    if i.flags & Instruction::CONTROL != 0 {
+        for operand in &tape.controls[i.operands[0].offset()].operands {
+            if let Argument::At(p) = operand {
+                place(p);
+            }
+        }
+        return;
+    }
+    let arity = i.op.arity().map_or(3, |(_, most)| most as usize).min(3);
+    for k in 0..arity {
+        let size = if i.flags & 1 << k != 0 { 1 } else { i.elements };
+        read(i.operands[k], size, None);
+    }
+}
+
 /// What is known of each number in memory.
 #[derive(Default)]
 pub struct Numbers {
@@ -44,37 +66,17 @@ impl Numbers {
     pub fn new(tape: &Tape) -> Self {
         let mut numbers = Self::none(tape);
         for (at, i) in (1..).zip(&tape.instructions) {
-            numbers.reads(tape, i, at);
+            each_read(tape, i, |slot, elements, dtype| {
+                // Of operations by element any type: one store too many at worst.
+                if dtype.is_none_or(|dtype| dtype == DType::F64) {
+                    numbers.read(slot, elements, at);
+                }
+            });
         }
         for root in &tape.roots {
             numbers.read(root.slot, root.elements, u32::MAX);
         }
         numbers
-    }
-
-    fn reads(&mut self, tape: &Tape, i: &Instruction, at: u32) {
-        let mut place = |p: &Place| {
-            if p.dtype == DType::F64 {
-                self.read(p.slot, p.elements, at);
-            }
-        };
-        if i.flags & Instruction::STRUCTURAL != 0 {
-            let step = &tape.structural[i.operands[0].offset()];
-            step.operands.iter().for_each(place);
-        } else if i.flags & Instruction::CONTROL != 0 {
-            for operand in &tape.controls[i.operands[0].offset()].operands {
-                if let Argument::At(p) = operand {
-                    place(p);
-                }
-            }
-        } else {
-            let arity = i.op.arity().map_or(3, |(_, most)| most as usize).min(3);
-            for k in 0..arity {
-                // Of other types as well: one store too many at worst.
-                let single = i.flags & 1 << k != 0;
-                self.read(i.operands[k], if single { 1 } else { i.elements }, at);
-            }
-        }
     }
 
     fn read(&mut self, slot: Slot, elements: u32, at: u32) {
